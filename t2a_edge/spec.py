@@ -1,0 +1,71 @@
+"""The numbers that every part of the pipeline must agree on."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from t2a_edge.errors import BundleError
+from t2a_edge.scales import scale_offsets
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """Shapes and sampling defaults of one model; written into its bundle.
+
+    Attributes:
+        image_size: height and width of a picture, in pixels.
+        scales: grid sides, coarse to fine; each divides the last.
+        codebook_size: how many vectors the codebook has.
+        code_dim: dimensions of one codebook vector.
+        max_words: most adjectives in one prompt.
+        max_bytes: most UTF-8 bytes in one adjective.
+        layers, heads, head_dim: shape of the transformer's keys and values.
+        guidance_scale: default strength of the prompt; 1 is none beyond the model's own.
+        temperature: default factor on the sampling noise; 0 always takes the likeliest code.
+        top_k: default number of likeliest codes to draw from; 0 is all of them.
+    """
+
+    image_size: int
+    scales: tuple[int, ...]
+    codebook_size: int
+    code_dim: int
+    max_words: int
+    max_bytes: int
+    layers: int
+    heads: int
+    head_dim: int
+    guidance_scale: float
+    temperature: float
+    top_k: int
+
+    def __post_init__(self) -> None:
+        if not self.scales or any(self.scales[-1] % side for side in self.scales):
+            raise BundleError(
+                f"The scales are {list(self.scales)}; expected at least one, each a divisor of "
+                "the last. Export the bundle again."
+            )
+        if self.image_size % self.scales[-1]:
+            raise BundleError(
+                f"The image size is {self.image_size}; expected a multiple of the finest scale, "
+                f"{self.scales[-1]}. Export the bundle again."
+            )
+
+    @property
+    def positions(self) -> int:
+        """How many indices make one picture, over all scales."""
+        return scale_offsets(self.scales)[-1]
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as plain JSON values."""
+        return {**asdict(self), "scales": list(self.scales)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Spec":
+        """Read a spec as `to_json` wrote it; a missing or unknown key is a BundleError."""
+        try:
+            return cls(**{**values, "scales": tuple(values["scales"])})
+        except (KeyError, TypeError) as exc:
+            raise BundleError(
+                f"The bundle's spec cannot be read ({exc}); expected the keys "
+                f"{', '.join(cls.__dataclass_fields__)}. Export the bundle again."
+            ) from exc

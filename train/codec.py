@@ -1,0 +1,288 @@
+"""The VQ-VAE: a multi-scale residual codec with one codebook for all scales.
+
+    images (B, 3, H, W) in [-1, 1]
+      -> encoder   -> latents (B, C, h, w)
+      -> quantizer -> indices (B, N), canvas (B, C, h, w): the codes of all scales, enlarged and summed
+      -> decoder   -> images (B, 3, H, W), about [-1, 1]
+
+Sources: van den Oord et al. 2017, arXiv:1711.00937 (VQ-VAE, codebook by moving average);
+Tian et al. 2024, arXiv:2404.02905 (coarse-to-fine residual scales).
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from t2a_edge.scales import average_matrix, enlarge_matrix, scale_offsets
+from train.config import CodecConfig
+from train.qat import FakeQuantize, QatConv2d
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(x))), then relu; every tensor passes a fake-quantiser."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = QatConv2d(channels, channels)
+        self.second = QatConv2d(channels, channels)
+        self.sum_quantizer = FakeQuantize()
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.first(x)
+        y = self.first.output_quantizer.again(F.relu(y))
+        y = self.sum_quantizer(x + self.second(y))
+        return self.sum_quantizer.again(F.relu(y))
+
+
+class Encoder(nn.Module):
+    """(B, 3, H, W) in [-1, 1] -> latents (B, C, h, w); float only, it is not shipped."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        widths = config.encoder_widths[::-1]
+        blocks = config.encoder_blocks[::-1]
+        stem = config.encoder_stem_pixels
+        layers: list[nn.Module] = [nn.PixelUnshuffle(stem), QatConv2d(3 * stem**2, widths[0])]
+        for level, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            if level:
+                layers.append(QatConv2d(widths[level - 1], width, stride=2))
+            layers += [nn.ReLU(), *(ResidualBlock(width) for _ in range(count))]
+        layers.append(QatConv2d(widths[-1], config.code_dim))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        latents: Tensor = self.layers(images)
+        return latents
+
+
+class _Enlarge(nn.Module):
+    """Repeat every position twice along both sides, then convolve to other channels."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = QatConv2d(inputs, outputs)
+
+    def forward(self, x: Tensor, quantizer: FakeQuantize) -> Tensor:
+        # the quantiser on both sides lets ONNX Runtime enlarge int8 values
+        x = quantizer.again(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        y: Tensor = self.conv(x)
+        return self.conv.output_quantizer.again(F.relu(y))
+
+
+class Decoder(nn.Module):
+    """canvas (B, C, h, w) -> images (B, 3, H, W), about [-1, 1]."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        widths, blocks = config.decoder_widths, config.decoder_blocks
+        self.canvas_quantizer = FakeQuantize()
+        self.stem = QatConv2d(config.code_dim, widths[0])
+        self.levels = nn.ModuleList(
+            nn.ModuleList(ResidualBlock(width) for _ in range(count))
+            for width, count in zip(widths, blocks, strict=True)
+        )
+        self.enlarge = nn.ModuleList(_Enlarge(a, b) for a, b in pairwise(widths))
+        pixels = config.decoder_stem_pixels
+        self.head = QatConv2d(widths[-1], 3 * pixels**2, output_amax=1.0)
+        self.shuffle = nn.PixelShuffle(pixels)
+        self._start_without_checkerboard(pixels)
+
+    def _start_without_checkerboard(self, pixels: int) -> None:
+        """Let all pixels of a block start alike (Aitken et al. 2017, arXiv:1707.02937)."""
+        with torch.no_grad():
+            weight = self.head.weight
+            weight.copy_(weight[:: pixels**2].repeat_interleave(pixels**2, dim=0))
+
+    def forward(self, canvas: Tensor) -> Tensor:
+        x: Tensor = self.stem(self.canvas_quantizer(canvas))
+        quantizer = self.stem.output_quantizer
+        x = quantizer.again(F.relu(x))
+        for level, blocks in enumerate(self.levels):
+            if level:
+                enlarge = self.enlarge[level - 1]
+                x = enlarge(x, quantizer)
+                quantizer = enlarge.conv.output_quantizer
+            assert isinstance(blocks, nn.ModuleList)
+            for block in blocks:
+                x = block(x)
+                quantizer = block.sum_quantizer  # type: ignore[assignment]
+        return self.shuffle(self.head(x))  # type: ignore[no-any-return]  # (B, 3, H, W)
+
+
+class MultiScaleQuantizer(nn.Module):
+    """One codebook that codes a canvas coarse to fine, each scale what the coarser ones left."""
+
+    codebook: Tensor
+    counts: Tensor
+    sums: Tensor
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.config = config
+        size, dim = config.codebook_size, config.code_dim
+        self.register_buffer("codebook", torch.randn(size, dim))
+        self.register_buffer("counts", torch.ones(size))
+        self.register_buffer("sums", self.codebook.clone())
+        canvas = config.scales[-1]
+        for side in sorted(set(config.scales)):
+            average = torch.from_numpy(average_matrix(canvas, side).copy())
+            enlarge = torch.from_numpy(enlarge_matrix(side, canvas).copy())
+            self.register_buffer(f"average_{side}", average, persistent=False)
+            self.register_buffer(f"enlarge_{side}", enlarge, persistent=False)
+
+    def average(self, canvas: Tensor, side: int) -> Tensor:
+        """(B, C, h, w) -> (B, C, side, side) by area."""
+        matrix = self.get_buffer(f"average_{side}")
+        return matrix @ canvas @ matrix.T
+
+    def enlarge(self, grid: Tensor, side: int) -> Tensor:
+        """(B, C, side, side) -> (B, C, h, w) by cubic interpolation."""
+        matrix = self.get_buffer(f"enlarge_{side}")
+        return matrix @ grid @ matrix.T
+
+    def lookup(self, vectors: Tensor) -> Tensor:
+        """Nearest code of each vector: (M, C) -> (M,) int64."""
+        distances = self.codebook.square().sum(1) - 2 * vectors @ self.codebook.T  # (M, K)
+        return distances.argmin(1)
+
+    def forward(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Code float32 latents; in training, also move the codebook towards them.
+
+        Returns:
+            canvas (B, C, h, w), indices (B, N) int64, commitment loss.
+        """
+        residual, canvas = latents.detach(), torch.zeros_like(latents)
+        commitment = latents.new_zeros(())
+        all_vectors, all_indices, grids = [], [], []
+        for side in self.config.scales:
+            grid = self.average(residual, side)  # (B, C, side, side)
+            vectors = grid.permute(0, 2, 3, 1).reshape(-1, grid.shape[1])  # (B·side², C)
+            indices = self.lookup(vectors)
+            codes = self.codebook[indices].view(-1, side, side, grid.shape[1])
+            added = self.enlarge(codes.permute(0, 3, 1, 2), side)
+            canvas, residual = canvas + added, residual - added
+            commitment = commitment + F.mse_loss(latents, canvas)
+            all_vectors.append(vectors)
+            all_indices.append(indices)
+            grids.append(indices.view(latents.shape[0], -1))
+        if self.training:
+            self._move_codebook(torch.cat(all_vectors), torch.cat(all_indices))
+        return canvas, torch.cat(grids, dim=1), commitment / len(self.config.scales)
+
+    def canvas_from_indices(self, indices: Tensor) -> Tensor:
+        """(B, N) int64 -> canvas (B, C, h, w)."""
+        total: Tensor | None = None
+        offsets = scale_offsets(self.config.scales)
+        for side, (start, end) in zip(self.config.scales, pairwise(offsets), strict=True):
+            codes = F.embedding(indices[:, start:end], self.codebook)  # (B, side², C)
+            codes = codes.transpose(1, 2).unflatten(2, (side, side))  # (B, C, side, side)
+            added = self.enlarge(codes, side)
+            total = added if total is None else total + added
+        assert total is not None
+        return total
+
+    @torch.no_grad()
+    def _move_codebook(self, vectors: Tensor, indices: Tensor) -> None:
+        decay, size = self.config.decay, self.config.codebook_size
+        counts = torch.bincount(indices, minlength=size).to(vectors.dtype)
+        sums = torch.zeros_like(self.sums).index_add_(0, indices, vectors)
+        self.counts.mul_(decay).add_(counts, alpha=1 - decay)
+        self.sums.mul_(decay).add_(sums, alpha=1 - decay)
+        dead = (self.counts < self.config.revive_below).nonzero().flatten()
+        if len(dead):
+            picks = torch.randint(len(vectors), (len(dead),))
+            self.counts[dead] = 1.0
+            self.sums[dead] = vectors[picks]
+        self.codebook.copy_(self.sums / self.counts.unsqueeze(1))
+
+    @torch.no_grad()
+    def start_from(self, latents: Tensor, rounds: int = 12) -> None:
+        """K-means over the residuals that these latents show at every scale.
+
+        Args:
+            latents: (B, C, h, w) float32.
+        """
+        residual, parts = latents, []
+        for side in self.config.scales[:-1]:
+            grid = self.average(residual, side)
+            parts.append(grid.permute(0, 2, 3, 1).reshape(-1, grid.shape[1]))
+            # a scale never codes all it sees: keep a share for the next
+            residual = residual - 0.8 * self.enlarge(grid, side)
+        vectors = torch.cat(parts)
+        size = self.config.codebook_size
+        vectors = vectors[torch.randperm(len(vectors))[: 64 * size]]
+        repeats = -(-size // len(vectors))
+        self.codebook.copy_(vectors.repeat(repeats, 1)[:size])
+        for _ in range(rounds):
+            indices = self.lookup(vectors)
+            counts = torch.bincount(indices, minlength=size)
+            sums = torch.zeros_like(self.sums).index_add_(0, indices, vectors)
+            used = counts > 0
+            self.codebook[used] = sums[used] / counts[used].unsqueeze(1)
+            empty = int((~used).sum())
+            self.codebook[~used] = vectors[torch.randint(len(vectors), (empty,))]
+        self.counts.fill_(1.0)
+        self.sums.copy_(self.codebook)
+
+
+@dataclass(frozen=True)
+class CodecOutput:
+    """What one training pass gives: images (B, 3, H, W), indices (B, N), scalar commitment loss."""
+
+    images: Tensor
+    indices: Tensor
+    commitment: Tensor
+
+
+class Codec(nn.Module):
+    """Encoder, quantizer and decoder together."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.encoder = Encoder(config)
+        self.quantizer = MultiScaleQuantizer(config)
+        self.decoder = Decoder(config)
+
+    def latents(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] -> (B, C, h, w) float32, outside any autocast."""
+        latents: Tensor = self.encoder(images).float()
+        return latents
+
+    def forward(self, images: Tensor, *, plain: bool = False) -> CodecOutput:
+        """Encode and decode; `plain` leaves the codebook out."""
+        latents = self.latents(images)
+        if plain:
+            empty = torch.zeros(len(images), 0, dtype=torch.int64)
+            return CodecOutput(self.decoder(latents).float(), empty, latents.new_zeros(()))
+        with torch.autocast(images.device.type, enabled=False):
+            canvas, indices, commitment = self.quantizer(latents)
+        through = latents + (canvas - latents).detach()  # straight-through gradient
+        return CodecOutput(self.decoder(through).float(), indices, commitment)
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] -> indices (B, N) int64."""
+        _, indices, _ = self.quantizer(self.latents(images))
+        return indices  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def decode(self, indices: Tensor) -> Tensor:
+        """Indices (B, N) int64 -> (B, 3, H, W) in [-1, 1]."""
+        images: Tensor = self.decoder(self.quantizer.canvas_from_indices(indices))
+        return images.float().clamp(-1, 1)
+
+
+def laplacian_loss(x: Tensor, y: Tensor, levels: int = 3) -> Tensor:
+    """Mean absolute difference of the band-passed images, summed over octaves."""
+    loss = x.new_zeros(())
+    difference = x - y
+    for _ in range(levels):
+        coarse = F.avg_pool2d(difference, 2)
+        band = difference - F.interpolate(coarse, scale_factor=2.0, mode="nearest")
+        loss = loss + band.abs().mean()
+        difference = coarse
+    return loss + difference.abs().mean()

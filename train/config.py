@@ -1,0 +1,300 @@
+"""Training presets: frozen dataclasses, read from TOML, with `section.key=value` on top."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from t2a_edge.errors import ConfigError
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """How pictures are cut out of the training images.
+
+    Attributes:
+        image_size: side of the square that is trained on, in pixels.
+        shorter_side: images are scaled so that their shorter side has this many pixels.
+        views: crops, turns and flips of each training image that are cached as indices.
+    """
+
+    image_size: int = 256
+    shorter_side: int = 288
+    views: int = 16
+
+    def __post_init__(self) -> None:
+        _require(
+            self.shorter_side >= self.image_size,
+            f"data.shorter_side is {self.shorter_side}; expected at least data.image_size, "
+            f"{self.image_size}. Raise it, or lower data.image_size.",
+        )
+        _require(self.views >= 1, f"data.views is {self.views}; expected at least 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecConfig:
+    """Shape of the VQ-VAE. Widths and blocks run from the latent grid outwards.
+
+    Attributes:
+        scales: grid sides, coarse to fine; the last is the side of the latent canvas.
+        codebook_size, code_dim: the codebook that all scales share.
+        encoder_widths, decoder_widths: channels at latent side x 1, 2, 4, ...
+        encoder_blocks, decoder_blocks: residual blocks at the same sides.
+        encoder_stem_pixels, decoder_stem_pixels: side of the pixel block that one outermost
+            position covers.
+        decay: of the codebook's moving average.
+        commitment: weight of the loss that keeps latents near their codes.
+        revive_below: a code with a smaller moving count is replaced by a latent of the batch.
+        plain_steps: steps without codebook, before the k-means start.
+    """
+
+    scales: tuple[int, ...] = (1, 2, 4, 8, 16, 16)
+    codebook_size: int = 512
+    code_dim: int = 64
+    encoder_widths: tuple[int, ...] = (128, 96, 64)
+    encoder_blocks: tuple[int, ...] = (2, 1, 1)
+    encoder_stem_pixels: int = 4
+    decoder_widths: tuple[int, ...] = (128, 96, 64, 32)
+    decoder_blocks: tuple[int, ...] = (3, 2, 1, 1)
+    decoder_stem_pixels: int = 2
+    decay: float = 0.99
+    commitment: float = 0.25
+    revive_below: float = 0.05
+    plain_steps: int = 200
+
+    def __post_init__(self) -> None:
+        _require(
+            bool(self.scales) and not any(self.scales[-1] % side for side in self.scales),
+            f"codec.scales is {list(self.scales)}; expected divisors of the last one.",
+        )
+        for name in ("encoder", "decoder"):
+            widths, blocks = getattr(self, f"{name}_widths"), getattr(self, f"{name}_blocks")
+            _require(
+                len(widths) == len(blocks),
+                f"codec.{name}_widths has {len(widths)} entries and codec.{name}_blocks "
+                f"{len(blocks)}; expected one for each resolution in both.",
+            )
+
+    def pixels_per_latent(self, name: str) -> int:
+        """Pixels along one side that a latent position covers, as `name` (encoder, decoder) has it."""
+        levels = len(getattr(self, f"{name}_widths"))
+        stem: int = getattr(self, f"{name}_stem_pixels")
+        return stem * 2 ** (levels - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig:
+    """Shape of the tokenizer-free word embedding.
+
+    Attributes:
+        table_size: rows that byte n-grams are hashed to.
+        table_dim: dimensions of a row.
+        ngrams: lengths of the byte n-grams, boundary marks included.
+        max_words, max_bytes: most adjectives in a prompt and bytes in one.
+    """
+
+    table_size: int = 4096
+    table_dim: int = 64
+    ngrams: tuple[int, ...] = (2, 3, 4)
+    max_words: int = 8
+    max_bytes: int = 32
+
+    def __post_init__(self) -> None:
+        _require(
+            bool(self.ngrams) and all(1 <= n <= 6 for n in self.ngrams),
+            f"text.ngrams is {list(self.ngrams)}; expected lengths from 1 to 6.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig:
+    """Shape of the next-scale transformer.
+
+    Attributes:
+        layers, width, heads, mlp_ratio: as usual; heads divide width.
+        dropout: on the residual branches.
+        guidance_dropout: share of samples that lose all their adjectives.
+        word_dropout: chance of each adjective to be left out otherwise.
+        corrupt: chance of each coarser index to be replaced by a random one in the context.
+    """
+
+    layers: int = 3
+    width: int = 192
+    heads: int = 6
+    mlp_ratio: int = 4
+    dropout: float = 0.1
+    guidance_dropout: float = 0.1
+    word_dropout: float = 0.2
+    corrupt: float = 0.05
+
+    def __post_init__(self) -> None:
+        _require(
+            self.width % self.heads == 0,
+            f"transformer.width is {self.width} and transformer.heads {self.heads}; "
+            "expected a width that the heads divide.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class QatConfig:
+    """Quantisation-aware steps: symmetric INT8, weights per channel, activations per tensor.
+
+    Attributes:
+        momentum: of the moving average of each activation's largest magnitude.
+    """
+
+    momentum: float = 0.05
+
+    def __post_init__(self) -> None:
+        _require(0 < self.momentum <= 1, f"qat.momentum is {self.momentum}; expected (0, 1].")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """One training run: float steps with a cosine schedule, then quantisation-aware steps.
+
+    Attributes:
+        steps, qat_steps: optimiser steps in either phase.
+        batch: samples a step.
+        learning_rate: at its highest; the float phase ends at a tenth of it.
+        warmup: steps over which the learning rate rises.
+        validate_every: steps between validations.
+        patience: validations without a better one that end the float phase early; 0 is never.
+        checkpoint_every: steps between checkpoints to resume from.
+    """
+
+    steps: int = 1000
+    qat_steps: int = 100
+    batch: int = 16
+    learning_rate: float = 4e-4
+    weight_decay: float = 0.01
+    warmup: int = 100
+    clip: float = 1.0
+    validate_every: int = 250
+    patience: int = 0
+    checkpoint_every: int = 250
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "validate_every", "checkpoint_every"):
+            value = getattr(self, name)
+            _require(value >= 1, f"{name} is {value}; expected at least 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingConfig:
+    """Sampling defaults that go into the bundle; see `t2a_edge.spec.Spec`."""
+
+    guidance_scale: float = 3.0
+    temperature: float = 1.0
+    top_k: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """All of one model and its training."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    codec: CodecConfig = field(default_factory=CodecConfig)
+    codec_fit: FitConfig = field(default_factory=FitConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    transformer: TransformerConfig = field(default_factory=TransformerConfig)
+    transformer_fit: FitConfig = field(default_factory=FitConfig)
+    qat: QatConfig = field(default_factory=QatConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("encoder", "decoder"):
+            side = self.codec.scales[-1] * self.codec.pixels_per_latent(name)
+            _require(
+                side == self.data.image_size,
+                f"The codec's {name} makes {side} pixels a side and data.image_size is "
+                f"{self.data.image_size}; expected the same. Change codec.{name}_widths.",
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The preset as plain JSON values."""
+        return dict(json.loads(json.dumps(asdict(self))))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote; an unknown section or key is a ConfigError."""
+        sections = {f.name: f.default_factory for f in fields(cls)}
+        built: dict[str, Any] = {}
+        for name, section in values.items():
+            _known(name, sections, "section")
+            built[name] = _section(sections[name], name, section)
+        return cls(**built)
+
+
+def _known(name: str, names: Iterable[str], what: str) -> None:
+    names = list(names)
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=3) or names
+        raise ConfigError(f"Unknown {what} {name!r}; did you mean {', '.join(near)}?")
+
+
+def _section(kind: Any, name: str, values: Any) -> Any:
+    assert is_dataclass(kind)
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"[{name}] is {values!r}; expected a table of keys and values.")
+    known = {f.name: f for f in fields(kind)}
+    built = {}
+    for key, value in values.items():
+        _known(key, known, f"key in [{name}],")
+        expected = known[key].type
+        if isinstance(value, list):
+            value = tuple(value)
+        if expected is float and isinstance(value, int):
+            value = float(value)
+        if not _fits(value, expected):
+            raise ConfigError(f"{name}.{key} is {value!r}; expected {expected}.")
+        built[key] = value
+    return kind(**built)  # type: ignore[operator]
+
+
+def _fits(value: Any, expected: Any) -> bool:
+    if expected in (int, float, bool, str):
+        return type(value) is expected
+    return isinstance(value, tuple) and all(type(item) is int for item in value)
+
+
+def load_preset(name: str, overrides: Iterable[str] = ()) -> Preset:
+    """Load a shipped preset by name, or a TOML file by path, with overrides on top.
+
+    Args:
+        name: "base", or a path that ends in ".toml".
+        overrides: "section.key=value" each; the value is written as in TOML.
+
+    Raises:
+        ConfigError: the file is missing or not TOML, or a key or value does not fit.
+    """
+    path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
+    if not path.is_file():
+        shipped = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
+        raise ConfigError(f"No preset {name!r}; expected one of {shipped}, or a path to a .toml file.")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path} is not TOML ({exc}); mend the line that it names.") from exc
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        section, dot, leaf = key.strip().partition(".")
+        if not (equals and dot and leaf):
+            raise ConfigError(f"--set got {override!r}; expected section.key=value.")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError as exc:
+            raise ConfigError(f"--set {key} got {text!r}; expected a TOML value ({exc}).") from exc
+        values.setdefault(section, {})[leaf] = value
+    return Preset.from_json(values)

@@ -1,0 +1,199 @@
+"""A folder of images with adjectives: loading, checking, splitting, cutting.
+
+The annotations are one JSON object a line (`*.jsonl` in the folder) with at least `file` and
+`adjectives`. Optional: `id`, `split` (train, val, test) and `cluster`: near-duplicates share one
+and never straddle two splits. Without `split`, clusters are dealt out 80 : 10 : 10 by a hash.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from t2a_edge.errors import DataError
+
+SPLITS = ("train", "val", "test")
+MIN_IMAGES = 4  # a split smaller than this cannot be trained or validated on
+TURNED = {"horizontal": "vertical", "vertical": "horizontal"}  # adjectives that a quarter turn swaps
+
+UInt8Array = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One annotated image; `where` names its line for error messages."""
+
+    id: str
+    path: Path
+    split: str
+    cluster: str
+    adjectives: tuple[str, ...]
+    where: str
+
+
+def find_annotations(root: Path) -> Path:
+    """The one JSONL file of a data folder; a DataError where there is none, or several."""
+    if not root.is_dir():
+        raise DataError(f"No data folder at {root}; expected a folder of images with a .jsonl file.")
+    found = sorted(root.glob("*.jsonl"))
+    if len(found) != 1:
+        raise DataError(
+            f"{root} has {len(found)} .jsonl files; expected one, with a line "
+            '{"file": "images/a.jpg", "adjectives": ["warm", "dark"]} for each image.'
+        )
+    return found[0]
+
+
+def load_rows(root: Path) -> list[Row]:
+    """Read and check the annotations of a data folder; images are checked when they are read.
+
+    Raises:
+        DataError: no annotations, a line that cannot be used, a missing file, a cluster in two
+            splits, or too few images. The text names the line.
+    """
+    source = find_annotations(root)
+    rows = []
+    for number, line in enumerate(source.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.strip():
+            rows.append(_row(root, f"{source.name}, line {number}", line))
+    _check_clusters(rows)
+    for split in ("train", "val"):
+        count = sum(row.split == split for row in rows)
+        if count < MIN_IMAGES:
+            raise DataError(
+                f"{source} has {count} images in the split {split!r}; expected at least "
+                f"{MIN_IMAGES}. Add images, or give rows a \"split\"."
+            )
+    return rows
+
+
+def _row(root: Path, where: str, line: str) -> Row:
+    try:
+        values = json.loads(line)
+    except json.JSONDecodeError as exc:
+        raise DataError(f"{where} is not JSON ({exc}); expected one object a line.") from exc
+    if not isinstance(values, dict) or not isinstance(values.get("file"), str):
+        raise DataError(f'{where} has no "file"; expected {{"file": ..., "adjectives": [...]}}.')
+    path = root / values["file"]
+    if not path.is_file():
+        raise DataError(f"{where} names {values['file']!r}, which is missing; add it or delete the line.")
+    adjectives = _adjectives(where, values.get("adjectives"))
+    identity = str(values.get("id", values["file"]))
+    cluster = str(values.get("cluster", identity))
+    split = values.get("split", _dealt_split(cluster))
+    if split not in SPLITS:
+        raise DataError(f"{where} has the split {split!r}; expected one of {', '.join(SPLITS)}.")
+    return Row(
+        id=identity, path=path, split=split, cluster=cluster, adjectives=adjectives, where=where
+    )
+
+
+def _adjectives(where: str, values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not values:
+        raise DataError(f"{where} has no adjectives; expected a list such as [\"warm\", \"dark\"].")
+    words = tuple(v.strip().casefold() if isinstance(v, str) else "" for v in values)
+    if not all(words) or any(len(word.split()) != 1 for word in words):
+        raise DataError(f"{where} has the adjectives {values!r}; expected single words.")
+    return words
+
+
+def _dealt_split(cluster: str) -> str:
+    digit = int.from_bytes(hashlib.sha256(cluster.encode()).digest()[:4], "big") % 10
+    return "train" if digit < 8 else "val" if digit == 8 else "test"
+
+
+def _check_clusters(rows: Sequence[Row]) -> None:
+    seen: dict[str, Row] = {}
+    for row in rows:
+        first = seen.setdefault(row.cluster, row)
+        if first.split != row.split:
+            raise DataError(
+                f"{row.where} puts the cluster {row.cluster!r} in the split {row.split!r}, and "
+                f"{first.where} in {first.split!r}; expected one split for near-duplicates."
+            )
+
+
+def read_image(row: Row, shorter_side: int) -> UInt8Array:
+    """Decode one image, scaled so that its shorter side has `shorter_side` pixels.
+
+    Returns:
+        (H, W, 3) uint8 sRGB.
+    """
+    try:
+        with Image.open(row.path) as opened:
+            image = opened.convert("RGB")
+    except (UnidentifiedImageError, OSError) as exc:
+        raise DataError(
+            f"{row.where}: {row.path.name} cannot be read as an image; replace it or delete the line."
+        ) from exc
+    factor = shorter_side / min(image.size)
+    width, height = (max(shorter_side, round(side * factor)) for side in image.size)
+    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
+
+
+class PixelStore:
+    """All images of a data folder, decoded once and kept on disk as one flat array.
+
+    Args:
+        rows: what to hold, in this order.
+        shorter_side: pixels of each image's shorter side.
+        cache: folder for the decoded pixels; an unchanged data set is not decoded again.
+    """
+
+    def __init__(self, rows: Sequence[Row], shorter_side: int, cache: Path) -> None:
+        self.rows = list(rows)
+        self.by_split = {s: [i for i, r in enumerate(self.rows) if r.split == s] for s in SPLITS}
+        key = hashlib.sha256(str(shorter_side).encode())
+        for row in self.rows:
+            stat = row.path.stat()
+            key.update(f"{row.path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+        base = cache / f"pixels-{key.hexdigest()[:16]}"
+        if not base.with_suffix(".json").is_file():
+            self._decode(base, shorter_side)
+        self._shapes = json.loads(base.with_suffix(".json").read_text())
+        self._starts = np.cumsum([0, *(h * w * 3 for h, w in self._shapes)])
+        self._flat = np.load(base.with_suffix(".npy"), mmap_mode="r")
+
+    def _decode(self, base: Path, shorter_side: int) -> None:
+        base.parent.mkdir(parents=True, exist_ok=True)
+        images = [read_image(row, shorter_side) for row in self.rows]
+        np.save(base.with_suffix(".npy"), np.concatenate([image.reshape(-1) for image in images]))
+        base.with_suffix(".json").write_text(json.dumps([image.shape[:2] for image in images]))
+
+    def image(self, index: int) -> UInt8Array:
+        """One whole image, (H, W, 3) uint8."""
+        height, width = self._shapes[index]
+        flat = self._flat[self._starts[index] : self._starts[index + 1]]
+        return np.asarray(flat).reshape(height, width, 3)
+
+    def centre(self, index: int, size: int) -> UInt8Array:
+        """The middle square of `size` pixels: the fixed view that validation uses."""
+        image = self.image(index)
+        top, left = ((side - size) // 2 for side in image.shape[:2])
+        return image[top : top + size, left : left + size]
+
+    def view(
+        self, index: int, size: int, rng: np.random.Generator
+    ) -> tuple[UInt8Array, tuple[str, ...]]:
+        """A random square, turned and flipped, with adjectives that turn along.
+
+        Returns:
+            (size, size, 3) uint8, and the adjectives of the image as turned.
+        """
+        image = self.image(index)
+        top, left = (int(rng.integers(side - size + 1)) for side in image.shape[:2])
+        square = image[top : top + size, left : left + size]
+        turns = int(rng.integers(4))
+        square = np.rot90(square, turns)
+        if rng.integers(2):
+            square = square[:, ::-1]
+        words = self.rows[index].adjectives
+        if turns % 2:
+            words = tuple(TURNED.get(word, word) for word in words)
+        return np.ascontiguousarray(square), words

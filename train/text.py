@@ -1,0 +1,81 @@
+"""The text engine: raw UTF-8 bytes to one vector a word, without tokenizer or vocabulary.
+
+Byte n-grams of each word, with marks at its ends, and the word as a whole are hashed to rows of
+one table; their mean goes through a small projection. Words that share spelling share rows, so a
+misspelt word lands near the right one.
+
+Source of the hashing: Bojanowski et al. 2017, arXiv:1607.04606 (subword vectors).
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from train.config import TextConfig
+from train.qat import QatEmbedding, QatLinear
+
+MODULUS = 2**31 - 1
+START, END = 1, 2  # marks at the ends of a word; control bytes, which no prompt contains
+HASH_SEED = 20_241  # fixed for ever: another one would move every row
+
+
+class TextEngine(nn.Module):
+    """text_bytes (B, W, L) uint8 -> text_embedding (B, W, D) float32."""
+
+    multipliers: Tensor
+    whole_multipliers: Tensor
+
+    def __init__(self, config: TextConfig, width: int) -> None:
+        super().__init__()
+        self.config = config
+        rng = np.random.default_rng(HASH_SEED)
+        longest = max(config.ngrams)
+        multipliers = rng.integers(1, MODULUS, (len(config.ngrams), longest))
+        whole = rng.integers(1, MODULUS, config.max_bytes + 2)
+        self.register_buffer("multipliers", torch.from_numpy(multipliers), persistent=False)
+        self.register_buffer("whole_multipliers", torch.from_numpy(whole), persistent=False)
+        self.table = QatEmbedding(config.table_size, config.table_dim)
+        nn.init.normal_(self.table.weight, std=0.5)
+        self.norm = nn.LayerNorm(config.table_dim)
+        self.first = QatLinear(config.table_dim, width)
+        self.second = QatLinear(width, width)
+
+    def marked(self, text_bytes: Tensor) -> Tensor:
+        """Put marks around each word: (B, W, L) uint8 -> (B, W, L + 2) int64."""
+        values = text_bytes.long()
+        start = torch.full_like(values[..., :1], START)
+        body = torch.cat([values, torch.zeros_like(start)], dim=-1)  # (B, W, L+1)
+        before = torch.cat([start, values], dim=-1)  # (B, W, L+1): the byte before each of body
+        ends = (body == 0) & (before != 0)
+        return torch.cat([start, body + END * ends.long()], dim=-1)  # (B, W, L+2)
+
+    def rows(self, text_bytes: Tensor) -> tuple[Tensor, Tensor]:
+        """Table rows of each word's n-grams, and which of them are real.
+
+        Returns:
+            rows (B, W, G) int64, valid (B, W, G) bool.
+        """
+        marked = self.marked(text_bytes)
+        length = marked.shape[-1]
+        rows, valid = [], []
+        for number, n in enumerate(self.config.ngrams):
+            count = length - n + 1
+            hashed = torch.zeros_like(marked[..., :count])
+            for offset in range(n):
+                window = marked[..., offset : offset + count]
+                hashed = hashed + window * self.multipliers[number, offset]
+            rows.append(hashed % MODULUS % self.config.table_size)
+            valid.append(marked[..., n - 1 :] != 0)
+        whole = (marked * self.whole_multipliers).sum(-1, keepdim=True)
+        rows.append(whole % MODULUS % self.config.table_size)
+        valid.append(torch.ones_like(whole, dtype=torch.bool))
+        return torch.cat(rows, dim=-1), torch.cat(valid, dim=-1)
+
+    def forward(self, text_bytes: Tensor) -> Tensor:
+        rows, valid = self.rows(text_bytes)
+        vectors = self.table(rows) * valid.unsqueeze(-1).to(torch.float32)  # (B, W, G, T)
+        mean = vectors.sum(-2) / valid.sum(-1, keepdim=True).to(torch.float32)  # (B, W, T)
+        x = F.gelu(self.first(self.norm(mean)))
+        embedding: Tensor = self.second(x)
+        return embedding

@@ -1,0 +1,165 @@
+"""The next-scale transformer: words and all coarser scales in, logits of one scale's indices out.
+
+    context  (B, N, C)   the canvas so far, averaged to the scale that is to be predicted
+    position (N,)        which of the picture's positions these are
+    text     (B, W, D)   one vector a word, with weights (B, W); weight 0 is no word
+      -> logits (B, N, K)
+
+Every position sees the words, all coarser scales and its own scale. In training all scales go
+through in one pass under a block-causal mask; the engine does one scale a call and is handed the
+keys and values of the coarser ones. Source: Tian et al. 2024, arXiv:2404.02905.
+"""
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from t2a_edge.scales import context_matrix, scale_offsets
+from train.config import CodecConfig, TransformerConfig
+from train.qat import QatEmbedding, QatLinear
+
+NO_WORD = -1e4  # attention bias of a word with weight 0
+
+
+class Block(nn.Module):
+    """Attention over words, past and present positions; then a multi-layer perceptron."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.qkv = QatLinear(width, 3 * width)  # one layer: three of them would lose INT8
+        self.attention_out = QatLinear(width, width)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp_in = QatLinear(width, config.mlp_ratio * width)
+        self.mlp_out = QatLinear(config.mlp_ratio * width, width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def split_heads(self, x: Tensor) -> Tensor:
+        """(B, N, D) -> (B, heads, N, D / heads)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def forward(
+        self, x: Tensor, text: tuple[Tensor, Tensor], past: tuple[Tensor, Tensor], mask: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns the new x (B, N, D), and keys and values (B, heads, P + N, hd)."""
+        q, k, v = self.qkv(self.attention_norm(x)).chunk(3, dim=-1)  # (B, N, D) each
+        k = torch.cat([past[0].to(k.dtype), self.split_heads(k)], dim=2)  # (B, heads, P+N, hd)
+        v = torch.cat([past[1].to(v.dtype), self.split_heads(v)], dim=2)
+        y = F.scaled_dot_product_attention(
+            self.split_heads(q),
+            torch.cat([text[0], k], dim=2),  # (B, heads, W+P+N, hd)
+            torch.cat([text[1], v], dim=2),
+            attn_mask=mask.to(q.dtype),
+        )
+        y = y.transpose(1, 2).flatten(2)  # (B, N, D)
+        x = x + self.dropout(self.attention_out(y))
+        x = x + self.dropout(self.mlp_out(F.gelu(self.mlp_in(self.mlp_norm(x)))))
+        return x, k, v
+
+
+class Transformer(nn.Module):
+    """Predicts the indices of every scale from words and coarser scales."""
+
+    codebook: Tensor
+    block_mask: Tensor
+
+    def __init__(self, config: TransformerConfig, codec: CodecConfig) -> None:
+        super().__init__()
+        self.config, self.scales = config, codec.scales
+        width, offsets = config.width, scale_offsets(codec.scales)
+        self.register_buffer("codebook", torch.zeros(codec.codebook_size, codec.code_dim))
+        self.context_in = QatLinear(codec.code_dim, width)
+        self.position = QatEmbedding(offsets[-1], width)
+        nn.init.normal_(self.position.weight, std=0.02)
+        self.prompt_in = QatLinear(width, width)
+        self.text_kv = QatLinear(width, 2 * config.layers * width)  # one layer, as in Block.qkv
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(width)
+        self.head = QatLinear(width, codec.codebook_size)
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            for layer in (block.attention_out, block.mlp_out):
+                nn.init.normal_(layer.weight, std=0.02 / config.layers**0.5)
+        number = torch.cat([torch.full((b - a,), i) for i, (a, b) in enumerate(pairwise(offsets))])
+        seen = number.unsqueeze(1) >= number.unsqueeze(0)  # (N, N): own scale and coarser ones
+        mask = torch.zeros(seen.shape).masked_fill(~seen, NO_WORD)
+        self.register_buffer("block_mask", mask, persistent=False)
+
+    def text_bias(self, word_weights: Tensor) -> Tensor:
+        """Attention bias of each word, its weight's logarithm: (B, W) -> (B, 1, 1, W)."""
+        logarithm = word_weights.clamp_min(1e-6).log()
+        bias = torch.where(word_weights > 0, logarithm, torch.full_like(logarithm, NO_WORD))
+        return bias.unsqueeze(1).unsqueeze(1)
+
+    def text_keys_values(self, text_embedding: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of the words for every layer, (B, heads, W, hd) each."""
+        parts = self.text_kv(text_embedding).chunk(2 * self.config.layers, dim=-1)  # (B, W, D) each
+        heads = [p.unflatten(-1, (self.config.heads, -1)).transpose(1, 2) for p in parts]
+        return list(zip(heads[::2], heads[1::2], strict=True))
+
+    def positions_in(
+        self, context: Tensor, positions: Tensor, text_embedding: Tensor, word_weights: Tensor
+    ) -> Tensor:
+        """What enters the first block: (B, N, D)."""
+        weights = word_weights.unsqueeze(-1)  # (B, W, 1)
+        prompt = (text_embedding * weights).sum(1, keepdim=True)
+        prompt = prompt / weights.sum(1, keepdim=True).clamp_min(1e-6)  # (B, 1, D)
+        worded = (word_weights.sum(1) > 0).to(prompt.dtype).unsqueeze(-1).unsqueeze(-1)
+        x: Tensor = self.context_in(context) + self.position(positions)
+        return x + self.prompt_in(prompt) * worded  # (B, N, D)
+
+    def training_context(self, indices: Tensor) -> Tensor:
+        """What every position sees of the coarser scales: (B, N) int64 -> (B, N, C)."""
+        codes = F.embedding(indices, self.codebook)  # (B, N, C)
+        offsets = scale_offsets(self.scales)
+        parts = [torch.zeros_like(codes[:, : self.scales[0] ** 2])]
+        for scale in range(1, len(self.scales)):
+            matrix = torch.from_numpy(context_matrix(self.scales, scale))
+            parts.append(matrix @ codes[:, : offsets[scale]])
+        return torch.cat(parts, dim=1)
+
+    def forward(self, context: Tensor, text_embedding: Tensor, word_weights: Tensor) -> Tensor:
+        """All scales in one pass: context (B, N, C) -> logits (B, N, K)."""
+        positions = torch.arange(context.shape[1])
+        x = self.positions_in(context, positions, text_embedding, word_weights)
+        bias = self.text_bias(word_weights).expand(-1, -1, len(positions), -1)  # (B, 1, N, W)
+        mask = torch.cat([bias, self.block_mask.expand(len(x), 1, -1, -1)], dim=-1)
+        none = x.new_zeros(len(x), self.config.heads, 0, self.config.width // self.config.heads)
+        for block, text in zip(self.blocks, self.text_keys_values(text_embedding), strict=True):
+            x, _, _ = block(x, text, (none, none), mask)
+        logits: Tensor = self.head(self.norm(x))
+        return logits
+
+    def scale_step(
+        self,
+        context: Tensor,
+        positions: Tensor,
+        text_embedding: Tensor,
+        word_weights: Tensor,
+        past: tuple[Tensor, Tensor],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One scale of one picture: what the engine computes.
+
+        Args:
+            context: (B, N, C) of the scale's positions.
+            positions: (N,) int64.
+            past: keys and values of all coarser positions, (layers, B, heads, P, hd) each.
+
+        Returns:
+            logits (B, N, K), and keys and values with this scale's appended.
+        """
+        x = self.positions_in(context, positions, text_embedding, word_weights)
+        bias = self.text_bias(word_weights)  # (B, 1, 1, W)
+        open_part = torch.zeros_like(past[0][0, :, :1, :, 0]).unsqueeze(1)  # (B, 1, 1, P)
+        own_part = torch.zeros_like(context[..., 0]).unsqueeze(1).unsqueeze(1)  # (B, 1, 1, N)
+        mask = torch.cat([bias, open_part, own_part], dim=-1)  # (B, 1, 1, W+P+N)
+        keys, values = [], []
+        for layer, text in enumerate(self.text_keys_values(text_embedding)):
+            x, k, v = self.blocks[layer](x, text, (past[0][layer], past[1][layer]), mask)
+            keys.append(k)
+            values.append(v)
+        return self.head(self.norm(x)), torch.stack(keys), torch.stack(values)
