@@ -122,7 +122,7 @@ class TransformerConfig:
 
     Attributes:
         layers, width, heads, mlp_ratio: as usual; heads divide width.
-        dropout: on the residual branches.
+        branch_dropout: chance that a sample skips a residual branch in training.
         guidance_dropout: share of samples that lose all their adjectives.
         word_dropout: chance of each adjective to be left out otherwise.
         corrupt: chance of each coarser index to be replaced by a random one in the context.
@@ -130,9 +130,9 @@ class TransformerConfig:
 
     layers: int = 3
     width: int = 192
-    heads: int = 6
+    heads: int = 3
     mlp_ratio: int = 4
-    dropout: float = 0.1
+    branch_dropout: float = 0.1
     guidance_dropout: float = 0.1
     word_dropout: float = 0.2
     corrupt: float = 0.05

@@ -125,7 +125,9 @@ class GeneratorTask:
 
     def _per_scale(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of each scale, (scales,)."""
-        losses = F.cross_entropy(logits.float().transpose(1, 2), targets, reduction="none")
+        # flat and in one piece: several times as fast as over a transposed axis
+        losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+        losses = losses.view(targets.shape)  # (B, N)
         return torch.stack([losses[:, a:b].mean() for a, b in pairwise(self.offsets)])
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:

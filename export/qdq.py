@@ -1,0 +1,137 @@
+"""Turn a traced Q/DQ graph into one that is small and runs in integer kernels.
+
+The rules are those that ONNX Runtime's fusions ask for: weights folded to int8 initialisers, a
+MatMul's bias as [1, 1, N] (else it becomes a float Gemm), no leftovers of the tracer.
+"""
+
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import numpy_helper
+
+from t2a_edge.errors import ExportError
+from t2a_edge.runner import session_options
+
+INT8_MIN, INT8_MAX = -128, 127
+INTEGER_KERNELS = {
+    "conv": ("QLinearConv",),
+    "linear": ("MatMulIntegerToFloat", "QLinearMatMul", "QGemm", "DynamicQuantizeMatMul"),
+}
+FLOAT_KERNELS = {"conv": ("Conv", "FusedConv"), "linear": ("Gemm", "FusedGemm")}
+
+
+def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Fold weights, reshape biases, drop leftovers; the graph computes the same.
+
+    Works in place and returns the model.
+    """
+    _fold_weights(model)
+    _widen_biases(model)
+    graph = model.graph
+    used = {name for node in graph.node for name in node.input}
+    for initializer in [i for i in graph.initializer if i.name not in used]:
+        graph.initializer.remove(initializer)
+    for node in graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*graph.input, *graph.output):
+        del value.metadata_props[:]
+    del model.metadata_props[:]
+    del graph.metadata_props[:]
+    del graph.value_info[:]
+    del model.functions[:]
+    onnx.checker.check_model(model)
+    return model
+
+
+def _fold_weights(model: onnx.ModelProto) -> None:
+    """Replace QuantizeLinear of a constant by the int8 constant itself."""
+    graph = model.graph
+    constants = {i.name: i for i in graph.initializer}
+    for node in list(graph.node):
+        if node.op_type != "QuantizeLinear" or node.input[0] not in constants:
+            continue
+        weight, scale = (numpy_helper.to_array(constants[name]) for name in node.input[:2])
+        if scale.ndim:
+            axis = next(a.i for a in node.attribute if a.name == "axis")
+            shape = [1] * weight.ndim
+            shape[axis] = -1
+            scale = scale.reshape(shape)
+        # the reciprocal is what torch's fake-quantise multiplies with: the same rounding
+        steps = np.rint(weight * (np.float32(1) / scale))
+        folded = np.clip(steps, INT8_MIN, INT8_MAX).astype(np.int8)
+        graph.initializer.append(numpy_helper.from_array(folded, node.output[0]))
+        graph.node.remove(node)
+
+
+def _widen_biases(model: onnx.ModelProto) -> None:
+    """Give the bias behind every MatMul the shape [1, 1, N]."""
+    graph = model.graph
+    constants = {i.name: i for i in graph.initializer}
+    producer = {output: node for node in graph.node for output in node.output}
+    for node in graph.node:
+        if node.op_type != "Add":
+            continue
+        for other, bias in ((0, 1), (1, 0)):
+            source, name = producer.get(node.input[other]), node.input[bias]
+            is_bias = name in constants and len(constants[name].dims) == 1
+            if source is not None and source.op_type == "MatMul" and is_bias:
+                wide = numpy_helper.to_array(constants[name])[None, None]
+                graph.initializer.append(numpy_helper.from_array(wide, f"{name}_wide"))
+                node.input[bias] = f"{name}_wide"
+                break
+
+
+def optimised_operators(content: bytes) -> Counter[str]:
+    """Operators that ONNX Runtime really runs for a graph, after its own optimisation."""
+    with TemporaryDirectory() as folder:
+        target = Path(folder) / "optimised.onnx"
+        options = session_options(threads=1)
+        options.optimized_model_filepath = str(target)
+        onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        graph = onnx.load(target).graph
+    return Counter(node.op_type for node in graph.node)
+
+
+def expected_kernels(model: onnx.ModelProto) -> dict[str, int]:
+    """Convolutions and linear layers whose weight is an int8 constant."""
+    constants = {i.name for i in model.graph.initializer if i.data_type == onnx.TensorProto.INT8}
+    quantized = set()
+    for node in model.graph.node:  # follow weights through DequantizeLinear and layout changes
+        if node.op_type == "DequantizeLinear" and node.input[0] in constants:
+            quantized.add(node.output[0])
+        elif node.op_type in ("Transpose", "Reshape") and node.input[0] in quantized:
+            quantized.add(node.output[0])
+    counts = {"conv": 0, "linear": 0}
+    for node in model.graph.node:
+        if len(node.input) > 1 and node.input[1] in quantized:
+            if node.op_type == "Conv":
+                counts["conv"] += 1
+            elif node.op_type in ("MatMul", "Gemm"):
+                counts["linear"] += 1
+    return counts
+
+
+def check_integer_kernels(name: str, model: onnx.ModelProto) -> dict[str, int]:
+    """Count the integer kernels in the session's optimised graph.
+
+    Returns:
+        "conv" and "linear": how many run in integers.
+
+    Raises:
+        ExportError: a convolution or linear layer with INT8 weights runs in float.
+    """
+    expected = expected_kernels(model)
+    operators = optimised_operators(model.SerializeToString())
+    found = {kind: sum(operators[o] for o in names) for kind, names in INTEGER_KERNELS.items()}
+    if found != expected:
+        raise ExportError(
+            f"The {name} engine runs {found['conv']} of {expected['conv']} convolutions and "
+            f"{found['linear']} of {expected['linear']} linear layers in integer kernels; expected "
+            "all. Check where the fake-quantisers stand (train/qat.py)."
+        )
+    return found

@@ -1,0 +1,115 @@
+"""A bundle: a folder with `bundle.json` and the engines that it describes.
+
+`bundle.json` names every file with its size and sha256. Nothing is run before all of them agree.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from t2a_edge.errors import BundleError
+from t2a_edge.spec import Spec
+
+FORMAT = 1
+MANIFEST = "bundle.json"
+SHIPPED = Path(__file__).parent / "bundles" / "base"
+HASH_CHARACTERS = 16  # of the bundle's hash, where a picture names it
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked bundle.
+
+    Attributes:
+        folder: where its files are.
+        spec: shapes and sampling defaults.
+        vocabulary: adjectives that training used.
+        precision: of the engines: fp32 or int8.
+        bundle_hash: first 16 hexadecimal digits of the manifest's sha256; names the model exactly.
+        manifest: all of `bundle.json`.
+    """
+
+    folder: Path
+    spec: Spec
+    vocabulary: tuple[str, ...]
+    precision: str
+    bundle_hash: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files, the manifest included."""
+        engines = sum(int(entry["bytes"]) for entry in self.manifest["files"].values())
+        return engines + (self.folder / MANIFEST).stat().st_size
+
+
+def load_bundle(folder: Path | str | None = None) -> Bundle:
+    """Read and check a bundle.
+
+    Args:
+        folder: the bundle's folder; None is the one that ships with the package.
+
+    Raises:
+        BundleError: the folder or a file is missing, a file is not the one that the manifest
+            names, or the format is unknown.
+    """
+    path = SHIPPED if folder is None else Path(folder)
+    source = path / MANIFEST
+    if not source.is_file():
+        raise BundleError(
+            f"No bundle at {path}; expected a folder with {MANIFEST}. "
+            "Name another one, or leave it out to use the bundle that ships with t2a-edge."
+        )
+    raw = source.read_bytes()
+    try:
+        manifest = json.loads(raw)
+        files, vocabulary = manifest["files"], tuple(manifest["vocabulary"])
+        bundle_format, precision = manifest["format"], str(manifest["precision"])
+        spec_values = manifest["spec"]
+    except (ValueError, KeyError, TypeError) as exc:
+        raise BundleError(f"{source} cannot be read ({exc!r}); restore or export it again.") from exc
+    if bundle_format != FORMAT:
+        raise BundleError(
+            f"{path} has bundle format {bundle_format!r}; this version of t2a-edge reads {FORMAT}. "
+            "Export the bundle again, or install the version that made it."
+        )
+    spec = Spec.from_json(spec_values)
+    for name, entry in files.items():
+        _check_file(path / name, entry)
+    digest = hashlib.sha256(raw).hexdigest()[:HASH_CHARACTERS]
+    return Bundle(path, spec, vocabulary, precision, digest, manifest)
+
+
+def _check_file(path: Path, entry: Mapping[str, Any]) -> None:
+    if not path.is_file():
+        raise BundleError(f"The bundle has no {path.name}; expected it in {path.parent}. Restore it.")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != entry.get("sha256"):
+        raise BundleError(
+            f"{path} has the sha256 {found[:12]}…; the bundle's manifest expects "
+            f"{str(entry.get('sha256'))[:12]}…. The file is damaged or foreign: "
+            "restore or export the bundle again."
+        )
+
+
+def file_entry(path: Path) -> dict[str, Any]:
+    """How the manifest names a file: its bytes and sha256."""
+    content = path.read_bytes()
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any], files: list[str]) -> None:
+    """Write `bundle.json` for engines that are already in the folder."""
+    entries = {name: file_entry(folder / name) for name in files}
+    content = {"format": FORMAT, **manifest, "files": entries}
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{MANIFEST}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as opened:
+        opened.write(text)
+    os.chmod(temporary, 0o644)
+    os.replace(temporary, folder / MANIFEST)

@@ -1,0 +1,97 @@
+"""A picture on disk: PNG with the recipe of how it was made in its metadata."""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from t2a_edge.errors import ImageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+UInt8Array = npt.NDArray[np.uint8]
+
+METADATA_KEY = "t2a-edge"  # iTXt chunk that holds the metadata as JSON
+MAX_SLUG = 80  # characters of a file name that come from the prompt
+
+
+def image_from_pixels(pixels: UInt8Array) -> "Image":
+    """(H, W, 3) uint8 sRGB as a Pillow image; an ImageError for any other array."""
+    from PIL import Image
+
+    if pixels.ndim != 3 or pixels.shape[-1] != 3 or pixels.dtype != np.uint8:
+        raise ImageError(
+            f"The pixels are {pixels.dtype} of shape {pixels.shape}; expected uint8 (H, W, 3)."
+        )
+    return Image.fromarray(pixels)
+
+
+def write_png(pixels: UInt8Array, path: Path, metadata: Mapping[str, Any]) -> None:
+    """Write a PNG whole or not at all.
+
+    Args:
+        pixels: (H, W, 3) uint8 sRGB.
+        path: the file; its folder is made if it is missing.
+        metadata: JSON values, kept under the key "t2a-edge".
+
+    Raises:
+        ImageError: the pixels are no image, or the file cannot be written.
+    """
+    from PIL.PngImagePlugin import PngInfo
+
+    image = image_from_pixels(pixels)
+    about = PngInfo()
+    about.add_itxt(METADATA_KEY, json.dumps(metadata, ensure_ascii=False, sort_keys=True))
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".t2a-edge-", suffix=".png")
+        with os.fdopen(handle, "wb") as opened:
+            image.save(opened, format="PNG", pnginfo=about)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as exc:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise ImageError(
+            f"{path} cannot be written ({exc.strerror or exc}); name a path that can."
+        ) from exc
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The metadata that `write_png` put into a file.
+
+    Raises:
+        ImageError: the file is no picture of ours.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as opened:
+            text = opened.info.get(METADATA_KEY)
+        if text is not None:
+            return dict(json.loads(text))
+    except (OSError, UnidentifiedImageError, ValueError) as exc:
+        raise ImageError(f"{path} cannot be read as a PNG ({exc}); name another file.") from exc
+    raise ImageError(f"{path} has no {METADATA_KEY} metadata; name a PNG that t2a-edge wrote.")
+
+
+def file_name(prompt: str, seed: int) -> str:
+    """A file name for a picture: letters and digits of the prompt, then the seed."""
+    slug = re.sub(r"[^\w]+", "-", prompt).strip("-_")
+    while len(slug.encode("utf-8")) > MAX_SLUG:
+        slug = slug[:-1]
+    return f"{slug or 'art'}-{seed}.png"

@@ -1,0 +1,84 @@
+"""Counter-based noise: the same numbers from (seed, position, code) on every machine and in every language.
+
+All integer arithmetic is modulo the prime P = 2^31 - 1, so every product fits a signed 64-bit
+integer and nothing but multiply, add and modulo is needed. x -> x^5 permutes the numbers modulo P.
+
+    key(seed, position):
+        k = quintic(seed mod 2^30 + 0x1F123BB5)
+        k = quintic(k + seed div 2^30 + 0x05491333)
+        k = quintic(k + position * 0x2545F491 + 0x3C6EF372)
+        k = quintic(k + 0x1B873593)
+    level(seed, position, code) = quintic(key + (code + 1) * 0x27D4EB2F) div 2^15      in [0, 65536)
+    gumbel(level) = round(-ln(-ln((level + 0.5) / 65536)) * 4096) / 4096
+
+The sums are reduced modulo P before each quintic. Positions count through all scales, coarse to
+fine. The last line is a table of 65,536 numbers with 12 binary digits behind the point: exact in
+float32, whatever a platform's logarithm does in its last digit.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from t2a_edge.errors import OptionError
+
+Int64Array = npt.NDArray[np.int64]
+Float32Array = npt.NDArray[np.float32]
+
+PRIME = 2**31 - 1
+MAX_SEED = 2**53 - 1  # the largest integer that JavaScript holds exactly
+LEVELS = 65_536
+
+
+def check_seed(seed: int) -> int:
+    """The seed, if it is a whole number from 0 to 2^53 - 1; an OptionError otherwise."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= MAX_SEED:
+        raise OptionError(
+            f"The seed is {seed!r}; expected a whole number from 0 to {MAX_SEED}. Give another one."
+        )
+    return int(seed)
+
+
+def _fold(x: Int64Array) -> Int64Array:
+    """Reduce below 2^31 + 1, congruent modulo P; faster than the modulo operator on arrays."""
+    x = (x & PRIME) + (x >> 31)
+    return (x & PRIME) + (x >> 31)
+
+
+def _quintic(x: Int64Array) -> Int64Array:
+    """x^5 modulo P, up to one multiple of P left in."""
+    square = _fold(x * x)
+    return _fold(_fold(square * square) * x)
+
+
+def noise_levels(seed: int, positions: Int64Array, codes: int) -> Int64Array:
+    """Integers spread evenly over [0, 65536).
+
+    Args:
+        seed: 0 .. 2^53 - 1.
+        positions: (N,) numbers of the positions, counted through all scales.
+        codes: how many codes K each position chooses from.
+
+    Returns:
+        (N, K) int64.
+    """
+    key = _quintic(_fold(np.asarray([seed % 2**30 + 0x1F123BB5], dtype=np.int64)))
+    key = _quintic(_fold(key + seed // 2**30 + 0x05491333))
+    key = _quintic(_fold(key + positions.astype(np.int64) * 0x2545F491 + 0x3C6EF372))
+    key = _quintic(_fold(key + 0x1B873593))
+    steps = (np.arange(1, codes + 1, dtype=np.int64) * 0x27D4EB2F) % PRIME
+    values = _quintic(_fold(key[:, None] + steps))
+    return np.where(values == PRIME, 0, values) >> 15
+
+
+@lru_cache(maxsize=1)
+def gumbel_table() -> Float32Array:
+    """The 65,536 values of standard Gumbel noise, multiples of 1/4096."""
+    middle = (np.arange(LEVELS) + 0.5) / LEVELS
+    return (np.round(-np.log(-np.log(middle)) * 4096) / 4096).astype(np.float32)
+
+
+def gumbel_noise(seed: int, positions: Int64Array, codes: int) -> Float32Array:
+    """Standard Gumbel noise, (N, K) float32; see `noise_levels` for the arguments."""
+    return gumbel_table()[noise_levels(seed, positions, codes)]

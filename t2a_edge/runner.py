@@ -1,0 +1,158 @@
+"""The three engines behind one interface, whatever runs them."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from t2a_edge.errors import BundleError, OptionError
+from t2a_edge.spec import Spec
+
+Float32Array = npt.NDArray[np.float32]
+Int64Array = npt.NDArray[np.int64]
+UInt8Array = npt.NDArray[np.uint8]
+
+ENGINES = ("text", "transformer", "decoder")
+MAX_THREADS = 256
+
+
+class Runner(Protocol):
+    """Runs text, transformer and decoder; a context manager that frees them."""
+
+    def text(self, text_bytes: UInt8Array) -> Float32Array:
+        """text_bytes (B, W, L) uint8 -> text_embedding (B, W, D) float32."""
+
+    def transformer(
+        self,
+        indices: Int64Array,
+        resample: Float32Array,
+        positions: Int64Array,
+        text_embedding: Float32Array,
+        word_weights: Float32Array,
+        past: tuple[Float32Array, Float32Array],
+    ) -> tuple[Float32Array, tuple[Float32Array, Float32Array]]:
+        """Predict one scale.
+
+        Args:
+            indices: (B, T) of all coarser positions; at scale 0 one column of zeros.
+            resample: (N, T), `t2a_edge.scales.context_matrix` of the scale.
+            positions: (N,) numbers of the scale's positions, counted through all scales.
+            text_embedding: (B, W, D).
+            word_weights: (B, W); 0 is no word.
+            past: keys and values of the coarser positions, (layers, B, heads, P, hd) each.
+
+        Returns:
+            logits (B, N, K), and keys and values with this scale's appended.
+        """
+
+    def decoder(self, indices: Int64Array) -> UInt8Array:
+        """Indices of all scales (B, N) -> (B, H, W, 3) uint8 sRGB."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def empty_past(spec: Spec, batch: int) -> tuple[Float32Array, Float32Array]:
+    """Keys and values before the first scale: (layers, B, heads, 0, hd) each."""
+    shape = (spec.layers, batch, spec.heads, 0, spec.head_dim)
+    return np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+
+
+class OnnxRunner:
+    """Runs a bundle's engines with ONNX Runtime on the processor.
+
+    Args:
+        folder: holds `text.onnx`, `transformer.onnx` and `decoder.onnx`.
+        threads: cores that one operation may use.
+
+    Raises:
+        OptionError: `threads` is out of range.
+        BundleError: an engine is missing or cannot be loaded.
+    """
+
+    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+        if not 1 <= threads <= MAX_THREADS:
+            raise OptionError(f"The threads are {threads}; expected 1 to {MAX_THREADS}.")
+        self._sessions = {name: _session(folder / f"{name}.onnx", threads) for name in ENGINES}
+
+    def _run(self, engine: str, outputs: list[str] | None, inputs: dict[str, Any]) -> list[Any]:
+        results: list[Any] = self._sessions[engine].run(outputs, inputs)
+        return results
+
+    def text(self, text_bytes: UInt8Array) -> Float32Array:
+        """See `Runner.text`."""
+        embedding: Float32Array = self._run("text", None, {"text_bytes": text_bytes})[0]
+        return embedding
+
+    def transformer(
+        self,
+        indices: Int64Array,
+        resample: Float32Array,
+        positions: Int64Array,
+        text_embedding: Float32Array,
+        word_weights: Float32Array,
+        past: tuple[Float32Array, Float32Array],
+    ) -> tuple[Float32Array, tuple[Float32Array, Float32Array]]:
+        """See `Runner.transformer`."""
+        inputs = {
+            "indices": indices,
+            "resample": resample,
+            "positions": positions,
+            "text_embedding": text_embedding,
+            "word_weights": word_weights,
+            "past_keys": past[0],
+            "past_values": past[1],
+        }
+        logits, keys, values = self._run("transformer", ["logits", "keys", "values"], inputs)
+        return logits, (keys, values)
+
+    def decoder(self, indices: Int64Array) -> UInt8Array:
+        """See `Runner.decoder`."""
+        pixels: UInt8Array = self._run("decoder", None, {"indices": indices})[0]
+        return pixels
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._sessions.clear()
+
+
+def session_options(threads: int) -> Any:
+    """ONNX Runtime's options as every session here uses them."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # fatal only: what fails is raised, and told in one line
+    return options
+
+
+def _session(path: Path, threads: int) -> Any:
+    import onnxruntime  # here, not above: it is most of the start-up time
+
+    if not path.is_file():
+        raise BundleError(f"The bundle has no {path.name}; expected it in {path.parent}. Restore it.")
+    try:
+        return onnxruntime.InferenceSession(
+            str(path), session_options(threads), providers=["CPUExecutionProvider"]
+        )
+    except Exception as exc:  # ONNX Runtime raises its own classes, all below Exception
+        reason = " ".join(str(exc).split())[:200]
+        raise BundleError(
+            f"{path} cannot be loaded as an ONNX model ({reason}); restore or export it again."
+        ) from exc

@@ -1,0 +1,126 @@
+"""A whole trained model: codec, text engine, transformer, and the preset that shaped them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from t2a_edge.errors import CheckpointError
+from t2a_edge.spec import Spec
+from train.checkpoint import load_module, load_tensors, save_tensors, with_prefix
+from train.codec import Codec
+from train.config import Preset
+from train.generator_task import Generator
+from train.qat import convert
+from train.text import TextEngine
+from train.transformer import Transformer
+
+
+@dataclass
+class Model:
+    """Everything that an export starts from.
+
+    Attributes:
+        preset: shapes of the parts.
+        codec, generator: the trained modules.
+        vocabulary: adjectives that training used, sorted.
+        card: data, licence and figures, as they go into the bundle.
+    """
+
+    preset: Preset
+    codec: Codec
+    generator: Generator
+    vocabulary: tuple[str, ...]
+    card: dict[str, Any]
+
+    @property
+    def text(self) -> TextEngine:
+        """The text engine."""
+        return self.generator.text
+
+    @property
+    def transformer(self) -> Transformer:
+        """The transformer."""
+        return self.generator.transformer
+
+    @property
+    def modules(self) -> tuple[nn.Module, ...]:
+        """The parts that are shipped: text engine, transformer and decoder."""
+        return self.generator, self.codec.decoder
+
+    @property
+    def spec(self) -> Spec:
+        """The numbers that a runtime needs."""
+        preset = self.preset
+        return Spec(
+            image_size=preset.data.image_size,
+            scales=preset.codec.scales,
+            codebook_size=preset.codec.codebook_size,
+            code_dim=preset.codec.code_dim,
+            max_words=preset.text.max_words,
+            max_bytes=preset.text.max_bytes,
+            layers=preset.transformer.layers,
+            heads=preset.transformer.heads,
+            head_dim=preset.transformer.width // preset.transformer.heads,
+            guidance_scale=preset.sampling.guidance_scale,
+            temperature=preset.sampling.temperature,
+            top_k=preset.sampling.top_k,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file, weights in float16; nothing in it needs pickle."""
+        tensors = {f"codec.{k}": v for k, v in self.codec.state_dict().items()}
+        tensors |= {f"generator.{k}": v for k, v in self.generator.state_dict().items()}
+        for name in ("codec.quantizer.sums", "codec.quantizer.counts", "generator.transformer.codebook"):
+            del tensors[name]  # of use in training only, or a copy
+        half = {k: v.to(torch.float16) if v.dim() else v for k, v in tensors.items()}
+        about = {
+            "preset": self.preset.to_json(),
+            "vocabulary": list(self.vocabulary),
+            "card": self.card,
+        }
+        save_tensors(path, half, about)
+
+    @classmethod
+    def load(cls, path: Path) -> "Model":
+        """Read what `save` wrote, fake-quantisers frozen and switched on.
+
+        Raises:
+            CheckpointError: the file is missing, damaged, or does not fit its own preset.
+        """
+        tensors, about = load_tensors(path)
+        try:
+            preset = Preset.from_json(about["preset"])
+            vocabulary, card = tuple(about["vocabulary"]), dict(about["card"])
+        except KeyError as exc:
+            raise CheckpointError(
+                f"{path} lacks {exc}; expected a checkpoint of a whole model. "
+                "Make one with `python -m train checkpoint`."
+            ) from exc
+        codec, generator = Codec(preset.codec), Generator(preset)
+        codec_tensors = with_prefix(tensors, "codec")
+        book = codec_tensors["quantizer.codebook"]
+        codec_tensors["quantizer.sums"] = book
+        codec_tensors["quantizer.counts"] = torch.ones(len(book))
+        load_module(codec, codec_tensors, "codec")
+        generator_tensors = with_prefix(tensors, "generator")
+        generator_tensors["transformer.codebook"] = book
+        load_module(generator, generator_tensors, "generator")
+        model = cls(preset, codec, generator, vocabulary, card)
+        model.use_int8()
+        return model
+
+    def use_int8(self) -> None:
+        """Compute as the INT8 engines do: fake-quantisers frozen and on."""
+        for module in self.modules:
+            convert(module)
+        self.codec.eval()
+
+    def parameter_count(self) -> int:
+        """Trained numbers of the shipped parts, codebook included."""
+        shipped: Sequence[nn.Module] = self.modules
+        total = sum(p.numel() for module in shipped for p in module.parameters())
+        return total + self.codec.quantizer.codebook.numel()
