@@ -1,82 +1,89 @@
-"""`python -m train`: train the codec and the transformer, look at what they draw."""
+"""`python -m train`: train the codec, then the generator, then make a checkpoint of both."""
 
 import json
-import logging
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from t2a_edge.errors import EXIT_USAGE, T2AEdgeError
-from train.config import Preset, load_preset
-from train.data import PixelStore, load_rows
 
-log = logging.getLogger("train")
-
-
-@dataclass(frozen=True)
-class Run:
-    """What every stage of one run shares."""
-
-    preset: Preset
-    folder: Path
-    data: Path
-    wandb: bool
-
-    def store(self) -> PixelStore:
-        """The decoded images of the data folder."""
-        rows = load_rows(self.data)
-        return PixelStore(rows, self.preset.data.shorter_side, self.folder.parent / "cache")
+DATA = Path("../shared/data/paintings")
+RUN = Path("runs/base")
+CHECKPOINT = Path("checkpoints/base.safetensors")
 
 
-def _options(command: Callable[..., None]) -> Callable[..., None]:
+def run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that name preset, data and run folder."""
     for option in (
-        click.option("--preset", default="base", show_default=True, help="Preset, or a .toml path."),
-        click.option("--set", "overrides", multiple=True, help="section.key=value; repeatable."),
-        click.option("--data", type=Path, default=Path("../shared/data/paintings"), show_default=True,
-                     help="Folder of images with one .jsonl of adjectives."),
-        click.option("--run", "folder", type=Path, default=Path("runs/base"), show_default=True,
-                     help="Folder for checkpoints and logs; a run found there is resumed."),
         click.option("--wandb", is_flag=True, help="Log to Weights & Biases, not TensorBoard."),
-    ):
+        click.option("--run", "folder", type=click.Path(path_type=Path), default=RUN,
+                     show_default=True, help="Checkpoints and logs; a run found there goes on."),
+        click.option("--data", type=click.Path(path_type=Path), default=DATA, show_default=True,
+                     help="Folder of images with one .jsonl of adjectives."),
+        click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE",
+                     help="Change a value of the preset; repeatable."),
+        click.option("--preset", default="base", show_default=True,
+                     help="A shipped preset, or the path of a .toml file."),
+    ):  # fmt: skip
         command = option(command)
     return command
 
 
-def _run(preset: str, overrides: tuple[str, ...], data: Path, folder: Path, wandb: bool) -> Run:
+def _run(preset: str, overrides: tuple[str, ...], data: Path, folder: Path, wandb: bool) -> Any:
+    from train.config import load_preset
+    from train.stages import Run
+
     return Run(load_preset(preset, overrides), folder, data, wandb)
 
 
 @click.group()
 def main() -> None:
-    """Train t2a-edge models."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    """Train t2a-edge models; every stage goes on where it was stopped."""
 
 
 @main.command()
-@_options
+@run_options
 def codec(**options: Any) -> None:
     """Train the VQ-VAE and report it on the held-out splits."""
     from train.stages import train_codec
 
-    report = train_codec(_run(**options))
-    click.echo(json.dumps(report, indent=1))
+    click.echo(json.dumps(train_codec(_run(**options)), indent=1))
+
+
+@main.command()
+@run_options
+def generator(**options: Any) -> None:
+    """Train text engine and transformer on the codec's indices."""
+    from train.stages import train_generator
+
+    click.echo(json.dumps(train_generator(_run(**options)), indent=1))
+
+
+@main.command()
+@run_options
+@click.option("--out", type=click.Path(path_type=Path), default=CHECKPOINT, show_default=True)
+def checkpoint(out: Path, **options: Any) -> None:
+    """Put a finished run into one file that `python -m export` starts from."""
+    from train.stages import assemble_model
+
+    assemble_model(_run(**options)).save(out)
+    click.echo(str(out))
 
 
 def cli() -> None:
     """Entry point: an error of ours is one line and exit code 2."""
     try:
         main.main(standalone_mode=False)
-    except click.ClickException as exc:
-        exc.show()
-        sys.exit(EXIT_USAGE)
+    except click.exceptions.Exit as exc:
+        sys.exit(exc.exit_code)
     except click.Abort:
         sys.exit(130)
-    except T2AEdgeError as exc:
-        click.echo(f"error: {exc}", err=True)
+    except (click.ClickException, T2AEdgeError) as exc:
+        text = exc.format_message() if isinstance(exc, click.ClickException) else str(exc)
+        click.echo(f"error: {text}", err=True)
         sys.exit(EXIT_USAGE)
 
 
