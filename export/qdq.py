@@ -1,9 +1,15 @@
 """Turn a traced Q/DQ graph into one that is small and runs in integer kernels.
 
-The rules are those that ONNX Runtime's fusions ask for: weights folded to int8 initialisers, a
-MatMul's bias as [1, 1, N] (else it becomes a float Gemm), no leftovers of the tracer.
+`tidy` leaves symmetric int8 throughout, as TensorRT wants it: weights folded to int8 constants, a
+MatMul's bias as [1, 1, N] (else ONNX Runtime makes a float Gemm of it), no leftovers of the tracer.
+
+`cpu_form` then says the same in the words of ONNX Runtime's processor kernels: activations as
+uint8 with zero-point 128, the same steps shifted. ONNX Runtime makes that shift itself, but only
+where a quantised tensor has one reader: a residual block's input has two, and its convolution
+would stay in float.
 """
 
+import copy
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,11 +23,12 @@ from t2a_edge.errors import ExportError
 from t2a_edge.runner import session_options
 
 INT8_MIN, INT8_MAX = -128, 127
+UINT8_ZERO_POINT = 128
+ZERO_POINT_NAME = "activation_zero_point"
 INTEGER_KERNELS = {
     "conv": ("QLinearConv",),
     "linear": ("MatMulIntegerToFloat", "QLinearMatMul", "QGemm", "DynamicQuantizeMatMul"),
 }
-FLOAT_KERNELS = {"conv": ("Conv", "FusedConv"), "linear": ("Gemm", "FusedGemm")}
 
 
 def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -32,9 +39,7 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     _fold_weights(model)
     _widen_biases(model)
     graph = model.graph
-    used = {name for node in graph.node for name in node.input}
-    for initializer in [i for i in graph.initializer if i.name not in used]:
-        graph.initializer.remove(initializer)
+    _drop_unused(graph)
     for node in graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
@@ -46,6 +51,34 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     del model.functions[:]
     onnx.checker.check_model(model)
     return model
+
+
+def cpu_form(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose activations are uint8 with zero-point 128: the same values, all kernels integer.
+
+    Relu becomes LeakyRelu with slope 0, which ONNX Runtime has as an 8-bit kernel.
+    """
+    model = copy.deepcopy(model)
+    graph = model.graph
+    constants = {i.name: i for i in graph.initializer}
+    zero_point = np.array(UINT8_ZERO_POINT, dtype=np.uint8)
+    graph.initializer.append(numpy_helper.from_array(zero_point, ZERO_POINT_NAME))
+    for node in graph.node:
+        is_pair = node.op_type in ("QuantizeLinear", "DequantizeLinear")
+        if is_pair and node.input[0] not in constants and not constants[node.input[1]].dims:
+            node.input[2] = ZERO_POINT_NAME
+        elif node.op_type == "Relu":
+            node.op_type = "LeakyRelu"
+            node.attribute.append(onnx.helper.make_attribute("alpha", 0.0))
+    _drop_unused(graph)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _drop_unused(graph: onnx.GraphProto) -> None:
+    used = {name for node in graph.node for name in node.input}
+    for initializer in [i for i in graph.initializer if i.name not in used]:
+        graph.initializer.remove(initializer)
 
 
 def _fold_weights(model: onnx.ModelProto) -> None:

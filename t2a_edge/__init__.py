@@ -1,0 +1,25 @@
+"""Adjectives in, abstract picture out, on the edge.
+
+>>> from t2a_edge import TextToArt
+>>> TextToArt().generate("warm dark fluid", seed=7).save("art.png")
+PosixPath('art.png')
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from t2a_edge.errors import T2AEdgeError
+
+if TYPE_CHECKING:
+    from t2a_edge.pipeline import Artwork, TextToArt
+
+__version__ = "0.1.0"
+__all__ = ["Artwork", "T2AEdgeError", "TextToArt", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the pipeline when it is first asked for: `--help` and errors stay instant."""
+    if name in ("Artwork", "TextToArt"):
+        from t2a_edge import pipeline
+
+        return getattr(pipeline, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

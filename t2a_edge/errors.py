@@ -12,7 +12,7 @@
     ├── CheckpointError     a checkpoint is missing, damaged or of another shape
     └── ExportError         a graph could not be made, or does not match its source
 
-The library raises; the command line prints the text on one line and exits with `EXIT_USAGE`.
+The library raises; the command line prints the text on one line and exits with `exit_code`.
 """
 
 EXIT_FAILED = 1  # a gate or a parity check failed
@@ -22,6 +22,8 @@ EXIT_NOT_MEASURED = 3  # something that was required could not be measured here
 
 class T2AEdgeError(Exception):
     """Base of all errors; the text says what was got, what was expected and what to do."""
+
+    exit_code = EXIT_USAGE  # of a command that ends with this error
 
 
 class PromptError(T2AEdgeError):
@@ -54,3 +56,5 @@ class CheckpointError(T2AEdgeError):
 
 class ExportError(T2AEdgeError):
     """A graph could not be made, or does not match its source."""
+
+    exit_code = EXIT_FAILED

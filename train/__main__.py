@@ -1,14 +1,13 @@
 """`python -m train`: train the codec, then the generator, then make a checkpoint of both."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from t2a_edge.errors import EXIT_USAGE, T2AEdgeError
+from t2a_edge.command import run_command
 
 DATA = Path("../shared/data/paintings")
 RUN = Path("runs/base")
@@ -73,19 +72,5 @@ def checkpoint(out: Path, **options: Any) -> None:
     click.echo(str(out))
 
 
-def cli() -> None:
-    """Entry point: an error of ours is one line and exit code 2."""
-    try:
-        main.main(standalone_mode=False)
-    except click.exceptions.Exit as exc:
-        sys.exit(exc.exit_code)
-    except click.Abort:
-        sys.exit(130)
-    except (click.ClickException, T2AEdgeError) as exc:
-        text = exc.format_message() if isinstance(exc, click.ClickException) else str(exc)
-        click.echo(f"error: {text}", err=True)
-        sys.exit(EXIT_USAGE)
-
-
 if __name__ == "__main__":
-    cli()
+    run_command(main)

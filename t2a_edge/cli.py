@@ -1,0 +1,163 @@
+"""`t2a-edge`: adjectives in, a picture out."""
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from t2a_edge import __version__
+from t2a_edge.command import run_command
+from t2a_edge.errors import OptionError
+from t2a_edge.noise import MAX_SEED, check_seed
+
+if TYPE_CHECKING:
+    from t2a_edge.pipeline import Artwork, TextToArt
+
+MAX_COUNT = 1000
+LIKELY = 0.5  # cosine similarity from which a known adjective is named as near
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="t2a-edge")
+def main() -> None:
+    """Turn a few adjectives into an abstract picture, offline, in a blink."""
+
+
+@main.command()
+@click.argument("words", nargs=-1)
+@click.option("--seed", type=int, help="Same seed, same picture; fresh by default, and named in "
+              "the file's name.")
+@click.option("--count", type=int, default=1, show_default=True,
+              help=f"How many pictures, 1 to {MAX_COUNT}, from consecutive seeds.")
+@click.option("--guidance", type=float, help="How strongly the words pull, 0 to 30.")
+@click.option("--temperature", type=float, help="How freely codes are drawn, 0 to 10.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path(),
+              help="A .png file, or a folder (default: the current one).")
+@click.option("--bundle", type=click.Path(path_type=Path), help="Folder of another model.")
+@click.option("--threads", type=int, default=1, show_default=True, help="Cores to use.")
+@click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")  # fmt: skip
+def generate(
+    words: tuple[str, ...],
+    seed: int | None,
+    count: int,
+    guidance: float | None,
+    temperature: float | None,
+    out: Path,
+    bundle: Path | None,
+    threads: int,
+    quiet: bool,
+) -> None:
+    """Draw WORDS, adjectives such as: warm dark fluid
+
+    Writes PNG files and prints their paths.
+
+    \b
+    Examples:
+      t2a-edge generate warm dark fluid
+      t2a-edge generate pale geometric --seed 7 --count 4 --out pictures
+      t2a-edge generate "chaotic, dense" --out art.png
+    """
+    check_count(count, out)
+    if seed is not None:
+        check_seed(seed)
+        check_seed_range(seed, count)
+    check_writable(out)
+    from t2a_edge.pipeline import TextToArt  # here: --help and errors need no onnxruntime
+
+    with TextToArt(bundle, threads=threads) as engine:
+        prompt = engine.parse(words)
+        engine.options(guidance, temperature)
+        if not quiet:
+            note_unknown_words(engine, prompt.words)
+        for number in range(count):
+            progress = Progress(number, count, len(engine.spec.scales), show=not quiet)
+            artwork = engine.generate(
+                prompt.words,
+                seed=seed,
+                guidance_scale=guidance,
+                temperature=temperature,
+                on_scale=progress.update,
+            )
+            progress.clear()
+            click.echo(str(artwork.save(target_path(out, artwork))))
+            seed = (artwork.seed + 1) % (MAX_SEED + 1)
+
+
+def check_count(count: int, out: Path) -> None:
+    """An OptionError unless 1 <= count <= MAX_COUNT, and 1 where `out` is one file."""
+    if not 1 <= count <= MAX_COUNT:
+        raise OptionError(f"The count is {count}; expected 1 to {MAX_COUNT}.")
+    if count > 1 and out.suffix.lower() == ".png":
+        raise OptionError(
+            f"--out names one file, {str(out)!r}, and --count asks for {count} pictures; "
+            "name a folder."
+        )
+
+
+def check_seed_range(seed: int, count: int) -> None:
+    """An OptionError if consecutive seeds run past the largest one."""
+    if seed + count - 1 > MAX_SEED:
+        raise OptionError(
+            f"{count} seeds from {seed} go past the largest, {MAX_SEED}; start lower."
+        )
+
+
+def check_writable(out: Path) -> None:
+    """An OptionError if `out` plainly cannot be written; nothing is made or changed."""
+    if "\0" in str(out):
+        raise OptionError("--out has a NUL character; expected a path.")
+    if out.suffix and out.suffix.lower() != ".png" and not out.is_dir():
+        raise OptionError(f"--out is {str(out)!r}; expected a .png file or a folder.")
+    folder = out.parent if out.suffix.lower() == ".png" else out
+    if out.suffix.lower() == ".png" and out.is_dir():
+        raise OptionError(f"--out {str(out)!r} is a folder; expected a file of that name.")
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise OptionError(f"--out {str(out)!r} runs through {str(folder)!r}, which is no folder.")
+
+
+def target_path(out: Path, artwork: "Artwork") -> Path:
+    """The file that an artwork goes to."""
+    return out if out.suffix.lower() == ".png" else out / artwork.file_name
+
+
+def note_unknown_words(engine: "TextToArt", words: tuple[str, ...]) -> None:
+    """Say on stderr which words training did not use, and what they are near to."""
+    notes = []
+    for word in dict.fromkeys(words):
+        if word not in engine.bundle.vocabulary:
+            near = [w for w, likeness in engine.nearest_words(word, 1) if likeness >= LIKELY]
+            notes.append(f'"{word}" (near "{near[0]}")' if near else f'"{word}"')
+    if notes:
+        click.echo(
+            f"note: drawn from spelling alone, the model was not trained on {', '.join(notes)}",
+            err=True,
+        )
+
+
+class Progress:
+    """One line on a terminal's stderr that vanishes when the picture is done."""
+
+    def __init__(self, number: int, count: int, scales: int, *, show: bool) -> None:
+        self._number, self._count, self._scales = number, count, scales
+        self._show = show and sys.stderr.isatty()
+
+    def update(self, done: int) -> None:
+        """Show how many scales of the picture are drawn."""
+        if self._show:
+            bar = "■" * done + "·" * (self._scales - done)
+            digits = int(math.log10(self._count)) + 1
+            click.echo(f"\r{self._number + 1:{digits}}/{self._count} {bar}", nl=False, err=True)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._show:
+            click.echo("\r\033[K", nl=False, err=True)
+
+
+def cli() -> None:
+    """Entry point of the `t2a-edge` command."""
+    run_command(main)
