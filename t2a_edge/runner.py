@@ -15,6 +15,7 @@ Int64Array = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
 
 ENGINES = ("text", "transformer", "decoder")
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 MAX_THREADS = 256
 
 
@@ -72,16 +73,25 @@ class OnnxRunner:
     Args:
         folder: holds `text.onnx`, `transformer.onnx` and `decoder.onnx`.
         threads: cores that one operation may use.
+        provider: "cpu", or "cuda" where the installed onnxruntime has it.
 
     Raises:
-        OptionError: `threads` is out of range.
+        OptionError: `threads` is out of range, or the provider is not to be had.
         BundleError: an engine is missing or cannot be loaded.
     """
 
-    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+    def __init__(self, folder: Path, *, threads: int = 1, provider: str = "cpu") -> None:
         if not 1 <= threads <= MAX_THREADS:
             raise OptionError(f"The threads are {threads}; expected 1 to {MAX_THREADS}.")
-        self._sessions = {name: _session(folder / f"{name}.onnx", threads) for name in ENGINES}
+        if provider not in available_providers():
+            raise OptionError(
+                f"The provider is {provider!r}; the installed onnxruntime has "
+                f"{', '.join(available_providers())}. Name one of these, or install another."
+            )
+        self._sessions = {
+            name: _session(folder / f"{name}.onnx", threads, PROVIDERS[provider])
+            for name in ENGINES
+        }
 
     def _run(self, engine: str, outputs: list[str] | None, inputs: dict[str, Any]) -> list[Any]:
         results: list[Any] = self._sessions[engine].run(outputs, inputs)
@@ -142,14 +152,22 @@ def session_options(threads: int) -> Any:
     return options
 
 
-def _session(path: Path, threads: int) -> Any:
+def available_providers() -> list[str]:
+    """Which of our providers the installed onnxruntime has: "cpu" always, "cuda" perhaps."""
+    import onnxruntime
+
+    installed = onnxruntime.get_available_providers()
+    return [name for name, provider in PROVIDERS.items() if provider in installed]
+
+
+def _session(path: Path, threads: int, provider: str) -> Any:
     import onnxruntime  # here, not above: it is most of the start-up time
 
     if not path.is_file():
         raise BundleError(f"The bundle has no {path.name}; expected it in {path.parent}. Restore it.")
     try:
         return onnxruntime.InferenceSession(
-            str(path), session_options(threads), providers=["CPUExecutionProvider"]
+            str(path), session_options(threads), providers=[provider]
         )
     except Exception as exc:  # ONNX Runtime raises its own classes, all below Exception
         reason = " ".join(str(exc).split())[:200]

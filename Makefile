@@ -1,0 +1,72 @@
+# Every target is one line in `make help`. PYTHON names the interpreter that makes the environments.
+PYTHON ?= python3
+WORDS ?= warm dark fluid
+SEED ?= 7
+OUT ?= art
+DATA ?= ../shared/data/paintings
+RUN ?= runs/base
+PRESET ?= base
+
+RUNTIME := .venv-runtime
+DEV := .venv
+
+.DEFAULT_GOAL := help
+.PHONY: help art test test-slow lint format train checkpoint export bundle bench samples wheel clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+$(RUNTIME)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(RUNTIME)
+	$(RUNTIME)/bin/python -m pip install --quiet --editable .
+	@touch $@
+
+$(DEV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+art: $(RUNTIME)/.ready ## draw WORDS="warm dark fluid" with SEED=7 into OUT=art
+	@$(RUNTIME)/bin/t2a-edge generate $(WORDS) --seed $(SEED) --out $(OUT)
+
+test: lint ## lint, types, import contracts and tests
+	$(DEV)/bin/python -m pytest -m "not slow and not gpu and not network"
+
+test-slow: $(DEV)/.ready ## the tests that take long: wheel in an empty environment
+	$(DEV)/bin/python -m pytest -m slow
+
+lint: $(DEV)/.ready ## ruff, mypy and import contracts
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+	$(DEV)/bin/lint-imports
+
+format: $(DEV)/.ready ## let ruff rewrite the code
+	$(DEV)/bin/ruff check --fix .
+	$(DEV)/bin/ruff format .
+
+train: $(DEV)/.ready ## train PRESET on DATA into RUN; goes on where it was stopped
+	$(DEV)/bin/python -m train codec --preset $(PRESET) --data $(DATA) --run $(RUN)
+	$(DEV)/bin/python -m train generator --preset $(PRESET) --data $(DATA) --run $(RUN)
+
+checkpoint: $(DEV)/.ready ## put a finished RUN into checkpoints/base.safetensors
+	$(DEV)/bin/python -m train checkpoint --preset $(PRESET) --data $(DATA) --run $(RUN)
+
+export: $(DEV)/.ready ## checkpoint -> dist/base-fp32 and dist/base-int8, parity checked
+	$(DEV)/bin/python -m export
+
+bundle: export ## put the exported INT8 bundle into the package
+	rm -rf t2a_edge/bundles/base
+	cp -r dist/base-int8 t2a_edge/bundles/base
+
+bench: $(DEV)/.ready ## size, latency and memory of dist/, with the gates of bench/budgets.toml
+	$(DEV)/bin/python -m bench --json dist/bench.json
+
+samples: $(RUNTIME)/.ready ## the picture grid of the README, eight prompts by six seeds
+	$(RUNTIME)/bin/python -m bench.samples --out docs/samples.png
+
+wheel: $(DEV)/.ready ## build the wheel into dist/wheel
+	$(DEV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist/wheel .
+
+clean: ## remove environments and everything that is made again
+	rm -rf $(RUNTIME) $(DEV) dist build .mypy_cache .ruff_cache .pytest_cache

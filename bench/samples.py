@@ -1,0 +1,57 @@
+"""`python -m bench.samples`: a grid of prompts by seeds, to look at."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from t2a_edge.command import run_command
+from t2a_edge.pipeline import TextToArt
+
+PROMPTS = (
+    "warm dark fluid",
+    "cool pale geometric",
+    "vibrant chaotic dense",
+    "muted calm minimal",
+    "red bold angular",
+    "blue dreamy soft",
+    "monochrome stark linear",
+    "golden swirling organic",
+)
+SEEDS = 6
+GAP, LABEL = 6, 22  # pixels between pictures, and for a row's prompt
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("samples.png"),
+              show_default=True)
+@click.option("--bundle", type=click.Path(path_type=Path), help="Folder of another model.")
+@click.option("--side", type=click.IntRange(32), default=160, show_default=True,
+              help="Pixels of one picture in the grid.")
+@click.option("--seeds", type=click.IntRange(1), default=SEEDS, show_default=True)
+@click.argument("prompts", nargs=-1)  # fmt: skip
+def samples(
+    out: Path, bundle: Path | None, side: int, seeds: int, prompts: tuple[str, ...]
+) -> None:
+    """Draw PROMPTS (eight by default) by seeds 1, 2, ... into one PNG."""
+    rows = prompts or PROMPTS
+    pitch = side + GAP
+    sheet = Image.new("RGB", (seeds * pitch + GAP, len(rows) * (pitch + LABEL) + GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=15)
+    with TextToArt(bundle) as engine:
+        for number, prompt in enumerate(rows):
+            top = number * (pitch + LABEL) + GAP
+            draw.text((GAP, top), prompt, fill="black", font=font)
+            for column in range(seeds):
+                pixels = engine.generate(prompt, seed=column + 1).pixels
+                small = Image.fromarray(np.asarray(pixels)).resize((side, side))
+                sheet.paste(small, (GAP + column * pitch, top + LABEL))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(out)
+    click.echo(str(out))
+
+
+if __name__ == "__main__":
+    run_command(samples)
