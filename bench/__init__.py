@@ -1,0 +1,1 @@
+"""Size, latency, memory and quality of bundles, with gates."""

@@ -57,25 +57,35 @@ def measure_all(folders: dict[str, Path], threads: int, effort: Any) -> dict[str
         report[name] |= measure_cold(folder, effort)
         report[name]["cpu"] = on_cpu[name]
         report[name]["gpu"] = on_gpu.get(name, missing)
-    report["speedup"] = {
-        "cpu": {
-            stage: round(on_cpu["fp32"][f"{stage}_ms"]["p50"] / on_cpu["int8"][f"{stage}_ms"]["p50"], 3)
-            for stage in ("transformer", "decoder", "pipeline")
-        }
-    }
+    ratios = {}
+    for stage in ("transformer", "decoder", "pipeline"):
+        fp32, int8 = (on_cpu[name][f"{stage}_ms"]["p50"] for name in PRECISIONS)
+        ratios[stage] = round(fp32 / int8, 3)
+    report["speedup"] = {"cpu": ratios}
     return report
 
 
 @click.command()
-@click.option("--bundles", "dist", type=click.Path(path_type=Path), default=DIST,
-              show_default=True, help="Folder with NAME-fp32 and NAME-int8.")
+@click.option(
+    "--bundles",
+    "dist",
+    type=click.Path(path_type=Path),
+    default=DIST,
+    show_default=True,
+    help="Folder with NAME-fp32 and NAME-int8.",
+)
 @click.option("--name", default="base", show_default=True, help="NAME of the bundles.")
 @click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True)
-@click.option("--runs", type=click.IntRange(1), default=100, show_default=True,
-              help="Pictures drawn with each bundle, after the warm-up.")
+@click.option(
+    "--runs",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Pictures drawn with each bundle, after the warm-up.",
+)
 @click.option("--budgets", type=click.Path(path_type=Path), help="Other gates than the shipped.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write JSON here.")
-@click.option("--require", type=click.Choice(["gpu"]), help="Fail if this was not measured.")  # fmt: skip
+@click.option("--require", type=click.Choice(["gpu"]), help="Exit 3 if not measured.")  # fmt: skip
 @click.pass_context
 def bench(
     context: click.Context,

@@ -24,11 +24,17 @@ GAP, LABEL = 6, 22  # pixels between pictures, and for a row's prompt
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("samples.png"),
-              show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("samples.png"), show_default=True
+)
 @click.option("--bundle", type=click.Path(path_type=Path), help="Folder of another model.")
-@click.option("--side", type=click.IntRange(32), default=160, show_default=True,
-              help="Pixels of one picture in the grid.")
+@click.option(
+    "--side",
+    type=click.IntRange(32),
+    default=160,
+    show_default=True,
+    help="Pixels of one picture in the grid.",
+)
 @click.option("--seeds", type=click.IntRange(1), default=SEEDS, show_default=True)
 @click.argument("prompts", nargs=-1)  # fmt: skip
 def samples(

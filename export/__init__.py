@@ -1,0 +1,1 @@
+"""ONNX bundles from checkpoints, compared with the model before they are written."""

@@ -12,12 +12,29 @@ DIST = Path("dist")
 
 
 @click.command()
-@click.option("--checkpoint", type=click.Path(path_type=Path), default=CHECKPOINT,
-              show_default=True, help="What `python -m train checkpoint` wrote.")
-@click.option("--out", type=click.Path(path_type=Path), default=DIST, show_default=True,
-              help="Folder for the bundles.")
-@click.option("--precision", "precisions", multiple=True, type=click.Choice(["fp32", "int8"]),
-              default=("fp32", "int8"), show_default=True, help="Which bundles; repeatable.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    default=CHECKPOINT,
+    show_default=True,
+    help="What `python -m train checkpoint` wrote.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=DIST,
+    show_default=True,
+    help="Folder for the bundles.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    type=click.Choice(["fp32", "int8"]),
+    default=("fp32", "int8"),
+    show_default=True,
+    help="Which bundles; repeatable.",
+)
 @click.option("--name", default="base", show_default=True,
               help="Bundles are called NAME-PRECISION.")  # fmt: skip
 def export(checkpoint: Path, out: Path, precisions: tuple[str, ...], name: str) -> None:

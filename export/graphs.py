@@ -31,6 +31,7 @@ class TextGraph(nn.Module):
         self.engine = text
 
     def forward(self, text_bytes: Tensor) -> Tensor:
+        """Embed every word."""
         embedding: Tensor = self.engine(text_bytes)
         return embedding
 
@@ -52,6 +53,7 @@ class TransformerGraph(nn.Module):
         past_keys: Tensor,
         past_values: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
+        """Look the coarser codes up, resample them to the scale, predict it."""
         codes = nn.functional.embedding(indices, self.engine.codebook)  # (B, T, C)
         context = resample @ codes  # (B, N, C)
         past = (past_keys, past_values)
@@ -66,9 +68,11 @@ class DecoderGraph(nn.Module):
         self.quantizer, self.decoder = codec.quantizer, codec.decoder
 
     def forward(self, indices: Tensor) -> Tensor:
+        """Decode to grey levels."""
         images = self.decoder(self.quantizer.canvas_from_indices(indices))  # (B, 3, H, W)
         pixels = ((images + 1) * PIXEL_SCALE).round().clamp(0, 255).to(torch.uint8)
-        return pixels.permute(0, 2, 3, 1)  # (B, H, W, 3)
+        grey: Tensor = pixels.permute(0, 2, 3, 1)  # (B, H, W, 3)
+        return grey
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,11 @@ def graph_sources(model: Model) -> dict[str, GraphSource]:
         ),
         "decoder": GraphSource(
             DecoderGraph(model.codec),
-            {"indices": torch.randint(spec.codebook_size, (2, spec.positions), generator=generator)},
+            {
+                "indices": torch.randint(
+                    spec.codebook_size, (2, spec.positions), generator=generator
+                )
+            },
             ["pixels"],
             {"indices": {0: batch}},
         ),

@@ -40,7 +40,9 @@ def export_bundle(model: Model, checkpoint: Path, folder: Path, precision: str) 
             INT8, or the graphs do not match the model. Nothing is written then.
     """
     if precision not in PRECISIONS:
-        raise ExportError(f"The precision is {precision!r}; expected one of {', '.join(PRECISIONS)}.")
+        raise ExportError(
+            f"The precision is {precision!r}; expected one of {', '.join(PRECISIONS)}."
+        )
     if precision == "int8":
         model.use_int8()
     else:

@@ -93,7 +93,9 @@ class Parity:
         if not self.psnr_db >= limit.psnr_db:
             found.append(f"pixels reach {self.psnr_db:.1f} dB, limit {limit.psnr_db:g} dB")
         if not self.agreement >= limit.agreement:
-            found.append(f"likeliest codes agree in {self.agreement:.2%}, limit {limit.agreement:.1%}")
+            found.append(
+                f"likeliest codes agree in {self.agreement:.2%}, limit {limit.agreement:.1%}"
+            )
         return found
 
     def check(self) -> None:

@@ -25,6 +25,7 @@ from t2a_edge.runner import session_options
 INT8_MIN, INT8_MAX = -128, 127
 UINT8_ZERO_POINT = 128
 ZERO_POINT_NAME = "activation_zero_point"
+WEIGHT_PATH = ("DequantizeLinear", "Transpose", "Reshape")  # from a constant to its use
 INTEGER_KERNELS = {
     "conv": ("QLinearConv",),
     "linear": ("MatMulIntegerToFloat", "QLinearMatMul", "QGemm", "DynamicQuantizeMatMul"),
@@ -134,10 +135,9 @@ def expected_kernels(model: onnx.ModelProto) -> dict[str, int]:
     """Convolutions and linear layers whose weight is an int8 constant."""
     constants = {i.name for i in model.graph.initializer if i.data_type == onnx.TensorProto.INT8}
     quantized = set()
-    for node in model.graph.node:  # follow weights through DequantizeLinear and layout changes
-        if node.op_type == "DequantizeLinear" and node.input[0] in constants:
-            quantized.add(node.output[0])
-        elif node.op_type in ("Transpose", "Reshape") and node.input[0] in quantized:
+    for node in model.graph.node:  # follow weights through layout changes
+        source = constants if node.op_type == "DequantizeLinear" else quantized
+        if node.op_type in WEIGHT_PATH and node.input[0] in source:
             quantized.add(node.output[0])
     counts = {"conv": 0, "linear": 0}
     for node in model.graph.node:

@@ -72,7 +72,9 @@ def load_bundle(folder: Path | str | None = None) -> Bundle:
         bundle_format, precision = manifest["format"], str(manifest["precision"])
         spec_values = manifest["spec"]
     except (ValueError, KeyError, TypeError) as exc:
-        raise BundleError(f"{source} cannot be read ({exc!r}); restore or export it again.") from exc
+        raise BundleError(
+            f"{source} cannot be read ({exc!r}); restore or export it again."
+        ) from exc
     if bundle_format != FORMAT:
         raise BundleError(
             f"{path} has bundle format {bundle_format!r}; this version of t2a-edge reads {FORMAT}. "
@@ -87,7 +89,9 @@ def load_bundle(folder: Path | str | None = None) -> Bundle:
 
 def _check_file(path: Path, entry: Mapping[str, Any]) -> None:
     if not path.is_file():
-        raise BundleError(f"The bundle has no {path.name}; expected it in {path.parent}. Restore it.")
+        raise BundleError(
+            f"The bundle has no {path.name}; expected it in {path.parent}. Restore it."
+        )
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != entry.get("sha256"):
         raise BundleError(
@@ -111,5 +115,5 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any], files: list[str]) 
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{MANIFEST}.")
     with os.fdopen(handle, "w", encoding="utf-8") as opened:
         opened.write(text)
-    os.chmod(temporary, 0o644)
+    Path(temporary).chmod(0o644)
     os.replace(temporary, folder / MANIFEST)

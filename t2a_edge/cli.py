@@ -27,14 +27,26 @@ def main() -> None:
 
 @main.command()
 @click.argument("words", nargs=-1)
-@click.option("--seed", type=int, help="Same seed, same picture; fresh by default, and named in "
-              "the file's name.")
-@click.option("--count", type=int, default=1, show_default=True,
-              help=f"How many pictures, 1 to {MAX_COUNT}, from consecutive seeds.")
+@click.option(
+    "--seed",
+    type=int,
+    help="Same seed, same picture; fresh by default, and named in the file's name.",
+)
+@click.option(
+    "--count",
+    type=int,
+    default=1,
+    show_default=True,
+    help=f"How many pictures, 1 to {MAX_COUNT}, from consecutive seeds.",
+)
 @click.option("--guidance", type=float, help="How strongly the words pull, 0 to 30.")
 @click.option("--temperature", type=float, help="How freely codes are drawn, 0 to 10.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path(),
-              help="A .png file, or a folder (default: the current one).")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="A .png file, or a folder (default: the current one).",
+)
 @click.option("--bundle", type=click.Path(path_type=Path), help="Folder of another model.")
 @click.option("--threads", type=int, default=1, show_default=True, help="Cores to use.")
 @click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")  # fmt: skip
@@ -49,7 +61,7 @@ def generate(
     threads: int,
     quiet: bool,
 ) -> None:
-    """Draw WORDS, adjectives such as: warm dark fluid
+    """Draw WORDS, adjectives such as warm dark fluid.
 
     Writes PNG files and prints their paths.
 
@@ -58,7 +70,7 @@ def generate(
       t2a-edge generate warm dark fluid
       t2a-edge generate pale geometric --seed 7 --count 4 --out pictures
       t2a-edge generate "chaotic, dense" --out art.png
-    """
+    """  # noqa: D301
     check_count(count, out)
     if seed is not None:
         check_seed(seed)

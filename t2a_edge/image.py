@@ -55,7 +55,7 @@ def write_png(pixels: UInt8Array, path: Path, metadata: Mapping[str, Any]) -> No
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".t2a-edge-", suffix=".png")
         with os.fdopen(handle, "wb") as opened:
             image.save(opened, format="PNG", pnginfo=about)
-        os.chmod(temporary, 0o666 & ~_umask())
+        Path(temporary).chmod(0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as exc:
         if temporary and os.path.exists(temporary):

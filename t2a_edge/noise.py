@@ -1,4 +1,4 @@
-"""Counter-based noise: the same numbers from (seed, position, code) on every machine and in every language.
+"""Counter-based noise: (seed, position, code) give the same numbers in every language.
 
 All integer arithmetic is modulo the prime P = 2^31 - 1, so every product fits a signed 64-bit
 integer and nothing but multiply, add and modulo is needed. x -> x^5 permutes the numbers modulo P.
@@ -33,7 +33,11 @@ LEVELS = 65_536
 
 def check_seed(seed: int) -> int:
     """The seed, if it is a whole number from 0 to 2^53 - 1; an OptionError otherwise."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= MAX_SEED:
+    if (
+        isinstance(seed, bool)
+        or not isinstance(seed, int | np.integer)
+        or not 0 <= seed <= MAX_SEED
+    ):
         raise OptionError(
             f"The seed is {seed!r}; expected a whole number from 0 to {MAX_SEED}. Give another one."
         )

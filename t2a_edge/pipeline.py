@@ -164,9 +164,7 @@ class TextToArt:
     def embed(self, words: Iterable[str]) -> tuple[Float32Array, Float32Array]:
         """text_embedding (1, W, D) and word_weights (1, W) of parsed words."""
         spec = self.bundle.spec
-        text_bytes, weights = text_bytes_from_words(
-            tuple(words), spec.max_words, spec.max_bytes
-        )
+        text_bytes, weights = text_bytes_from_words(tuple(words), spec.max_words, spec.max_bytes)
         return self._runner.text(text_bytes[None]), weights[None]
 
     @cached_property

@@ -60,8 +60,7 @@ def parse_prompt(typed: str | Iterable[str], *, max_words: int, max_bytes: int) 
         raise PromptError('The prompt has no adjectives; type some, such as "warm dark fluid".')
     if len(words) > max_words:
         raise PromptError(
-            f"The prompt has {len(words)} adjectives; expected at most {max_words}. "
-            "Leave some out."
+            f"The prompt has {len(words)} adjectives; expected at most {max_words}. Leave some out."
         )
     for word in words:
         size = len(word.encode("utf-8"))

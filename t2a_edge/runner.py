@@ -164,7 +164,9 @@ def _session(path: Path, threads: int, provider: str) -> Any:
     import onnxruntime  # here, not above: it is most of the start-up time
 
     if not path.is_file():
-        raise BundleError(f"The bundle has no {path.name}; expected it in {path.parent}. Restore it.")
+        raise BundleError(
+            f"The bundle has no {path.name}; expected it in {path.parent}. Restore it."
+        )
     try:
         return onnxruntime.InferenceSession(
             str(path), session_options(threads), providers=[provider]

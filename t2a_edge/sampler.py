@@ -65,7 +65,9 @@ def choose_indices(
         (N,) int64.
     """
     if 0 < options.top_k < logits.shape[-1]:
-        kth = -np.partition(-logits, options.top_k - 1, axis=-1)[:, options.top_k - 1 : options.top_k]
+        kth = -np.partition(-logits, options.top_k - 1, axis=-1)[
+            :, options.top_k - 1 : options.top_k
+        ]
         logits = np.where(logits >= kth, logits, np.float32(-np.inf))
     chosen: Int64Array = (logits + np.float32(options.temperature) * noise).argmax(-1)
     return chosen

@@ -65,7 +65,8 @@ def average_matrix(size: int, side: int) -> Float32Array:
         (side, size) float32; each row sums to one. `side` must divide `size`.
     """
     step = size // side
-    assert side * step == size, f"{side} does not divide {size}"
+    if side * step != size:
+        raise ValueError(f"{side} does not divide {size}")
     matrix = np.zeros((side, size), dtype=np.float32)
     for row in range(side):
         matrix[row, row * step : (row + 1) * step] = 1 / step

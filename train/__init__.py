@@ -1,0 +1,1 @@
+"""Training: data, codec, text engine, transformer, quantisation-aware steps."""

@@ -17,7 +17,7 @@ FORMAT = 1
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Write tensors with a JSON description beside them; an interrupted write leaves the old file."""
+    """Write tensors and a JSON description; an interrupted write leaves the old file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     metadata = {"about": json.dumps({"format": FORMAT, **about}, sort_keys=True)}
@@ -32,7 +32,9 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         CheckpointError: the file is missing, damaged or of another format.
     """
     if not path.is_file():
-        raise CheckpointError(f"No checkpoint at {path}; train one with `make train`, or name another.")
+        raise CheckpointError(
+            f"No checkpoint at {path}; train one with `make train`, or name another."
+        )
     try:
         with safe_open(path, framework="pt") as opened:
             about = json.loads((opened.metadata() or {}).get("about", "{}"))

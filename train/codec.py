@@ -2,7 +2,7 @@
 
     images (B, 3, H, W) in [-1, 1]
       -> encoder   -> latents (B, C, h, w)
-      -> quantizer -> indices (B, N), canvas (B, C, h, w): the codes of all scales, enlarged and summed
+      -> quantizer -> indices (B, N), canvas (B, C, h, w): codes of all scales, enlarged, summed
       -> decoder   -> images (B, 3, H, W), about [-1, 1]
 
 Sources: van den Oord et al. 2017, arXiv:1711.00937 (VQ-VAE, codebook by moving average);
@@ -32,6 +32,7 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape; x must come from a fake-quantiser."""
         y = self.first(x)
         y = self.first.output_quantizer.again(F.relu(y))
         y = self.sum_quantizer(x + self.second(y))
@@ -55,6 +56,7 @@ class Encoder(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Encode, without codebook."""
         latents: Tensor = self.layers(images)
         return latents
 
@@ -98,19 +100,23 @@ class Decoder(nn.Module):
             weight.copy_(weight[:: pixels**2].repeat_interleave(pixels**2, dim=0))
 
     def forward(self, canvas: Tensor) -> Tensor:
+        """Decode; not clamped."""
         x: Tensor = self.stem(self.canvas_quantizer(canvas))
         quantizer = self.stem.output_quantizer
         x = quantizer.again(F.relu(x))
         for level, blocks in enumerate(self.levels):
             if level:
                 enlarge = self.enlarge[level - 1]
+                assert isinstance(enlarge, _Enlarge)
                 x = enlarge(x, quantizer)
                 quantizer = enlarge.conv.output_quantizer
             assert isinstance(blocks, nn.ModuleList)
             for block in blocks:
+                assert isinstance(block, ResidualBlock)
                 x = block(x)
-                quantizer = block.sum_quantizer  # type: ignore[assignment]
-        return self.shuffle(self.head(x))  # type: ignore[no-any-return]  # (B, 3, H, W)
+                quantizer = block.sum_quantizer
+        images: Tensor = self.shuffle(self.head(x))  # (B, 3, H, W)
+        return images
 
 
 class MultiScaleQuantizer(nn.Module):
@@ -179,7 +185,7 @@ class MultiScaleQuantizer(nn.Module):
         offsets = scale_offsets(self.config.scales)
         for side, (start, end) in zip(self.config.scales, pairwise(offsets), strict=True):
             codes = F.embedding(indices[:, start:end], self.codebook)  # (B, side², C)
-            codes = codes.transpose(1, 2).unflatten(2, (side, side))  # (B, C, side, side)
+            codes = codes.transpose(1, 2).reshape(len(codes), -1, side, side)  # (B, C, side, side)
             added = self.enlarge(codes, side)
             total = added if total is None else total + added
         assert total is not None

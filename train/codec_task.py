@@ -83,7 +83,7 @@ def evaluate_codec(codec: Codec, images: Tensor, codebook_size: int) -> CodecRep
     """Encode and decode a whole split; images are (B, 3, H, W) in [-1, 1]."""
     codec.eval()
     all_indices, reconstructions = [], []
-    for batch in images.split(EVALUATION_BATCH):
+    for batch in torch.split(images, EVALUATION_BATCH):
         with autocast():
             indices = codec.encode(batch)
             reconstructions.append(codec.decode(indices).contiguous())

@@ -86,10 +86,10 @@ class CodecConfig:
             )
 
     def pixels_per_latent(self, name: str) -> int:
-        """Pixels along one side that a latent position covers, as `name` (encoder, decoder) has it."""
+        """Pixels along a side that a latent covers in the encoder or decoder, as `name` says."""
         levels = len(getattr(self, f"{name}_widths"))
         stem: int = getattr(self, f"{name}_stem_pixels")
-        return stem * 2 ** (levels - 1)
+        return int(stem * 2 ** (levels - 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,7 +282,9 @@ def load_preset(name: str, overrides: Iterable[str] = ()) -> Preset:
     path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
     if not path.is_file():
         shipped = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
-        raise ConfigError(f"No preset {name!r}; expected one of {shipped}, or a path to a .toml file.")
+        raise ConfigError(
+            f"No preset {name!r}; expected one of {shipped}, or a path to a .toml file."
+        )
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:

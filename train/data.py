@@ -20,7 +20,10 @@ from t2a_edge.errors import DataError
 
 SPLITS = ("train", "val", "test")
 MIN_IMAGES = 4  # a split smaller than this cannot be trained or validated on
-TURNED = {"horizontal": "vertical", "vertical": "horizontal"}  # adjectives that a quarter turn swaps
+TURNED = {
+    "horizontal": "vertical",
+    "vertical": "horizontal",
+}  # adjectives that a quarter turn swaps
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -40,7 +43,9 @@ class Row:
 def find_annotations(root: Path) -> Path:
     """The one JSONL file of a data folder; a DataError where there is none, or several."""
     if not root.is_dir():
-        raise DataError(f"No data folder at {root}; expected a folder of images with a .jsonl file.")
+        raise DataError(
+            f"No data folder at {root}; expected a folder of images with a .jsonl file."
+        )
     found = sorted(root.glob("*.jsonl"))
     if len(found) != 1:
         raise DataError(
@@ -68,7 +73,7 @@ def load_rows(root: Path) -> list[Row]:
         if count < MIN_IMAGES:
             raise DataError(
                 f"{source} has {count} images in the split {split!r}; expected at least "
-                f"{MIN_IMAGES}. Add images, or give rows a \"split\"."
+                f'{MIN_IMAGES}. Add images, or give rows a "split".'
             )
     return rows
 
@@ -82,7 +87,9 @@ def _row(root: Path, where: str, line: str) -> Row:
         raise DataError(f'{where} has no "file"; expected {{"file": ..., "adjectives": [...]}}.')
     path = root / values["file"]
     if not path.is_file():
-        raise DataError(f"{where} names {values['file']!r}, which is missing; add it or delete the line.")
+        raise DataError(
+            f"{where} names {values['file']!r}, which is missing; add it or delete the line."
+        )
     adjectives = _adjectives(where, values.get("adjectives"))
     identity = str(values.get("id", values["file"]))
     cluster = str(values.get("cluster", identity))
@@ -96,7 +103,7 @@ def _row(root: Path, where: str, line: str) -> Row:
 
 def _adjectives(where: str, values: Any) -> tuple[str, ...]:
     if not isinstance(values, list) or not values:
-        raise DataError(f"{where} has no adjectives; expected a list such as [\"warm\", \"dark\"].")
+        raise DataError(f'{where} has no adjectives; expected a list such as ["warm", "dark"].')
     words = tuple(v.strip().casefold() if isinstance(v, str) else "" for v in values)
     if not all(words) or any(len(word.split()) != 1 for word in words):
         raise DataError(f"{where} has the adjectives {values!r}; expected single words.")
@@ -130,7 +137,8 @@ def read_image(row: Row, shorter_side: int) -> UInt8Array:
             image = opened.convert("RGB")
     except (UnidentifiedImageError, OSError) as exc:
         raise DataError(
-            f"{row.where}: {row.path.name} cannot be read as an image; replace it or delete the line."
+            f"{row.where}: {row.path.name} cannot be read as an image; "
+            "replace it or delete the line."
         ) from exc
     factor = shorter_side / min(image.size)
     width, height = (max(shorter_side, round(side * factor)) for side in image.size)

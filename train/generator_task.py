@@ -87,9 +87,7 @@ class Generator(nn.Module):
         return logits
 
 
-def batch_words(
-    adjectives: Sequence[Sequence[str]], preset: Preset
-) -> tuple[Tensor, Tensor]:
+def batch_words(adjectives: Sequence[Sequence[str]], preset: Preset) -> tuple[Tensor, Tensor]:
     """Adjectives of each sample -> text_bytes (B, W, L) uint8, word_weights (B, W) float32."""
     most, length = preset.text.max_words, preset.text.max_bytes
     pairs = [text_bytes_from_words(words[:most], most, length) for words in adjectives]

@@ -1,4 +1,4 @@
-"""One training loop for every stage: float steps, then quantisation-aware steps, resumable at any step.
+"""One training loop for every stage: float steps, then quantisation-aware ones, resumable.
 
 All randomness of a step comes from (seed, step), so a run that was killed and resumed computes
 exactly what an unbroken one does.
@@ -36,7 +36,9 @@ FINAL_SHARE = 0.1  # of the learning rate, where the float phase ends
 class Task(Protocol):
     """What a stage brings to the loop."""
 
-    module: nn.Module
+    @property
+    def module(self) -> nn.Module:
+        """What is trained."""
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """The figures of one step; `loss` is the one to minimise."""
@@ -115,7 +117,9 @@ class Fit:
 
     def run(self, stop_at: int | None = None) -> State:
         """Train to the end, or to step `stop_at`; the best weights are in the module afterwards."""
-        bar = tqdm(total=self.last_step, initial=self.state.step, desc=self.folder.name, unit="step")
+        bar = tqdm(
+            total=self.last_step, initial=self.state.step, desc=self.folder.name, unit="step"
+        )
         started = time.monotonic()
         while self.state.step < self.last_step:
             if self.state.step == stop_at:
@@ -182,7 +186,9 @@ class Fit:
         self.tracker.log("val", state.step, figures)
         if figures["loss"] < state.best:
             state.best, state.stale = figures["loss"], 0
-            save_tensors(self.folder / "best.safetensors", self.task.module.state_dict(), self.about)
+            save_tensors(
+                self.folder / "best.safetensors", self.task.module.state_dict(), self.about
+            )
         else:
             state.stale += 1
         in_float = state.step < state.float_end

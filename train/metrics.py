@@ -49,7 +49,8 @@ def codebook_figures(indices: Tensor, codebook_size: int) -> tuple[float, float]
 
 def mean_ciede2000(x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> float:
     """Mean CIEDE2000 difference of two pictures, (H, W, 3) sRGB in [0, 1]."""
-    return float(deltaE_ciede2000(rgb2lab(x), rgb2lab(y)).mean())
+    difference = deltaE_ciede2000(rgb2lab(x), rgb2lab(y))  # type: ignore[no-untyped-call]
+    return float(difference.mean())
 
 
 def codec_report(

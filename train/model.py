@@ -74,7 +74,11 @@ class Model:
         """Write one safetensors file, weights in float16; nothing in it needs pickle."""
         tensors = {f"codec.{k}": v for k, v in self.codec.state_dict().items()}
         tensors |= {f"generator.{k}": v for k, v in self.generator.state_dict().items()}
-        for name in ("codec.quantizer.sums", "codec.quantizer.counts", "generator.transformer.codebook"):
+        for name in (
+            "codec.quantizer.sums",
+            "codec.quantizer.counts",
+            "generator.transformer.codebook",
+        ):
             del tensors[name]  # of use in training only, or a copy
         half = {k: v.to(torch.float16) if v.dim() else v for k, v in tensors.items()}
         about = {

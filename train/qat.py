@@ -1,4 +1,4 @@
-"""Quantisation-aware training: our own symmetric fake-quantisation, prepared and converted from one config.
+"""Quantisation-aware training: symmetric fake-quantisation, prepared and converted as one.
 
 Every layer below is an ordinary float layer until `prepare` switches the fake-quantisers on.
 `convert` freezes them; a converted model exports as Q/DQ nodes that ONNX Runtime fuses into
@@ -69,6 +69,8 @@ class FakeQuantize(nn.Module):
     """
 
     amax: Tensor
+    scale: Tensor
+    zero_point: Tensor
 
     def __init__(self, *, fixed_amax: float | None = None) -> None:
         super().__init__()
@@ -89,6 +91,7 @@ class FakeQuantize(nn.Module):
         self.scale.copy_((self.amax / QMAX).clamp_min(TINY))
 
     def forward(self, x: Tensor) -> Tensor:
+        """The tensor on its steps, any shape; untouched while QAT is off."""
         if self.mode is Mode.OFF:
             return x
         if self.mode is Mode.OBSERVE and self.training:
@@ -150,6 +153,7 @@ class QatLinear(nn.Linear, _QatWeight):
         self._init_weight_quantizer(out_features)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out)."""
         return F.linear(self.input_quantizer(x), self.quantized_weight(), self.bias)
 
 
@@ -168,8 +172,10 @@ class QatConv2d(nn.Conv2d, _QatWeight):
         self._init_weight_quantizer(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, in, H, W) -> (B, out, H / stride, W / stride)."""
         y = self._conv_forward(x, self.quantized_weight(), self.bias)
-        return self.output_quantizer(y)
+        quantized: Tensor = self.output_quantizer(y)
+        return quantized
 
 
 class QatEmbedding(nn.Embedding, _QatWeight):
@@ -194,6 +200,7 @@ class QatEmbedding(nn.Embedding, _QatWeight):
         )
 
     def forward(self, indices: Tensor) -> Tensor:
+        """Indices of any shape -> (..., dim)."""
         return F.embedding(indices, self.quantized_weight())
 
 

@@ -78,7 +78,9 @@ def trained_codec(run: Run) -> tuple[Codec, str]:
     """The best codec of the run, and the sha256 of its file."""
     path = run.folder / "codec" / "best.safetensors"
     if not (run.folder / "codec" / "report.json").is_file():
-        raise CheckpointError(f"{run.folder} has no finished codec; run `python -m train codec` first.")
+        raise CheckpointError(
+            f"{run.folder} has no finished codec; run `python -m train codec` first."
+        )
     tensors, _ = load_tensors(path)
     codec = Codec(run.preset.codec)
     load_module(codec, tensors, "codec")
@@ -91,7 +93,11 @@ def index_stores(run: Run, codec: Codec, key: str, store: PixelStore) -> dict[st
     full_key = f"{key}-{annotations.hexdigest()[:16]}-{run.preset.data}"
     return {
         split: cache_indices(
-            codec, store, run.preset, split, run.folder / "cache" / f"indices-{split}.safetensors",
+            codec,
+            store,
+            run.preset,
+            split,
+            run.folder / "cache" / f"indices-{split}.safetensors",
             full_key,
         )
         for split in ("train", "val")

@@ -73,6 +73,7 @@ class TextEngine(nn.Module):
         return torch.cat(rows, dim=-1), torch.cat(valid, dim=-1)
 
     def forward(self, text_bytes: Tensor) -> Tensor:
+        """Embed every word; a word of zero bytes is embedded too, and masked by its weight."""
         rows, valid = self.rows(text_bytes)
         vectors = self.table(rows) * valid.unsqueeze(-1).to(torch.float32)  # (B, W, G, T)
         mean = vectors.sum(-2) / valid.sum(-1, keepdim=True).to(torch.float32)  # (B, W, T)

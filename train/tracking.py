@@ -27,13 +27,13 @@ class TensorBoardTracker:
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder))
 
     def log(self, group: str, step: int, figures: Mapping[str, float]) -> None:
         """Record figures of one step."""
         for name, value in figures.items():
-            self._writer.add_scalar(f"{group}/{name}", value, step)  # type: ignore[no-untyped-call]
-        self._writer.flush()  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(f"{group}/{name}", value, step)
+        self._writer.flush()
 
 
 class WandbTracker:

@@ -30,7 +30,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     torch's fused attention with a mask.
     """
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # (B, h, N, M)
-    return (scores + bias.to(q.dtype)).softmax(-1) @ v
+    attended: Tensor = (scores + bias.to(q.dtype)).softmax(-1) @ v
+    return attended
 
 
 class Block(nn.Module):
@@ -50,7 +51,8 @@ class Block(nn.Module):
 
     def split_heads(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, heads, N, D / heads)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        heads: Tensor = x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+        return heads
 
     def queries_keys_values(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, N, D) -> three of (B, heads, N, hd)."""
@@ -64,7 +66,7 @@ class Block(nn.Module):
         return x + self._maybe_drop(self.mlp_out(F.gelu(self.mlp_in(self.mlp_norm(x)))))
 
     def _maybe_drop(self, branch: Tensor) -> Tensor:
-        """Leave the branch out of some samples in training (Huang et al. 2016, arXiv:1603.09382)."""
+        """Leave the branch out of some samples (Huang et al. 2016, arXiv:1603.09382)."""
         if not (self.training and self.branch_dropout):
             return branch
         keep = 1 - self.branch_dropout
@@ -99,7 +101,8 @@ class Transformer(nn.Module):
         """Attention bias of each word, its weight's logarithm: (B, W) -> (B, 1, 1, W)."""
         logarithm = word_weights.clamp_min(1e-6).log()
         bias = torch.where(word_weights > 0, logarithm, torch.full_like(logarithm, NO_WORD))
-        return bias.unsqueeze(1).unsqueeze(1)
+        spread: Tensor = bias[:, None, None]
+        return spread
 
     def text_keys_values(self, text_embedding: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Keys and values of the words for every layer, (B, heads, W, hd) each."""
@@ -141,7 +144,9 @@ class Transformer(nn.Module):
             k, v = torch.cat([text[0], k], dim=2), torch.cat([text[1], v], dim=2)
             # block-causal: a scale sees the words and all positions up to its own end
             attended = [
-                attend(q[:, :, a:b], k[:, :, : words + b], v[:, :, : words + b], bias[..., : words + b])
+                attend(
+                    q[:, :, a:b], k[:, :, : words + b], v[:, :, : words + b], bias[..., : words + b]
+                )
                 for a, b in pairwise(scale_offsets(self.scales))
             ]
             x = block.finish(x, torch.cat(attended, dim=2))
