@@ -60,15 +60,16 @@ def load_bundle(folder: Path | str | None = None) -> Bundle:
     """
     path = SHIPPED if folder is None else Path(folder)
     source = path / MANIFEST
-    if not source.is_file():
+    try:
+        raw = source.read_bytes()
+    except (OSError, ValueError) as exc:  # ValueError: a NUL in the path
         raise BundleError(
-            f"No bundle at {path}; expected a folder with {MANIFEST}. "
+            f"No bundle at {str(path)!r}; expected a folder with {MANIFEST}. "
             "Name another one, or leave it out to use the bundle that ships with t2a-edge."
-        )
-    raw = source.read_bytes()
+        ) from exc
     try:
         manifest = json.loads(raw)
-        files, vocabulary = manifest["files"], tuple(manifest["vocabulary"])
+        files, vocabulary = dict(manifest["files"]), tuple(manifest["vocabulary"])
         bundle_format, precision = manifest["format"], str(manifest["precision"])
         spec_values = manifest["spec"]
     except (ValueError, KeyError, TypeError) as exc:
@@ -88,15 +89,17 @@ def load_bundle(folder: Path | str | None = None) -> Bundle:
 
 
 def _check_file(path: Path, entry: Mapping[str, Any]) -> None:
-    if not path.is_file():
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError) as exc:
         raise BundleError(
             f"The bundle has no {path.name}; expected it in {path.parent}. Restore it."
-        )
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != entry.get("sha256"):
+        ) from exc
+    expected = entry.get("sha256") if isinstance(entry, Mapping) else None
+    if found != expected:
         raise BundleError(
             f"{path} has the sha256 {found[:12]}…; the bundle's manifest expects "
-            f"{str(entry.get('sha256'))[:12]}…. The file is damaged or foreign: "
+            f"{str(expected)[:12]}…. The file is damaged or foreign: "
             "restore or export the bundle again."
         )
 

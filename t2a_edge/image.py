@@ -57,12 +57,12 @@ def write_png(pixels: UInt8Array, path: Path, metadata: Mapping[str, Any]) -> No
             image.save(opened, format="PNG", pnginfo=about)
         Path(temporary).chmod(0o666 & ~_umask())
         os.replace(temporary, path)
-    except OSError as exc:
+    except (OSError, ValueError) as exc:  # ValueError: a NUL in the path
+        reason = getattr(exc, "strerror", None) or exc
+        raise ImageError(f"{path} cannot be written ({reason}); name a path that can.") from exc
+    finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
-        raise ImageError(
-            f"{path} cannot be written ({exc.strerror or exc}); name a path that can."
-        ) from exc
 
 
 def _umask() -> int:

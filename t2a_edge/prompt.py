@@ -21,7 +21,7 @@ class Prompt:
     """Adjectives ready for the text engine.
 
     Attributes:
-        words: normalised (Unicode NFC, case folded), in the order typed.
+        words: case folded and Unicode NFC, in the order typed.
     """
 
     words: tuple[str, ...]
@@ -52,10 +52,10 @@ def parse_prompt(typed: str | Iterable[str], *, max_words: int, max_bytes: int) 
                 '"warm dark fluid".'
             )
         _check_characters(part)
-    text = " ".join(parts)
+    text = _normalised(" ".join(parts))  # before the split: NFC makes a ";" of U+037E
     for separator in SEPARATORS:
         text = text.replace(separator, " ")
-    words = tuple(unicodedata.normalize("NFC", word).casefold() for word in text.split())
+    words = tuple(text.split())
     if not words:
         raise PromptError('The prompt has no adjectives; type some, such as "warm dark fluid".')
     if len(words) > max_words:
@@ -70,6 +70,11 @@ def parse_prompt(typed: str | Iterable[str], *, max_words: int, max_bytes: int) 
                 "Shorten it."
             )
     return Prompt(words)
+
+
+def _normalised(text: str) -> str:
+    folded = unicodedata.normalize("NFC", text).casefold()
+    return unicodedata.normalize("NFC", folded)  # folding takes some letters apart
 
 
 def _shown(text: str) -> str:

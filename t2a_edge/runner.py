@@ -94,7 +94,14 @@ class OnnxRunner:
         }
 
     def _run(self, engine: str, outputs: list[str] | None, inputs: dict[str, Any]) -> list[Any]:
-        results: list[Any] = self._sessions[engine].run(outputs, inputs)
+        session = self._sessions[engine]
+        try:
+            results: list[Any] = session.run(outputs, inputs)
+        except Exception as exc:  # ONNX Runtime raises its own classes, all below Exception
+            reason = " ".join(str(exc).split())[:200]
+            raise BundleError(
+                f"The engine {engine}.onnx cannot run ({reason}); restore or export it again."
+            ) from exc
         return results
 
     def text(self, text_bytes: UInt8Array) -> Float32Array:

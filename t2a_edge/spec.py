@@ -7,6 +7,9 @@ from typing import Any
 from t2a_edge.errors import BundleError
 from t2a_edge.scales import scale_offsets
 
+SIZES = ("image_size", "codebook_size", "code_dim", "max_words", "max_bytes")
+SHAPE = ("layers", "heads", "head_dim")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
@@ -39,6 +42,13 @@ class Spec:
     top_k: int
 
     def __post_init__(self) -> None:
+        sizes = [(name, getattr(self, name)) for name in (*SIZES, *SHAPE)]
+        for name, size in sizes + [("scales", side) for side in self.scales]:
+            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+                raise BundleError(
+                    f"The spec's {name} has {size!r}; expected a whole number from 1. "
+                    "Export the bundle again."
+                )
         if not self.scales or any(self.scales[-1] % side for side in self.scales):
             raise BundleError(
                 f"The scales are {list(self.scales)}; expected at least one, each a divisor of "

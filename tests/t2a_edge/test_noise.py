@@ -1,0 +1,149 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from t2a_edge.errors import OptionError
+from t2a_edge.noise import MAX_SEED, check_seed, gumbel_noise, gumbel_table, noise_levels
+
+PRIME = 2**31 - 1
+SHOWN = 300  # codes that a comparison with the reference looks at
+
+
+def quintic(x: int) -> int:
+    return pow(x % PRIME, 5, PRIME)
+
+
+def reference_level(seed: int, position: int, code: int) -> int:
+    """The specification in noise.py's docstring, with integers of any size."""
+    k = quintic(seed % 2**30 + 0x1F123BB5)
+    k = quintic(k + seed // 2**30 + 0x05491333)
+    k = quintic(k + position * 0x2545F491 + 0x3C6EF372)
+    k = quintic(k + 0x1B873593)
+    return quintic(k + (code + 1) * 0x27D4EB2F) // 2**15
+
+
+# (seed, position, code, level): any other implementation must give these too
+VECTORS = [
+    (0, 0, 0, 65367),
+    (0, 0, 1, 44198),
+    (0, 1, 0, 64402),
+    (7, 0, 0, 45538),
+    (7, 340, 1023, 56916),
+    (2**30, 5, 31, 42822),
+    (1234567890123, 84, 511, 56338),
+    (2**53 - 1, 340, 1023, 41363),
+    (22515, 107, 222, 0),  # the sum is a multiple of the prime, which must count as 0
+    (22578, 94, 873, 0),
+]
+
+
+@pytest.mark.parametrize(("seed", "position", "code", "level"), VECTORS)
+def test_levels_match_the_test_vectors(seed, position, code, level):
+    assert noise_levels(seed, np.array([position]), code + 1)[0, code] == level
+    assert reference_level(seed, position, code) == level
+
+
+@given(
+    seed=st.integers(0, MAX_SEED),
+    position=st.integers(0, 100_000),
+    code=st.integers(0, SHOWN - 1),
+)
+def test_levels_match_the_specification(seed, position, code):
+    levels = noise_levels(seed, np.array([position, position + 1]), SHOWN)
+    assert levels[0, code] == reference_level(seed, position, code)
+    assert levels[1, code] == reference_level(seed, position + 1, code)
+
+
+def test_levels_depend_on_the_position_and_not_on_what_else_is_asked_for():
+    together = noise_levels(7, np.arange(21), 32)
+    for position in range(21):
+        alone = noise_levels(7, np.array([position]), 16)
+        np.testing.assert_array_equal(alone[0], together[position, :16])
+
+
+def test_levels_are_spread_evenly():
+    levels = noise_levels(3, np.arange(1000), 512)
+    assert levels.min() >= 0
+    assert levels.max() < 65_536
+    counts = np.bincount(levels.ravel() // 1024, minlength=64)
+    expected = levels.size / 64
+    chi_square = ((counts - expected) ** 2 / expected).sum()
+    assert chi_square < 63 + 5 * math.sqrt(2 * 63)  # five standard deviations above its mean
+
+
+@pytest.mark.parametrize(
+    ("level", "gumbel"),
+    [(0, -2.466796875), (1, -2.368896484375), (32768, 0.366455078125), (65535, 11.783447265625)],
+)
+def test_the_gumbel_table_matches_the_test_vectors(level, gumbel):
+    assert gumbel_table()[level] == gumbel
+
+
+def test_the_gumbel_table_follows_the_specification():
+    table = gumbel_table()
+    assert table.shape == (65_536,)
+    assert table.dtype == np.float32
+    for level in range(0, 65_536, 97):
+        exact = -math.log(-math.log((level + 0.5) / 65_536))
+        assert abs(float(table[level]) - exact) <= 0.5 / 4096 + 1e-12
+    assert (np.diff(table) >= 0).all()
+
+
+def test_gumbel_values_are_exact_in_12_binary_digits():
+    scaled = gumbel_table().astype(np.float64) * 4096
+    np.testing.assert_array_equal(scaled, np.round(scaled))
+
+
+def test_noise_is_the_table_at_the_levels():
+    positions = np.array([0, 5, 20])
+    noise = gumbel_noise(11, positions, 32)
+    assert noise.shape == (3, 32)
+    assert noise.dtype == np.float32
+    np.testing.assert_array_equal(noise, gumbel_table()[noise_levels(11, positions, 32)])
+
+
+def test_noise_has_the_mean_and_the_deviation_of_a_gumbel_distribution():
+    noise = gumbel_noise(7, np.arange(2000), 512).astype(np.float64)
+    deviation = math.pi / math.sqrt(6)
+    error = deviation / math.sqrt(noise.size)
+    assert abs(noise.mean() - np.euler_gamma) < 5 * error
+    assert abs(noise.std() - deviation) < 0.01
+
+
+def test_noise_of_neighbouring_seeds_positions_and_codes_is_uncorrelated():
+    noise = gumbel_noise(7, np.arange(501), 501).astype(np.float64)
+    next_seed = gumbel_noise(8, np.arange(501), 501).astype(np.float64)
+    pairs = {
+        "seed": (noise, next_seed),
+        "position": (noise[:-1], noise[1:]),
+        "code": (noise[:, :-1], noise[:, 1:]),
+    }
+    for name, (left, right) in pairs.items():
+        correlation = np.corrcoef(left.ravel(), right.ravel())[0, 1]
+        assert abs(correlation) < 5 / math.sqrt(left.size), name
+
+
+@pytest.mark.parametrize("seed", [0, 7, MAX_SEED])
+def test_argmax_of_noisy_logits_draws_from_their_softmax(seed):
+    logits = np.array([2.0, 1.0, 0.5, 0.0, -0.5, -1.0, -2.0, -3.0], dtype=np.float32)
+    draws = 20_000
+    chosen = (logits + gumbel_noise(seed, np.arange(draws), len(logits))).argmax(-1)
+    shares = np.exp(logits) / np.exp(logits).sum()
+    counts = np.bincount(chosen, minlength=len(logits))
+    chi_square = ((counts - draws * shares) ** 2 / (draws * shares)).sum()
+    assert chi_square < 29.9  # 99.99 % of a chi-square distribution with 7 degrees of freedom
+
+
+@pytest.mark.parametrize("seed", [0, 7, MAX_SEED, np.int64(7)])
+def test_whole_numbers_in_range_are_seeds(seed):
+    assert check_seed(seed) == seed
+    assert type(check_seed(seed)) is int
+
+
+@pytest.mark.parametrize("seed", [-1, MAX_SEED + 1, 10**30, 1.0, float("nan"), "7", True, None])
+def test_anything_else_is_no_seed(seed):
+    with pytest.raises(OptionError, match="expected a whole number from 0 to 9007199254740991"):
+        check_seed(seed)

@@ -1,0 +1,150 @@
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from t2a_edge.errors import PromptError
+from t2a_edge.prompt import Prompt, parse_prompt, text_bytes_from_words
+
+MAX_WORDS, MAX_BYTES = 8, 32
+
+
+def parse(typed) -> Prompt:
+    return parse_prompt(typed, max_words=MAX_WORDS, max_bytes=MAX_BYTES)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "warm dark fluid",
+        "  warm\tdark\nfluid ",
+        "warm, dark; fluid",
+        "warm,dark;fluid,",
+        "WARM Dark fLuId",
+        ["warm", "dark", "fluid"],
+        ["warm dark", "", "fluid"],
+        ("warm, dark", "fluid"),
+        "warm\u3000dark\u00a0fluid",
+    ],
+)
+def test_the_same_adjectives_however_they_are_typed(typed):
+    assert parse(typed).words == ("warm", "dark", "fluid")
+
+
+def test_an_iterator_of_words_is_read_once():
+    assert parse(word for word in ["warm", "dark"]).words == ("warm", "dark")
+
+
+def test_order_and_repetition_are_kept():
+    assert parse("dark warm dark").words == ("dark", "warm", "dark")
+    assert parse("dark warm dark").text == "dark warm dark"
+
+
+def test_composed_and_decomposed_letters_are_one_word():
+    assert parse("cafe\u0301") == parse("caf\u00e9") == parse("CAFE\u0301")
+
+
+@pytest.mark.parametrize(
+    ("typed", "word"),
+    [("Straße", "strasse"), ("ТЁПЛЫЙ", "тёплый"), ("暖か", "暖か"), ("🔥", "🔥")],
+)
+def test_words_of_any_script_are_accepted(typed, word):
+    assert parse(typed).words == (word,)
+
+
+def test_a_letter_that_case_folding_takes_apart_is_composed_again():
+    assert parse("\u0390").words == ("\u0390",)
+
+
+def test_a_character_that_normalises_to_a_separator_separates():
+    assert parse("warm\u037edark").words == ("warm", "dark")  # the Greek question mark
+
+
+@pytest.mark.parametrize("typed", ["", " \t\n", ",;, ;", [], ["", " "]])
+def test_nothing_typed_is_an_error_with_an_example(typed):
+    with pytest.raises(PromptError, match='no adjectives; type some, such as "warm dark fluid"'):
+        parse(typed)
+
+
+def test_the_largest_number_of_adjectives_is_accepted_and_one_more_is_not():
+    assert len(parse(["warm"] * MAX_WORDS).words) == MAX_WORDS
+    with pytest.raises(PromptError, match="9 adjectives; expected at most 8"):
+        parse(["warm"] * (MAX_WORDS + 1))
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "暖", "🔥"])
+def test_the_longest_adjective_is_counted_in_bytes(letter):
+    most = MAX_BYTES // len(letter.encode())
+    assert parse(letter * most).words == (letter * most,)
+    size = (most + 1) * len(letter.encode())
+    with pytest.raises(PromptError, match=f"has {size} bytes; expected at most {MAX_BYTES}"):
+        parse(letter * (most + 1))
+
+
+def test_a_very_long_adjective_is_cut_in_the_message():
+    with pytest.raises(PromptError) as caught:
+        parse("a" * 100_000)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("character", ["\0", "\x07", "\x1b", "\x7f", "\x9b"])
+def test_a_control_character_is_named(character):
+    with pytest.raises(PromptError, match=f"control character U\\+{ord(character):04X}"):
+        parse(f"wa{character}rm")
+
+
+def test_undecodable_bytes_are_an_error():
+    typed = b"w\xe4rm".decode("utf-8", "surrogateescape")
+    with pytest.raises(PromptError, match="not valid UTF-8"):
+        parse(typed)
+
+
+@pytest.mark.parametrize("part", [None, 7, b"warm"])
+def test_a_part_that_is_no_text_is_an_error(part):
+    with pytest.raises(PromptError, match=type(part).__name__):
+        parse(["dark", part])
+
+
+@given(st.text())
+def test_any_text_gives_clean_words_or_a_prompt_error(typed):
+    try:
+        words = parse(typed).words
+    except PromptError:
+        return
+    assert 1 <= len(words) <= MAX_WORDS
+    for word in words:
+        assert word
+        assert not any(letter.isspace() or letter in ",;" for letter in word)
+        assert len(word.encode("utf-8")) <= MAX_BYTES
+        assert unicodedata.is_normalized("NFC", word)
+
+
+@given(st.text(max_size=20))
+def test_parsing_what_was_parsed_changes_nothing(typed):
+    try:
+        prompt = parse(typed)
+    except PromptError:
+        return
+    assert parse(prompt.text) == prompt
+    assert parse(prompt.words) == prompt
+
+
+def test_text_bytes_are_zero_padded_utf8():
+    text_bytes, word_weights = text_bytes_from_words(["hé", "b"], 3, 4)
+    assert text_bytes.dtype == np.uint8
+    assert text_bytes.tolist() == [[0x68, 0xC3, 0xA9, 0], [0x62, 0, 0, 0], [0, 0, 0, 0]]
+    assert word_weights.dtype == np.float32
+    assert word_weights.tolist() == [1, 1, 0]
+
+
+letters = st.characters(exclude_categories=["C", "Z"])
+
+
+@given(st.lists(st.text(letters, min_size=1, max_size=8), min_size=1, max_size=MAX_WORDS))
+def test_words_can_be_read_back_from_their_bytes(words):
+    text_bytes, word_weights = text_bytes_from_words(words, MAX_WORDS, MAX_BYTES)
+    rows = text_bytes[: int(word_weights.sum())]
+    assert [bytes(row).rstrip(b"\0").decode("utf-8") for row in rows] == words
+    assert not text_bytes[len(words) :].any()

@@ -1,0 +1,228 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from t2a_edge.errors import OptionError
+from t2a_edge.noise import gumbel_noise
+from t2a_edge.sampler import SamplingOptions, choose_indices, sample_indices
+from t2a_edge.scales import context_matrix, scale_offsets
+from t2a_edge.spec import Spec
+
+SPEC = Spec(
+    image_size=32,
+    scales=(1, 2, 4),
+    codebook_size=32,
+    code_dim=8,
+    max_words=8,
+    max_bytes=32,
+    layers=2,
+    heads=2,
+    head_dim=16,
+    guidance_scale=3.0,
+    temperature=1.0,
+    top_k=0,
+)
+EMBEDDING = np.ones((1, 8, 16), dtype=np.float32)
+WEIGHTS = np.array([[1, 1, 0, 0, 0, 0, 0, 0]], dtype=np.float32)
+
+
+class FakeRunner:
+    """Fixed logits, one set with words and one without; keeps what the transformer is given."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(3)
+        shape = (SPEC.positions, SPEC.codebook_size)
+        self.with_words = rng.normal(size=shape).astype(np.float32)
+        self.without_words = rng.normal(size=shape).astype(np.float32)
+        self.calls: list[dict[str, np.ndarray]] = []
+        self.pasts: list[tuple[np.ndarray, np.ndarray]] = []
+        self.returned: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def text(self, text_bytes):
+        raise NotImplementedError
+
+    def decoder(self, indices):
+        raise NotImplementedError
+
+    def transformer(self, indices, resample, positions, text_embedding, word_weights, past):
+        call = {"indices": indices, "resample": resample, "positions": positions}
+        call |= {"text_embedding": text_embedding, "word_weights": word_weights}
+        self.calls.append({name: value.copy() for name, value in call.items()})
+        self.pasts.append(past)
+        spoken = word_weights.any(axis=1)[:, None, None]
+        logits = np.where(spoken, self.with_words[positions], self.without_words[positions])
+        added = np.full((*past[0].shape[:3], len(positions), past[0].shape[4]), 7, np.float32)
+        keys = np.concatenate([past[0], added], axis=3)
+        values = np.concatenate([past[1], -added], axis=3)
+        self.returned.append((keys, values))
+        return logits, self.returned[-1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        pass
+
+
+def options(guidance_scale=1.0, temperature=1.0, top_k=0) -> SamplingOptions:
+    return SamplingOptions(guidance_scale=guidance_scale, temperature=temperature, top_k=top_k)
+
+
+def sample(runner=None, seed=7, on_scale=None, **changed):
+    runner = runner or FakeRunner()
+    return sample_indices(runner, SPEC, EMBEDDING, WEIGHTS, seed, options(**changed), on_scale)
+
+
+def test_indices_are_codes_of_every_position():
+    indices = sample()
+    assert indices.shape == (1, SPEC.positions)
+    assert indices.dtype == np.int64
+    assert indices.min() >= 0
+    assert indices.max() < SPEC.codebook_size
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
+def test_the_same_seed_gives_the_same_indices_and_another_seed_others(guidance_scale):
+    first = sample(seed=7, guidance_scale=guidance_scale)
+    np.testing.assert_array_equal(first, sample(seed=7, guidance_scale=guidance_scale))
+    assert (first != sample(seed=8, guidance_scale=guidance_scale)).any()
+
+
+def test_temperature_zero_takes_the_likeliest_code_whatever_the_seed():
+    expected = FakeRunner().with_words.argmax(-1)
+    np.testing.assert_array_equal(sample(seed=7, temperature=0.0)[0], expected)
+    np.testing.assert_array_equal(sample(seed=8, temperature=0.0)[0], expected)
+
+
+def test_top_k_one_takes_the_likeliest_code_whatever_the_seed():
+    expected = FakeRunner().with_words.argmax(-1)
+    np.testing.assert_array_equal(sample(seed=7, top_k=1, temperature=10.0)[0], expected)
+    np.testing.assert_array_equal(sample(seed=8, top_k=1, temperature=10.0)[0], expected)
+
+
+def test_noise_is_that_of_the_seed_and_of_positions_counted_through_all_scales():
+    noise = gumbel_noise(7, np.arange(SPEC.positions), SPEC.codebook_size)
+    expected = (FakeRunner().with_words + np.float32(0.5) * noise).argmax(-1)
+    np.testing.assert_array_equal(sample(seed=7, temperature=0.5)[0], expected)
+
+
+@pytest.mark.parametrize("top_k", [2, 5, 31])
+def test_top_k_draws_from_the_k_likeliest_codes_only(top_k):
+    ranks = (-FakeRunner().with_words).argsort(-1)
+    seen = set()
+    for seed in range(20):
+        chosen = sample(seed=seed, top_k=top_k, temperature=10.0)[0]
+        seen |= set(np.argwhere(ranks == chosen[:, None])[:, 1].tolist())
+    assert max(seen) < top_k
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize("top_k", [SPEC.codebook_size, SPEC.codebook_size + 1, 10**9])
+def test_top_k_of_the_whole_codebook_or_more_is_all_codes(top_k):
+    np.testing.assert_array_equal(sample(top_k=top_k), sample(top_k=0))
+
+
+def test_guidance_one_sends_the_words_alone():
+    runner = FakeRunner()
+    sample(runner, guidance_scale=1.0)
+    for call in runner.calls:
+        np.testing.assert_array_equal(call["text_embedding"], EMBEDDING)
+        np.testing.assert_array_equal(call["word_weights"], WEIGHTS)
+        assert len(call["indices"]) == 1
+
+
+@pytest.mark.parametrize("guidance_scale", [0.0, 0.5, 3.0])
+def test_any_other_guidance_sends_a_second_row_without_words(guidance_scale):
+    runner = FakeRunner()
+    sample(runner, guidance_scale=guidance_scale)
+    for call in runner.calls:
+        np.testing.assert_array_equal(call["text_embedding"], np.repeat(EMBEDDING, 2, axis=0))
+        np.testing.assert_array_equal(call["word_weights"], [WEIGHTS[0], 0 * WEIGHTS[0]])
+        np.testing.assert_array_equal(call["indices"][0], call["indices"][1])
+
+
+def test_guidance_zero_ignores_the_words():
+    chosen = sample(guidance_scale=0.0, temperature=0.0)[0]
+    np.testing.assert_array_equal(chosen, FakeRunner().without_words.argmax(-1))
+
+
+@pytest.mark.parametrize("guidance_scale", [0.5, 3.0, 30.0])
+def test_guidance_goes_from_without_words_towards_and_past_with_words(guidance_scale):
+    runner = FakeRunner()
+    pull = runner.with_words - runner.without_words
+    expected = (runner.without_words + np.float32(guidance_scale) * pull).argmax(-1)
+    chosen = sample(guidance_scale=guidance_scale, temperature=0.0)[0]
+    np.testing.assert_array_equal(chosen, expected)
+
+
+@pytest.mark.parametrize(("guidance_scale", "batch"), [(1.0, 1), (3.0, 2)])
+def test_the_past_starts_empty_and_is_handed_on(guidance_scale, batch):
+    runner = FakeRunner()
+    sample(runner, guidance_scale=guidance_scale)
+    empty = (SPEC.layers, batch, SPEC.heads, 0, SPEC.head_dim)
+    assert [array.shape for array in runner.pasts[0]] == [empty, empty]
+    for past, returned in zip(runner.pasts[1:], runner.returned[:-1], strict=True):
+        assert past is returned
+
+
+def test_every_scale_sees_the_indices_drawn_before_it():
+    runner = FakeRunner()
+    drawn = sample(runner)
+    offsets = scale_offsets(SPEC.scales)
+    assert len(runner.calls) == len(SPEC.scales)
+    for scale, call in enumerate(runner.calls):
+        start, end = offsets[scale : scale + 2]
+        assert call["positions"].tolist() == list(range(start, end))
+        np.testing.assert_array_equal(call["resample"], context_matrix(SPEC.scales, scale))
+        np.testing.assert_array_equal(
+            call["indices"], drawn[:, :start] if start else np.zeros((1, 1))
+        )
+
+
+def test_progress_is_told_after_each_scale():
+    done: list[int] = []
+    sample(on_scale=done.append)
+    assert done == [1, 2, 3]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 10), st.floats(0, 10))
+def test_what_is_chosen_has_the_most_logit_plus_noise_among_the_k_likeliest(seed, top_k, heat):
+    rng = np.random.default_rng(seed)
+    logits, noise = rng.normal(size=(2, 5, 8)).astype(np.float32)
+    chosen = choose_indices(logits, noise, options(temperature=heat, top_k=top_k))
+    for row in range(5):
+        likeliest = np.argsort(-logits[row])[: top_k or None]
+        scores = logits[row] + np.float32(heat) * noise[row]
+        assert chosen[row] == likeliest[scores[likeliest].argmax()]
+
+
+@pytest.mark.parametrize(
+    ("guidance_scale", "temperature", "top_k"), [(0, 0, 0), (30, 10, 10**6), (1.5, 0.7, 1)]
+)
+def test_options_in_range_are_accepted(guidance_scale, temperature, top_k):
+    accepted = options(guidance_scale, temperature, top_k)
+    assert (accepted.guidance_scale, accepted.top_k) == (guidance_scale, top_k)
+
+
+NO_NUMBERS = [math.nan, math.inf, -math.inf, -0.001, 10**400, "1", None, True]
+
+
+@pytest.mark.parametrize("value", [*NO_NUMBERS, 30.001])
+def test_a_guidance_scale_out_of_range_is_an_error(value):
+    with pytest.raises(OptionError, match=r"guidance scale is .*; expected a number from 0 to 30"):
+        options(guidance_scale=value)
+
+
+@pytest.mark.parametrize("value", [*NO_NUMBERS, 10.001])
+def test_a_temperature_out_of_range_is_an_error(value):
+    with pytest.raises(OptionError, match=r"temperature is .*; expected a number from 0 to 10"):
+        options(temperature=value)
+
+
+@pytest.mark.parametrize("value", [-1, 1.0, math.nan, "1", None, True])
+def test_a_top_k_that_is_no_whole_number_is_an_error(value):
+    with pytest.raises(OptionError, match=r"top-k is .*; expected a whole number"):
+        options(top_k=value)

@@ -1,0 +1,98 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from t2a_edge.errors import BundleError
+from t2a_edge.spec import Spec
+
+VALUES = {
+    "image_size": 32,
+    "scales": [1, 2, 4],
+    "codebook_size": 32,
+    "code_dim": 8,
+    "max_words": 8,
+    "max_bytes": 32,
+    "layers": 2,
+    "heads": 2,
+    "head_dim": 16,
+    "guidance_scale": 3.0,
+    "temperature": 1.0,
+    "top_k": 0,
+}
+
+sizes = st.integers(1, 10_000)
+
+
+@given(
+    finest=st.sampled_from([4, 8, 16]),
+    patch=sizes,
+    numbers=st.tuples(sizes, sizes, sizes, sizes, sizes, sizes, sizes),
+    guidance_scale=st.floats(0, 30),
+    temperature=st.floats(0, 10),
+    top_k=st.integers(0, 1024),
+)
+def test_a_spec_survives_json(finest, patch, numbers, guidance_scale, temperature, top_k):
+    names = ["codebook_size", "code_dim", "max_words", "max_bytes", "layers", "heads", "head_dim"]
+    spec = Spec(
+        image_size=finest * patch,
+        scales=(1, 2, finest),
+        **dict(zip(names, numbers, strict=True)),
+        guidance_scale=guidance_scale,
+        temperature=temperature,
+        top_k=top_k,
+    )
+    assert Spec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+def test_positions_count_every_scale():
+    assert Spec.from_json(VALUES).positions == 1 + 4 + 16
+
+
+@pytest.mark.parametrize("key", VALUES)
+def test_a_missing_key_is_named(key):
+    values = {name: value for name, value in VALUES.items() if name != key}
+    with pytest.raises(BundleError, match=f"'{key}'.*Export the bundle again"):
+        Spec.from_json(values)
+
+
+def test_an_unknown_key_is_named():
+    with pytest.raises(BundleError, match="'colour'"):
+        Spec.from_json({**VALUES, "colour": 1})
+
+
+@pytest.mark.parametrize("values", [None, [], "spec", 7])
+def test_a_spec_that_is_no_mapping_is_an_error(values):
+    with pytest.raises(BundleError, match="spec cannot be read"):
+        Spec.from_json(values)
+
+
+@pytest.mark.parametrize("scales", [[], [3, 4], [4, 2]])
+def test_scales_must_divide_the_last(scales):
+    with pytest.raises(BundleError, match="each a divisor of the last"):
+        Spec.from_json({**VALUES, "scales": scales})
+
+
+@pytest.mark.parametrize("scales", [7, None])
+def test_scales_must_be_a_list(scales):
+    with pytest.raises(BundleError, match="spec cannot be read"):
+        Spec.from_json({**VALUES, "scales": scales})
+
+
+def test_the_image_size_must_be_a_multiple_of_the_finest_scale():
+    with pytest.raises(BundleError, match="image size is 34; expected a multiple"):
+        Spec.from_json({**VALUES, "image_size": 34})
+
+
+@pytest.mark.parametrize("key", [key for key, value in VALUES.items() if type(value) is int][:-1])
+@pytest.mark.parametrize("size", [0, -1, 1.5, "8", None, True])
+def test_sizes_must_be_whole_numbers_from_one(key, size):
+    with pytest.raises(BundleError, match=rf"{key} has .*; expected a whole number from 1"):
+        Spec.from_json({**VALUES, key: size})
+
+
+@pytest.mark.parametrize("scales", [[0, 4], [1, 2, 0], [-1, 4], [1.0, 4.0], ["1", "4"]])
+def test_scales_must_be_whole_numbers_from_one(scales):
+    with pytest.raises(BundleError, match=r"scales has .*; expected a whole number from 1"):
+        Spec.from_json({**VALUES, "scales": scales})
