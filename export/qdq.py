@@ -134,7 +134,7 @@ def optimised_operators(content: bytes) -> Counter[str]:
 def expected_kernels(model: onnx.ModelProto) -> dict[str, int]:
     """Convolutions and linear layers whose weight is an int8 constant."""
     constants = {i.name for i in model.graph.initializer if i.data_type == onnx.TensorProto.INT8}
-    quantized = set()
+    quantized: set[str] = set()
     for node in model.graph.node:  # follow weights through layout changes
         source = constants if node.op_type == "DequantizeLinear" else quantized
         if node.op_type in WEIGHT_PATH and node.input[0] in source:

@@ -53,23 +53,29 @@ def _check_range(name: str, value: float, most: float) -> None:
 
 
 def choose_indices(
-    logits: Float32Array, noise: Float32Array, options: SamplingOptions
+    logits: Float32Array, noise: Float32Array, temperature: float, top_k: int
 ) -> Int64Array:
     """Draw one code a position: argmax of logits plus Gumbel noise.
 
     Args:
         logits, noise: (N, K) float32.
+        temperature, top_k: see `SamplingOptions`.
 
     Returns:
         (N,) int64.
     """
-    if 0 < options.top_k < logits.shape[-1]:
-        kth = -np.partition(-logits, options.top_k - 1, axis=-1)[
-            :, options.top_k - 1 : options.top_k
-        ]
+    if 0 < top_k < logits.shape[-1]:
+        kth = -np.partition(-logits, top_k - 1, axis=-1)[:, top_k - 1 : top_k]
         logits = np.where(logits >= kth, logits, np.float32(-np.inf))
-    chosen: Int64Array = (logits + np.float32(options.temperature) * noise).argmax(-1)
+    chosen: Int64Array = (logits + np.float32(temperature) * noise).argmax(-1)
     return chosen
+
+
+def scale_strength(guidance_scale: float, factor: float) -> float:
+    """Guidance of one scale: what the guidance scale has above 1 is multiplied by the factor."""
+    if guidance_scale <= 1:
+        return guidance_scale
+    return 1 + (guidance_scale - 1) * factor
 
 
 def sample_indices(
@@ -111,9 +117,11 @@ def sample_indices(
         )
         row = logits[0]
         if guided:
-            row = logits[1] + np.float32(options.guidance_scale) * (logits[0] - logits[1])
+            strength = scale_strength(options.guidance_scale, spec.scale_guidance[scale])
+            row = logits[1] + np.float32(strength) * (logits[0] - logits[1])
+        temperature = options.temperature * spec.scale_temperature[scale]
         noise = gumbel_noise(seed, positions, spec.codebook_size)
-        drawn[0, start:end] = choose_indices(row, noise, options)
+        drawn[0, start:end] = choose_indices(row, noise, temperature, options.top_k)
         if on_scale is not None:
             on_scale(scale + 1)
     return drawn

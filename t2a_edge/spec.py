@@ -1,5 +1,6 @@
 """The numbers that every part of the pipeline must agree on."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from t2a_edge.errors import BundleError
 from t2a_edge.scales import scale_offsets
 
 SIZES = ("image_size", "codebook_size", "code_dim", "max_words", "max_bytes")
+LISTS = ("scales", "scale_guidance", "scale_temperature")
 SHAPE = ("layers", "heads", "head_dim")
 
 
@@ -26,6 +28,8 @@ class Spec:
         guidance_scale: default strength of the prompt; 1 is none beyond the model's own.
         temperature: default factor on the sampling noise; 0 always takes the likeliest code.
         top_k: default number of likeliest codes to draw from; 0 is all of them.
+        scale_guidance: factor of each scale on what the guidance scale has above 1.
+        scale_temperature: factor of each scale on the temperature.
     """
 
     image_size: int
@@ -40,6 +44,8 @@ class Spec:
     guidance_scale: float
     temperature: float
     top_k: int
+    scale_guidance: tuple[float, ...]
+    scale_temperature: tuple[float, ...]
 
     def __post_init__(self) -> None:
         sizes = [(name, getattr(self, name)) for name in (*SIZES, *SHAPE)]
@@ -54,6 +60,14 @@ class Spec:
                 f"The scales are {list(self.scales)}; expected at least one, each a divisor of "
                 "the last. Export the bundle again."
             )
+        for name in ("scale_guidance", "scale_temperature"):
+            factors = getattr(self, name)
+            numbers = all(type(f) in (int, float) and 0 <= f < math.inf for f in factors)
+            if len(factors) != len(self.scales) or not numbers:
+                raise BundleError(
+                    f"The spec's {name} is {list(factors)}; expected {len(self.scales)} numbers "
+                    "from 0, one for each scale. Export the bundle again."
+                )
         if self.image_size % self.scales[-1]:
             raise BundleError(
                 f"The image size is {self.image_size}; expected a multiple of the finest scale, "
@@ -67,13 +81,13 @@ class Spec:
 
     def to_json(self) -> dict[str, Any]:
         """The spec as plain JSON values."""
-        return {**asdict(self), "scales": list(self.scales)}
+        return {**asdict(self), **{name: list(getattr(self, name)) for name in LISTS}}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Spec":
         """Read a spec as `to_json` wrote it; a missing or unknown key is a BundleError."""
         try:
-            return cls(**{**values, "scales": tuple(values["scales"])})
+            return cls(**{**values, **{name: tuple(values[name]) for name in LISTS}})
         except (KeyError, TypeError) as exc:
             raise BundleError(
                 f"The bundle's spec cannot be read ({exc}); expected the keys "

@@ -185,7 +185,9 @@ class MultiScaleQuantizer(nn.Module):
         offsets = scale_offsets(self.config.scales)
         for side, (start, end) in zip(self.config.scales, pairwise(offsets), strict=True):
             codes = F.embedding(indices[:, start:end], self.codebook)  # (B, side², C)
-            codes = codes.transpose(1, 2).reshape(len(codes), -1, side, side)  # (B, C, side, side)
+            codes = codes.transpose(1, 2).reshape(
+                codes.shape[0], -1, side, side
+            )  # (B, C, side, side)
             added = self.enlarge(codes, side)
             total = added if total is None else total + added
         assert total is not None

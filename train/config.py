@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from t2a_edge.errors import ConfigError
 
@@ -134,7 +134,7 @@ class TransformerConfig:
     mlp_ratio: int = 4
     branch_dropout: float = 0.1
     guidance_dropout: float = 0.1
-    word_dropout: float = 0.2
+    word_dropout: float = 0.5
     corrupt: float = 0.05
 
     def __post_init__(self) -> None:
@@ -193,11 +193,17 @@ class FitConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingConfig:
-    """Sampling defaults that go into the bundle; see `t2a_edge.spec.Spec`."""
+    """Sampling defaults that go into the bundle; see `t2a_edge.spec.Spec`.
+
+    Attributes:
+        scale_guidance, scale_temperature: a factor for each scale; none given is 1 for all.
+    """
 
     guidance_scale: float = 3.0
     temperature: float = 1.0
     top_k: int = 0
+    scale_guidance: tuple[float, ...] = ()
+    scale_temperature: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +220,13 @@ class Preset:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
 
     def __post_init__(self) -> None:
+        for name in ("scale_guidance", "scale_temperature"):
+            count = len(getattr(self.sampling, name))
+            _require(
+                count in (0, len(self.codec.scales)),
+                f"sampling.{name} has {count} entries; expected {len(self.codec.scales)}, one for "
+                "each scale, or none.",
+            )
         for name in ("encoder", "decoder"):
             side = self.codec.scales[-1] * self.codec.pixels_per_latent(name)
             _require(
@@ -254,7 +267,8 @@ def _section(kind: Any, name: str, values: Any) -> Any:
         _known(key, known, f"key in [{name}],")
         expected = known[key].type
         if isinstance(value, list):
-            value = tuple(value)
+            to_float = float in get_args(expected)
+            value = tuple(float(v) if to_float and type(v) is int else v for v in value)
         if expected is float and isinstance(value, int):
             value = float(value)
         if not _fits(value, expected):
@@ -266,7 +280,8 @@ def _section(kind: Any, name: str, values: Any) -> Any:
 def _fits(value: Any, expected: Any) -> bool:
     if expected in (int, float, bool, str):
         return type(value) is expected
-    return isinstance(value, tuple) and all(type(item) is int for item in value)
+    item_type = get_args(expected)[0]
+    return isinstance(value, tuple) and all(type(item) is item_type for item in value)
 
 
 def load_preset(name: str, overrides: Iterable[str] = ()) -> Preset:

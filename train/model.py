@@ -55,6 +55,7 @@ class Model:
     def spec(self) -> Spec:
         """The numbers that a runtime needs."""
         preset = self.preset
+        ones = (1.0,) * len(preset.codec.scales)
         return Spec(
             image_size=preset.data.image_size,
             scales=preset.codec.scales,
@@ -68,6 +69,8 @@ class Model:
             guidance_scale=preset.sampling.guidance_scale,
             temperature=preset.sampling.temperature,
             top_k=preset.sampling.top_k,
+            scale_guidance=preset.sampling.scale_guidance or ones,
+            scale_temperature=preset.sampling.scale_temperature or ones,
         )
 
     def save(self, path: Path) -> None:

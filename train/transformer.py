@@ -119,7 +119,8 @@ class Transformer(nn.Module):
         prompt = prompt / weights.sum(1, keepdim=True).clamp_min(1e-6)  # (B, 1, D)
         worded = (word_weights.sum(1) > 0).to(prompt.dtype).unsqueeze(-1).unsqueeze(-1)
         x: Tensor = self.context_in(context) + self.position(positions)
-        return x + self.prompt_in(prompt) * worded  # (B, N, D)
+        x = x + self.prompt_in(prompt) * worded  # (B, N, D)
+        return x
 
     def training_context(self, indices: Tensor) -> Tensor:
         """What every position sees of the coarser scales: (B, N) int64 -> (B, N, C)."""

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,7 +25,10 @@ SPEC = Spec(
     guidance_scale=3.0,
     temperature=1.0,
     top_k=0,
+    scale_guidance=(1.0, 1.0, 1.0),
+    scale_temperature=(1.0, 1.0, 1.0),
 )
+OFFSETS = scale_offsets(SPEC.scales)
 EMBEDDING = np.ones((1, 8, 16), dtype=np.float32)
 WEIGHTS = np.array([[1, 1, 0, 0, 0, 0, 0, 0]], dtype=np.float32)
 
@@ -71,9 +75,9 @@ def options(guidance_scale=1.0, temperature=1.0, top_k=0) -> SamplingOptions:
     return SamplingOptions(guidance_scale=guidance_scale, temperature=temperature, top_k=top_k)
 
 
-def sample(runner=None, seed=7, on_scale=None, **changed):
+def sample(runner=None, seed=7, on_scale=None, spec=SPEC, **changed):
     runner = runner or FakeRunner()
-    return sample_indices(runner, SPEC, EMBEDDING, WEIGHTS, seed, options(**changed), on_scale)
+    return sample_indices(runner, spec, EMBEDDING, WEIGHTS, seed, options(**changed), on_scale)
 
 
 def test_indices_are_codes_of_every_position():
@@ -158,6 +162,31 @@ def test_guidance_goes_from_without_words_towards_and_past_with_words(guidance_s
     np.testing.assert_array_equal(chosen, expected)
 
 
+@pytest.mark.parametrize("guidance_scale", [0.0, 0.5, 1.0])
+def test_scale_factors_leave_guidance_up_to_one_alone(guidance_scale):
+    spec = replace(SPEC, scale_guidance=(1.5, 0.5, 0.0))
+    np.testing.assert_array_equal(
+        sample(spec=spec, guidance_scale=guidance_scale), sample(guidance_scale=guidance_scale)
+    )
+
+
+def test_scale_factors_multiply_guidance_above_one():
+    spec = replace(SPEC, scale_guidance=(1.5, 0.5, 0.0))
+    chosen = sample(spec=spec, guidance_scale=5.0, temperature=0.0)[0]
+    for scale, strength in enumerate([7.0, 3.0, 1.0]):
+        part = slice(*OFFSETS[scale : scale + 2])
+        same = sample(guidance_scale=strength, temperature=0.0)[0]
+        np.testing.assert_array_equal(chosen[part], same[part])
+
+
+def test_scale_factors_multiply_the_temperature():
+    spec = replace(SPEC, scale_temperature=(2.0, 1.0, 0.0))
+    chosen = sample(spec=spec, temperature=0.5)[0]
+    for scale, temperature in enumerate([1.0, 0.5, 0.0]):
+        part = slice(*OFFSETS[scale : scale + 2])
+        np.testing.assert_array_equal(chosen[part], sample(temperature=temperature)[0][part])
+
+
 @pytest.mark.parametrize(("guidance_scale", "batch"), [(1.0, 1), (3.0, 2)])
 def test_the_past_starts_empty_and_is_handed_on(guidance_scale, batch):
     runner = FakeRunner()
@@ -192,7 +221,7 @@ def test_progress_is_told_after_each_scale():
 def test_what_is_chosen_has_the_most_logit_plus_noise_among_the_k_likeliest(seed, top_k, heat):
     rng = np.random.default_rng(seed)
     logits, noise = rng.normal(size=(2, 5, 8)).astype(np.float32)
-    chosen = choose_indices(logits, noise, options(temperature=heat, top_k=top_k))
+    chosen = choose_indices(logits, noise, heat, top_k)
     for row in range(5):
         likeliest = np.argsort(-logits[row])[: top_k or None]
         scores = logits[row] + np.float32(heat) * noise[row]

@@ -20,6 +20,8 @@ VALUES = {
     "guidance_scale": 3.0,
     "temperature": 1.0,
     "top_k": 0,
+    "scale_guidance": [1.0, 1.0, 0.5],
+    "scale_temperature": [1.0, 0.8, 0.5],
 }
 
 sizes = st.integers(1, 10_000)
@@ -42,6 +44,8 @@ def test_a_spec_survives_json(finest, patch, numbers, guidance_scale, temperatur
         guidance_scale=guidance_scale,
         temperature=temperature,
         top_k=top_k,
+        scale_guidance=(1.0, 0.5, 0.25),
+        scale_temperature=(1.0, 0.9, 0.5),
     )
     assert Spec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
