@@ -118,9 +118,8 @@ class Transformer(nn.Module):
         prompt = (text_embedding * weights).sum(1, keepdim=True)
         prompt = prompt / weights.sum(1, keepdim=True).clamp_min(1e-6)  # (B, 1, D)
         worded = (word_weights.sum(1) > 0).to(prompt.dtype).unsqueeze(-1).unsqueeze(-1)
-        x: Tensor = self.context_in(context) + self.position(positions)
-        x = x + self.prompt_in(prompt) * worded  # (B, N, D)
-        return x
+        added: Tensor = self.prompt_in(prompt) * worded + self.position(positions)  # (B, N, D)
+        return added + self.context_in(context)
 
     def training_context(self, indices: Tensor) -> Tensor:
         """What every position sees of the coarser scales: (B, N) int64 -> (B, N, C)."""

@@ -1,0 +1,166 @@
+import copy
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+
+from export.graphs import graph_sources, onnx_from_module
+from export.pack import PRECISIONS, export_bundle
+from export.parity import TOLERANCES, compare_runners
+from export.qdq import check_integer_kernels, cpu_form, expected_kernels, tidy
+from export.torch_runner import TorchRunner
+from t2a_edge import TextToArt
+from t2a_edge.bundle import load_bundle
+from t2a_edge.errors import ExportError
+from t2a_edge.runner import OnnxRunner
+from train.model import Model
+from train.qat import QatConv2d, QatLinear, disable
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint):
+    return Model.load(tiny_checkpoint)
+
+
+@pytest.fixture(scope="module")
+def decoder_graph(model):
+    model.use_int8()
+    return tidy(onnx_from_module("decoder", graph_sources(model)["decoder"]))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_bundle_matches_the_model_within_its_tolerance(model, tiny_bundles, precision):
+    model.use_int8()
+    if precision == "fp32":
+        for module in model.modules:
+            disable(module)
+    with OnnxRunner(tiny_bundles / f"tiny-{precision}") as runner:
+        parity = compare_runners(TorchRunner(model), runner, model.spec, precision)
+    assert parity.failures() == []
+    assert set(parity.max_absdiff) == {"text", "transformer", "decoder"}
+
+
+def test_int8_is_not_float(model, tiny_bundles):
+    for module in model.modules:
+        disable(module)
+    with OnnxRunner(tiny_bundles / "tiny-int8") as runner:
+        parity = compare_runners(TorchRunner(model), runner, model.spec, "fp32")
+    assert any("transformer differs by" in failure for failure in parity.failures())
+    with pytest.raises(ExportError, match=r"does not match its source: .*limit"):
+        parity.check()
+
+
+def test_every_linear_layer_and_convolution_runs_in_integer_kernels(model, tiny_bundle):
+    manifest = load_bundle(tiny_bundle).manifest
+    kernels = manifest["integer_kernels"]
+    convs = sum(isinstance(m, QatConv2d) for m in model.codec.decoder.modules())
+    in_text = sum(isinstance(m, QatLinear) for m in model.text.modules())
+    in_transformer = sum(isinstance(m, QatLinear) for m in model.transformer.modules())
+    assert kernels["decoder"] == {"conv": convs, "linear": 0}
+    assert kernels["text"] == {"conv": 0, "linear": in_text}
+    assert kernels["transformer"] == {"conv": 0, "linear": in_transformer}
+    for name in kernels:
+        graph = onnx.load(tiny_bundle / f"{name}.onnx")
+        assert check_integer_kernels(name, graph) == kernels[name]
+
+
+def test_a_convolution_that_stays_in_float_is_found(decoder_graph):
+    # without the processor's form, a residual block's input has two readers
+    with pytest.raises(ExportError, match="convolutions and .* in integer kernels; expected all"):
+        check_integer_kernels("decoder", decoder_graph)
+
+
+def test_tidy_leaves_symmetric_int8_as_tensorrt_wants_it(decoder_graph):
+    constants = {i.name: onnx.numpy_helper.to_array(i) for i in decoder_graph.graph.initializer}
+    pairs = [n for n in decoder_graph.graph.node if n.op_type in
+             ("QuantizeLinear", "DequantizeLinear")]  # fmt: skip
+    assert pairs
+    for node in pairs:
+        zero_point = constants[node.input[2]]
+        assert zero_point.dtype == np.int8
+        assert not zero_point.any()
+    weights = expected_kernels(decoder_graph)["conv"]
+    assert weights == sum(n.op_type == "Conv" for n in decoder_graph.graph.node)
+    assert not any(node.metadata_props for node in decoder_graph.graph.node)
+
+
+def test_the_processor_form_computes_the_same(decoder_graph):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    indices = np.random.default_rng(1).integers(0, 32, (2, 21))
+    before = copy.deepcopy(decoder_graph)
+    pixels = [
+        onnxruntime.InferenceSession(graph.SerializeToString(), options).run(
+            None, {"indices": indices}
+        )[0]
+        for graph in (decoder_graph, cpu_form(decoder_graph))
+    ]
+    np.testing.assert_array_equal(*pixels)
+    assert decoder_graph == before  # cpu_form works on a copy
+
+
+def test_engines_take_any_batch_and_number_of_words(tiny_bundle):
+    with OnnxRunner(tiny_bundle) as runner:
+        for batch in (1, 3):
+            assert runner.decoder(np.zeros((batch, 21), np.int64)).shape == (batch, 32, 32, 3)
+            text_bytes = np.full((batch, batch + 1, 32), ord("a"), np.uint8)
+            assert runner.text(text_bytes).shape == (batch, batch + 1, 32)
+
+
+def test_the_manifest_says_where_the_bundle_comes_from(tiny_bundle):
+    manifest = json.loads((tiny_bundle / "bundle.json").read_text(encoding="utf-8"))
+    for key in ("spec", "vocabulary", "precision", "opset", "noise", "parity", "licence", "card",
+                "checkpoint_sha256", "source_commit", "versions", "files"):  # fmt: skip
+        assert manifest[key], key
+    assert manifest["parity"]["tolerance"]["psnr_db"] == TOLERANCES["int8"].psnr_db
+
+
+def test_int8_is_a_fraction_of_fp32(tiny_bundles):
+    sizes = {p: load_bundle(tiny_bundles / f"tiny-{p}").size_bytes for p in PRECISIONS}
+    assert sizes["int8"] < 0.6 * sizes["fp32"]
+
+
+def test_fp32_and_int8_draw_much_the_same(tiny_bundles):
+    pictures = [
+        TextToArt(tiny_bundles / f"tiny-{p}").generate("warm", seed=1, temperature=0.0).pixels
+        for p in PRECISIONS
+    ]
+    difference = np.abs(pictures[0].astype(int) - pictures[1].astype(int)).mean()
+    assert difference < 40  # of 255: single codes differ, the picture does not
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_an_export_beyond_its_tolerance_writes_nothing(
+    model, tiny_checkpoint, tmp_path, monkeypatch, existing
+):
+    strict = {p: type(t)(mean_share=0.0, psnr_db=200.0, agreement=1.1)
+              for p, t in TOLERANCES.items()}  # fmt: skip
+    monkeypatch.setattr("export.parity.TOLERANCES", strict)
+    folder = tmp_path / "out" / "tiny-int8"
+    if existing:
+        folder.mkdir(parents=True)
+        (folder / "bundle.json").write_text("old")
+    with pytest.raises(ExportError, match="Nothing was written"):
+        export_bundle(model, tiny_checkpoint, folder, "int8")
+    left = [path.name for path in (tmp_path / "out").rglob("*")]
+    assert left == (["tiny-int8", "bundle.json"] if existing else [])
+
+
+def test_an_unknown_precision_is_refused(model, tiny_checkpoint, tmp_path):
+    with pytest.raises(ExportError, match="expected one of fp32, int8"):
+        export_bundle(model, tiny_checkpoint, tmp_path / "x", "int4")
+
+
+def test_the_command_answers_a_missing_checkpoint_in_one_line(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "export", "--checkpoint", str(tmp_path / "no.safetensors")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: No checkpoint at ")
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from t2a_edge.errors import ConfigError
+from train.config import PRESETS, Preset, load_preset
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in PRESETS.glob("*.toml")))
+def test_every_shipped_preset_loads_and_survives_json(name):
+    preset = load_preset(name)
+    assert Preset.from_json(json.loads(json.dumps(preset.to_json()))) == preset
+
+
+def test_overrides_lie_on_top():
+    preset = load_preset("tiny", ["transformer.layers=3", "sampling.scale_guidance=[1, 0.5, 0]"])
+    assert preset.transformer.layers == 3
+    assert preset.sampling.scale_guidance == (1.0, 0.5, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("transformer.layer=3", "layer'; did you mean layers"),
+        ("transfomer.layers=3", "Unknown section 'transfomer'; did you mean transformer"),
+        ("transformer.layers=three", "expected a TOML value"),
+        ("transformer.layers=true", "transformer.layers is True"),
+        ("transformer.layers", "expected section.key=value"),
+        ("transformer.heads=5", "expected a width that the heads divide"),
+        ("codec.scales=[1, 3, 4]", "expected divisors of the last one"),
+        ("codec.scales=[1, 2, 8]", "expected the same"),
+        ("codec.decoder_blocks=[1]", "expected one for each resolution"),
+        ("data.shorter_side=16", "expected at least data.image_size"),
+        ("data.views=0", "expected at least 1"),
+        ("codec_fit.steps=0", "expected at least 1"),
+        ("text.ngrams=[9]", "expected lengths from 1 to 6"),
+        ("qat.momentum=0.0", r"expected \(0, 1\]"),
+        ("sampling.scale_temperature=[1]", "expected 3, one for each scale"),
+    ],
+)
+def test_what_does_not_fit_is_refused(override, message):
+    with pytest.raises(ConfigError, match=message):
+        load_preset("tiny", [override])
+
+
+def test_an_unknown_preset_lists_the_shipped():
+    with pytest.raises(ConfigError, match="expected one of base, tiny"):
+        load_preset("huge")
+
+
+def test_a_file_that_is_not_toml_is_refused(tmp_path):
+    path = tmp_path / "broken.toml"
+    path.write_text("[codec\n")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        load_preset(str(path))

@@ -1,0 +1,111 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from train.config import QatConfig
+from train.qat import FakeQuantize, QatConv2d, QatEmbedding, QatLinear, convert, disable, prepare
+
+
+def small_net() -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Sequential(
+        QatConv2d(3, 8), nn.ReLU(), QatConv2d(8, 4), nn.Flatten(), QatLinear(64, 5)
+    )
+
+
+def test_a_layer_is_an_ordinary_float_layer_until_prepared():
+    layer, plain = QatLinear(6, 4), nn.Linear(6, 4)
+    plain.load_state_dict({k: v for k, v in layer.state_dict().items() if "quantizer" not in k})
+    x = torch.randn(3, 6)
+    torch.testing.assert_close(layer(x), plain(x), rtol=0, atol=0)
+
+
+@given(st.integers(0, 10_000))
+def test_training_and_converted_forms_agree(seed):
+    torch.manual_seed(seed)
+    net, x = small_net(), torch.randn(2, 3, 4, 4)
+    prepare(net, QatConfig(momentum=1.0))
+    trained = net.train()(x)
+    convert(net)
+    # the training form rounds after multiplying with the reciprocal step: rarely, one step apart
+    step = 8 * float(trained.detach().abs().max()) / 127
+    torch.testing.assert_close(net(x), trained, rtol=0, atol=step)
+
+
+def test_values_fall_on_symmetric_steps():
+    quantizer = FakeQuantize()
+    prepare(quantizer, QatConfig())
+    x = torch.linspace(-2, 1, 1001)
+    y = quantizer.train()(x)
+    convert(quantizer)
+    steps = quantizer(x) / quantizer.scale
+    torch.testing.assert_close(steps, steps.round(), rtol=0, atol=1e-4)
+    assert float(quantizer.amax) == 2.0
+    assert float((y - x).abs().max()) <= float(quantizer.scale) / 2 + 1e-6
+    assert quantizer(torch.zeros(1)).item() == 0.0
+
+
+def test_magnitudes_follow_a_moving_average():
+    quantizer = FakeQuantize()
+    prepare(quantizer, QatConfig(momentum=0.25))
+    quantizer.train()
+    quantizer(torch.tensor([4.0]))
+    quantizer(torch.tensor([-8.0]))
+    assert float(quantizer.amax) == 4.0 + 0.25 * 4.0
+
+
+def test_a_fixed_range_does_not_move():
+    quantizer = FakeQuantize(fixed_amax=1.0)
+    prepare(quantizer, QatConfig())
+    quantizer.train()(torch.tensor([50.0]))
+    assert float(quantizer.amax) == 1.0
+
+
+def test_gradients_pass_through_and_stop_outside_the_range():
+    quantizer = FakeQuantize(fixed_amax=1.0)
+    prepare(quantizer, QatConfig())
+    x = torch.tensor([0.3, -0.9, 5.0], requires_grad=True)
+    quantizer.train()(x).sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0, 0.0]
+
+
+def test_weights_are_quantised_per_output_channel():
+    layer = QatConv2d(2, 3)
+    with torch.no_grad():
+        layer.weight[0] *= 100
+    convert(layer)
+    amax = layer.weight.detach().abs().flatten(1).amax(1)
+    torch.testing.assert_close(layer.weight_scale, amax / 127)
+    error = (layer.quantized_weight() - layer.weight).abs().flatten(1).amax(1)
+    assert (error <= layer.weight_scale / 2 + 1e-6).all()
+
+
+def test_a_table_has_one_step():
+    table = QatEmbedding(10, 4)
+    convert(table)
+    assert table.weight_scale.shape == (1,)
+    torch.testing.assert_close(table(torch.arange(10)), table.weight, rtol=0, atol=0.02)
+
+
+def test_disable_brings_the_float_model_back():
+    net, x = small_net().eval(), torch.randn(2, 3, 4, 4)
+    before = net(x)
+    prepare(net, QatConfig())
+    net.train()(x)
+    convert(net)
+    assert (net(x) != before).any()
+    disable(net)
+    torch.testing.assert_close(net(x), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_quantising_again_changes_nothing_on_the_steps(frozen):
+    quantizer = FakeQuantize()
+    prepare(quantizer, QatConfig(momentum=1.0))
+    x = quantizer.train()(torch.randn(100))
+    if frozen:
+        convert(quantizer)
+    y = torch.relu(x)
+    torch.testing.assert_close(quantizer.again(y), y, rtol=0, atol=1e-6)
