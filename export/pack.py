@@ -10,11 +10,12 @@ from typing import Any
 
 import onnx
 
+from export.card import CARD, model_card
 from export.graphs import OPSET, graph_sources, onnx_from_module
 from export.parity import Parity, compare_runners
 from export.qdq import check_integer_kernels, cpu_form, tidy
 from export.torch_runner import TorchRunner
-from t2a_edge.bundle import write_manifest
+from t2a_edge.bundle import load_bundle, write_manifest
 from t2a_edge.errors import ExportError
 from t2a_edge.runner import ENGINES, OnnxRunner
 from train.model import Model
@@ -22,7 +23,6 @@ from train.qat import disable
 
 PRECISIONS = ("fp32", "int8")
 NOISE_SPECIFICATION = "t2a_edge.noise, version 1"
-LICENCE = "Apache-2.0"
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
@@ -57,6 +57,8 @@ def export_bundle(model: Model, checkpoint: Path, folder: Path, precision: str) 
         parity.check()
         manifest = _manifest(model, checkpoint, precision, parity, kernels)
         write_manifest(temporary, manifest, [f"{name}.onnx" for name in ENGINES])
+        card = model_card(model.preset.card, load_bundle(temporary))
+        (temporary / CARD).write_text(card, encoding="utf-8")
         temporary.chmod(0o755)
         if folder.exists():
             shutil.rmtree(folder)
@@ -94,7 +96,7 @@ def _manifest(
         "parameters": model.parameter_count(),
         "integer_kernels": kernels,
         "parity": parity.to_json(),
-        "licence": LICENCE,
+        "licence": model.preset.card.licence,
         "card": model.card,
         "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
         "source_commit": source_commit(),

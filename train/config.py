@@ -207,6 +207,23 @@ class SamplingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CardConfig:
+    """What the model card says beside the figures.
+
+    Attributes:
+        title: of the card.
+        data: where the training images and adjectives come from, and on what terms.
+        licence: of the weights.
+        limits: what the model does badly, as somebody saw it.
+    """
+
+    title: str = "A t2a-edge model"
+    data: str = "not described"
+    licence: str = "not stated"
+    limits: str = "not described"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preset:
     """All of one model and its training."""
 
@@ -218,6 +235,7 @@ class Preset:
     transformer_fit: FitConfig = field(default_factory=FitConfig)
     qat: QatConfig = field(default_factory=QatConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    card: CardConfig = field(default_factory=CardConfig)
 
     def __post_init__(self) -> None:
         for name in ("scale_guidance", "scale_temperature"):

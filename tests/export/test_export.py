@@ -69,7 +69,7 @@ def test_every_linear_layer_and_convolution_runs_in_integer_kernels(model, tiny_
 
 def test_a_convolution_that_stays_in_float_is_found(decoder_graph):
     # without the processor's form, a residual block's input has two readers
-    with pytest.raises(ExportError, match="convolutions and .* in integer kernels; expected all"):
+    with pytest.raises(ExportError, match=r"convolutions and .* in integer kernels; expected all"):
         check_integer_kernels("decoder", decoder_graph)
 
 

@@ -1,0 +1,88 @@
+"""The model card of a bundle, written from its manifest: no figure in it is typed by hand."""
+
+from typing import Any
+
+from t2a_edge.bundle import Bundle
+from train.config import CardConfig
+
+CARD = "MODEL_CARD.md"
+CODEC_FIGURES = {
+    "mse": "mean squared error, pixels in [-1, 1]",
+    "relative_mse": "the same, divided by the variance of the pixels",
+    "psnr_db": "PSNR, dB",
+    "ciede2000": "mean colour difference, CIEDE2000",
+    "usage": "share of the codebook that is used",
+    "perplexity": "codebook perplexity",
+    "images": "images",
+}
+
+
+def model_card(about: CardConfig, bundle: Bundle) -> str:
+    """Markdown with data, licence, figures, limits and the commands that made the bundle."""
+    manifest = bundle.manifest
+    spec, training = bundle.spec, manifest["card"]["training"]
+    images = manifest["card"]["data"]["images"]
+    parts = [
+        f"# {about.title}",
+        f"Adjectives in, an abstract picture of {spec.image_size} x {spec.image_size} pixels out. "
+        f"{manifest['parameters']:,} parameters, {bundle.precision.upper()} engines, "
+        f"{bundle.size_bytes / 1e6:.2f} MB, scales {list(spec.scales)}, "
+        f"{spec.codebook_size} codes of {spec.code_dim} dimensions.",
+        f"- Licence of the weights: {about.licence}\n"
+        f"- Training images: {about.data}\n"
+        f"- Split: {', '.join(f'{count} {split}' for split, count in images.items())}\n"
+        f"- Adjectives that training used: {len(bundle.vocabulary)}\n"
+        f"- Bundle: `{bundle.bundle_hash}`, from checkpoint "
+        f"`{manifest['checkpoint_sha256'][:16]}`, commit `{manifest['source_commit'][:12]}`",
+        "## Codec\n\nThe quantisation-aware model on splits that it was not trained on, "
+        "one fixed crop an image; training was stopped by the validation split.",
+        _codec_table(training["codec"]),
+        "## Generator\n\nOn the validation split: cross-entropy in nats and accuracy over "
+        f"{spec.codebook_size} classes.",
+        _generator_table(training["generator"]["val"], spec.scales),
+        "## Export\n\nAgainst the model in torch, on the same inputs.",
+        _parity_list(manifest["parity"], manifest["integer_kernels"]),
+        f"## Limits\n\n{about.limits}",
+        "## How it was made\n\n```\nmake train checkpoint export bundle\n```\n\n"
+        + _effort(training),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _codec_table(report: dict[str, Any]) -> str:
+    splits = [split for split in ("val", "test") if split in report]
+    lines = [f"| figure | {' | '.join(splits)} |", "| --- |" + " --- |" * len(splits)]
+    for name, title in CODEC_FIGURES.items():
+        cells = " | ".join(f"{report[split][name]:.4g}" for split in splits)
+        lines.append(f"| {title} | {cells} |")
+    return "\n".join(lines)
+
+
+def _generator_table(figures: dict[str, float], scales: tuple[int, ...]) -> str:
+    lines = ["| scale | cross-entropy | accuracy |", "| --- | --- | --- |"]
+    for number, side in enumerate(scales):
+        loss, accuracy = (figures[f"{k}_scale_{number}"] for k in ("loss", "accuracy"))
+        lines.append(f"| {side} x {side} | {loss:.3f} | {accuracy:.1%} |")
+    lines.append(f"| all, weighted by side | {figures['loss']:.3f} | |")
+    lines.append(f"| the same without words | {figures['loss_without_words']:.3f} | |")
+    return "\n".join(lines)
+
+
+def _parity_list(parity: dict[str, Any], kernels: dict[str, dict[str, int]]) -> str:
+    lines = [
+        f"- pixels of the same indices: {parity['psnr_db']:.1f} dB",
+        f"- likeliest codes that agree: {parity['agreement']:.2%}",
+        f"- largest difference of the logits: {parity['max_absdiff']['transformer']:g}",
+    ]
+    if kernels:
+        convs, linears = (sum(k[kind] for k in kernels.values()) for kind in ("conv", "linear"))
+        lines.append(f"- integer kernels: {convs} convolutions and {linears} linear layers, all")
+    return "\n".join(lines)
+
+
+def _effort(training: dict[str, dict[str, Any]]) -> str:
+    stages = ", ".join(
+        f"{name} {report['steps']} steps in {report['seconds'] / 60:.0f} minutes"
+        for name, report in training.items()
+    )
+    return f"On two processor cores that also did other work: {stages}."
