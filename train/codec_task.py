@@ -63,6 +63,7 @@ class CodecTask:
             latents = torch.cat([self.module.latents(batch) for batch in batches])
         self.module.quantizer.start_from(latents)
 
+    @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """The codec's report on the validation split; `loss` is its mean squared error."""
         report = evaluate_codec(self.module, self._validation, self.preset.codec.codebook_size)

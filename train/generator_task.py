@@ -140,6 +140,7 @@ class GeneratorTask:
         loss = (per_scale * self.scale_share).sum()
         return {"loss": loss, **{f"loss_scale_{i}": v for i, v in enumerate(per_scale)}}
 
+    @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Loss and accuracy of each scale on the validation split, and the loss without words."""
         logits, plain = [], []

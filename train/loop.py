@@ -146,9 +146,10 @@ class Fit:
             group["lr"] = learning_rate(fit, state.step, state.float_end)
         self.task.module.train()
         losses = self.task.loss(state.step, rng)
-        if not torch.isfinite(losses["loss"]):
+        value = float(losses["loss"].detach())
+        if not math.isfinite(value):
             raise CheckpointError(
-                f"The loss is {float(losses['loss'])} at step {state.step}; expected a finite "
+                f"The loss is {value} at step {state.step}; expected a finite "
                 "number. Lower the learning rate and resume."
             )
         self.optimizer.zero_grad(set_to_none=True)

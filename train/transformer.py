@@ -119,7 +119,8 @@ class Transformer(nn.Module):
         prompt = prompt / weights.sum(1, keepdim=True).clamp_min(1e-6)  # (B, 1, D)
         worded = (word_weights.sum(1) > 0).to(prompt.dtype).unsqueeze(-1).unsqueeze(-1)
         added: Tensor = self.prompt_in(prompt) * worded + self.position(positions)  # (B, N, D)
-        return added + self.context_in(context)
+        x: Tensor = self.context_in(context)
+        return x + added
 
     def training_context(self, indices: Tensor) -> Tensor:
         """What every position sees of the coarser scales: (B, N) int64 -> (B, N, C)."""
