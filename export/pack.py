@@ -15,9 +15,9 @@ from export.graphs import OPSET, graph_sources, onnx_from_module
 from export.parity import Parity, compare_runners
 from export.qdq import check_integer_kernels, cpu_form, tidy
 from export.torch_runner import TorchRunner
-from t2a_edge.bundle import load_bundle, write_manifest
+from t2a_edge.bundle import ENGINE_FILES, load_bundle, write_manifest
 from t2a_edge.errors import ExportError
-from t2a_edge.runner import ENGINES, OnnxRunner
+from t2a_edge.runner import OnnxRunner
 from train.model import Model
 from train.qat import disable
 
@@ -56,7 +56,7 @@ def export_bundle(model: Model, checkpoint: Path, folder: Path, precision: str) 
             parity = compare_runners(TorchRunner(model), candidate, model.spec, precision)
         parity.check()
         manifest = _manifest(model, checkpoint, precision, parity, kernels)
-        write_manifest(temporary, manifest, [f"{name}.onnx" for name in ENGINES])
+        write_manifest(temporary, manifest, list(ENGINE_FILES))
         card = model_card(model.preset.card, load_bundle(temporary))
         (temporary / CARD).write_text(card, encoding="utf-8")
         temporary.chmod(0o755)

@@ -18,6 +18,8 @@ from t2a_edge.spec import Spec
 FORMAT = 1
 MANIFEST = "bundle.json"
 SHIPPED = Path(__file__).parent / "bundles" / "base"
+ENGINES = ("text", "transformer", "decoder")
+ENGINE_FILES = tuple(f"{name}.onnx" for name in ENGINES)
 HASH_CHARACTERS = 16  # of the bundle's hash, where a picture names it
 
 
@@ -82,6 +84,14 @@ def load_bundle(folder: Path | str | None = None) -> Bundle:
             "Export the bundle again, or install the version that made it."
         )
     spec = Spec.from_json(spec_values)
+    if not all(isinstance(word, str) for word in vocabulary):
+        raise BundleError(f"The vocabulary in {source} has other entries than words; restore it.")
+    unlisted = [name for name in ENGINE_FILES if name not in files]
+    if unlisted:
+        raise BundleError(
+            f"{source} does not list {', '.join(unlisted)}; expected {', '.join(ENGINE_FILES)}. "
+            "Restore or export the bundle again."
+        )
     for name, entry in files.items():
         _check_file(path / name, entry)
     digest = hashlib.sha256(raw).hexdigest()[:HASH_CHARACTERS]

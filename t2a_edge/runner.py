@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from t2a_edge.bundle import ENGINES
 from t2a_edge.errors import BundleError, OptionError
 from t2a_edge.spec import Spec
 
@@ -14,7 +15,6 @@ Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
 
-ENGINES = ("text", "transformer", "decoder")
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 MAX_THREADS = 256
 

@@ -191,3 +191,17 @@ def test_a_file_entry_has_size_and_hash(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
     sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert file_entry(tmp_path / "file") == {"bytes": 3, "sha256": sha256}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_engine_that_the_manifest_does_not_list_is_not_run(bundle, name):
+    files = {k: v for k, v in read_manifest(bundle)["files"].items() if k != name}
+    change_manifest(bundle, files=files)
+    with pytest.raises(BundleError, match=f"does not list {name}"):
+        load_bundle(bundle)
+
+
+def test_a_vocabulary_has_words_only(bundle):
+    change_manifest(bundle, vocabulary=["warm", 3])
+    with pytest.raises(BundleError, match="other entries than words"):
+        load_bundle(bundle)
