@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from t2a_edge.bundle import load_bundle
+from t2a_edge.bundle import ENGINES, load_bundle
 from t2a_edge.pipeline import TextToArt
 from t2a_edge.runner import Float32Array, Int64Array, OnnxRunner, Runner, UInt8Array
 
@@ -21,7 +21,7 @@ PROMPT = "warm dark fluid"
 WARM_UP = 5
 MEGABYTE = 1e6
 PERCENTILES = (50, 90, 99)
-STAGES = ("text", "transformer", "decoder")
+STAGES = ENGINES
 
 
 @dataclass(frozen=True, kw_only=True)
