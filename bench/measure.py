@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +45,7 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
     return {**figures, "samples": len(seconds)}
 
 
-class TimingRunner:
+class TimingRunner(Runner):
     """Passes every call on and adds up the seconds that each engine took."""
 
     def __init__(self, inner: Runner) -> None:
@@ -85,16 +84,9 @@ class TimingRunner:
         pixels: UInt8Array = self._timed("decoder", self.inner.decoder, indices)
         return pixels
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.inner.__exit__(kind, error, trace)
+    def close(self) -> None:
+        """Free the runner inside."""
+        self.inner.close()
 
 
 @dataclass

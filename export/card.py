@@ -33,7 +33,7 @@ def model_card(about: CardConfig, bundle: Bundle) -> str:
         f"- Split: {', '.join(f'{count} {split}' for split, count in images.items())}\n"
         f"- Adjectives that training used: {len(bundle.vocabulary)}\n"
         f"- Bundle: `{bundle.bundle_hash}`, from checkpoint "
-        f"`{manifest['checkpoint_sha256'][:16]}`, commit `{manifest['source_commit'][:12]}`",
+        f"`{manifest['checkpoint_sha256'][:16]}`, commit `{manifest['source_commit']}`",
         "## Codec\n\nThe quantisation-aware model on splits that it was not trained on, "
         "one fixed crop an image; training was stopped by the validation split.",
         _codec_table(training["codec"]),

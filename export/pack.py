@@ -105,10 +105,10 @@ def _manifest(
 
 
 def source_commit() -> str:
-    """The commit that the export ran from, or "unknown" outside a repository."""
+    """The commit that the export ran from, "-dirty" if files differ; "unknown" without git."""
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
             capture_output=True, text=True, check=True, cwd=Path(__file__).parent,
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError):

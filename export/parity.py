@@ -6,8 +6,7 @@ a difference in one call does not spread into the next.
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -118,7 +117,7 @@ class Parity:
         return {**rounded, "tolerance": asdict(TOLERANCES[self.precision])}
 
 
-class ComparingRunner:
+class ComparingRunner(Runner):
     """Hands every call to two runners, notes the differences, answers as the reference does."""
 
     def __init__(self, reference: Runner, candidate: Runner) -> None:
@@ -170,17 +169,6 @@ class ComparingRunner:
             99.0 if mse == 0 else float(10 * np.log10(PEAK**2 / mse)),
             float(np.mean(self.same_code)),
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
 
 
 def compare_runners(

@@ -1,16 +1,13 @@
 """The engines as the torch modules compute them: the reference of every parity check."""
 
-from types import TracebackType
-from typing import Self
-
 import torch
 
 from export.graphs import DecoderGraph, TextGraph, TransformerGraph
-from t2a_edge.runner import Float32Array, Int64Array, UInt8Array
+from t2a_edge.runner import Float32Array, Int64Array, Runner, UInt8Array
 from train.model import Model
 
 
-class TorchRunner:
+class TorchRunner(Runner):
     """A `t2a_edge.runner.Runner` over a model as it stands: in float, or fake-quantised."""
 
     def __init__(self, model: Model) -> None:
@@ -45,14 +42,3 @@ class TorchRunner:
         """See `Runner.decoder`."""
         pixels: UInt8Array = self._decoder(torch.from_numpy(indices)).numpy()
         return pixels
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None

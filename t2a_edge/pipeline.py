@@ -195,7 +195,7 @@ class TextToArt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._runner.__exit__(kind, error, trace)
+        self._runner.close()
 
 
 def _unit_rows(vectors: Float32Array) -> Float32Array:

@@ -1,8 +1,9 @@
 """The three engines behind one interface, whatever runs them."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +20,14 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 MAX_THREADS = 256
 
 
-class Runner(Protocol):
+class Runner(ABC):
     """Runs text, transformer and decoder; a context manager that frees them."""
 
+    @abstractmethod
     def text(self, text_bytes: UInt8Array) -> Float32Array:
         """text_bytes (B, W, L) uint8 -> text_embedding (B, W, D) float32."""
 
+    @abstractmethod
     def transformer(
         self,
         indices: Int64Array,
@@ -48,17 +51,23 @@ class Runner(Protocol):
             logits (B, N, K), and keys and values with this scale's appended.
         """
 
+    @abstractmethod
     def decoder(self, indices: Int64Array) -> UInt8Array:
         """Indices of all scales (B, N) -> (B, H, W, 3) uint8 sRGB."""
 
-    def __enter__(self) -> Self: ...
+    def close(self) -> None:  # noqa: B027 - a runner that holds nothing need not say so
+        """Free what the runner holds; nothing by default."""
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
 
 def empty_past(spec: Spec, batch: int) -> tuple[Float32Array, Float32Array]:
@@ -67,7 +76,7 @@ def empty_past(spec: Spec, batch: int) -> tuple[Float32Array, Float32Array]:
     return np.zeros(shape, np.float32), np.zeros(shape, np.float32)
 
 
-class OnnxRunner:
+class OnnxRunner(Runner):
     """Runs a bundle's engines with ONNX Runtime on the processor.
 
     Args:
@@ -136,15 +145,8 @@ class OnnxRunner:
         pixels: UInt8Array = self._run("decoder", None, {"indices": indices})[0]
         return pixels
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Drop the sessions."""
         self._sessions.clear()
 
 
