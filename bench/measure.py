@@ -14,7 +14,15 @@ import numpy as np
 
 from t2a_edge.bundle import ENGINES, load_bundle
 from t2a_edge.pipeline import TextToArt
-from t2a_edge.runner import Float32Array, Int64Array, OnnxRunner, Runner, UInt8Array
+from t2a_edge.runner import (
+    Float32Array,
+    Int64Array,
+    KeysValues,
+    OnnxRunner,
+    Runner,
+    ScaleInputs,
+    UInt8Array,
+)
 
 PROMPT = "warm dark fluid"
 WARM_UP = 5
@@ -63,19 +71,10 @@ class TimingRunner(Runner):
         embedding: Float32Array = self._timed("text", self.inner.text, text_bytes)
         return embedding
 
-    def transformer(
-        self,
-        indices: Int64Array,
-        resample: Float32Array,
-        positions: Int64Array,
-        text_embedding: Float32Array,
-        word_weights: Float32Array,
-        past: tuple[Float32Array, Float32Array],
-    ) -> tuple[Float32Array, tuple[Float32Array, Float32Array]]:
+    def transformer(self, inputs: ScaleInputs) -> tuple[Float32Array, KeysValues]:
         """See `Runner.transformer`."""
-        inputs = (indices, resample, positions, text_embedding, word_weights, past)
-        result: tuple[Float32Array, tuple[Float32Array, Float32Array]] = self._timed(
-            "transformer", self.inner.transformer, *inputs
+        result: tuple[Float32Array, KeysValues] = self._timed(
+            "transformer", self.inner.transformer, inputs
         )
         return result
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from t2a_edge.errors import ExportError
 from t2a_edge.prompt import text_bytes_from_words
-from t2a_edge.runner import Float32Array, Int64Array, Runner, UInt8Array
+from t2a_edge.runner import Float32Array, Int64Array, KeysValues, Runner, ScaleInputs, UInt8Array
 from t2a_edge.sampler import SamplingOptions, sample_indices
 from t2a_edge.spec import Spec
 
@@ -131,19 +131,10 @@ class ComparingRunner(Runner):
         self.differences["text"].add(expected, self.candidate.text(text_bytes))
         return expected
 
-    def transformer(
-        self,
-        indices: Int64Array,
-        resample: Float32Array,
-        positions: Int64Array,
-        text_embedding: Float32Array,
-        word_weights: Float32Array,
-        past: tuple[Float32Array, Float32Array],
-    ) -> tuple[Float32Array, tuple[Float32Array, Float32Array]]:
+    def transformer(self, inputs: ScaleInputs) -> tuple[Float32Array, KeysValues]:
         """See `Runner.transformer`."""
-        inputs = (indices, resample, positions, text_embedding, word_weights, past)
-        expected, present = self.reference.transformer(*inputs)
-        found, _ = self.candidate.transformer(*inputs)
+        expected, present = self.reference.transformer(inputs)
+        found, _ = self.candidate.transformer(inputs)
         self.differences["transformer"].add(expected, found)
         self.same_code.extend((expected.argmax(-1) == found.argmax(-1)).ravel().tolist())
         return expected, present

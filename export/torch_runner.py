@@ -3,7 +3,7 @@
 import torch
 
 from export.graphs import DecoderGraph, TextGraph, TransformerGraph
-from t2a_edge.runner import Float32Array, Int64Array, Runner, UInt8Array
+from t2a_edge.runner import Float32Array, Int64Array, KeysValues, Runner, ScaleInputs, UInt8Array
 from train.model import Model
 
 
@@ -22,19 +22,10 @@ class TorchRunner(Runner):
         return embedding
 
     @torch.no_grad()
-    def transformer(
-        self,
-        indices: Int64Array,
-        resample: Float32Array,
-        positions: Int64Array,
-        text_embedding: Float32Array,
-        word_weights: Float32Array,
-        past: tuple[Float32Array, Float32Array],
-    ) -> tuple[Float32Array, tuple[Float32Array, Float32Array]]:
+    def transformer(self, inputs: ScaleInputs) -> tuple[Float32Array, KeysValues]:
         """See `Runner.transformer`."""
-        arrays = (indices, resample, positions, text_embedding, word_weights, *past)
-        inputs = [torch.from_numpy(array.copy()) for array in arrays]
-        logits, keys, values = self._transformer(*inputs)
+        tensors = [torch.from_numpy(array.copy()) for array in inputs]
+        logits, keys, values = self._transformer(*tensors)
         return logits.numpy(), (keys.numpy(), values.numpy())
 
     @torch.no_grad()

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,31 @@ from t2a_edge.spec import Spec
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
+KeysValues = tuple[Float32Array, Float32Array]
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 MAX_THREADS = 256
+
+
+class ScaleInputs(NamedTuple):
+    """What the transformer engine is given for one scale.
+
+    Attributes:
+        indices: (B, T) of all coarser positions; at scale 0 one column of zeros.
+        resample: (N, T), `t2a_edge.scales.context_matrix` of the scale.
+        positions: (N,) numbers of the scale's positions, counted through all scales.
+        text_embedding: (B, W, D).
+        word_weights: (B, W); 0 is no word.
+        past_keys, past_values: of the coarser positions, (layers, B, heads, P, hd) each.
+    """
+
+    indices: Int64Array
+    resample: Float32Array
+    positions: Int64Array
+    text_embedding: Float32Array
+    word_weights: Float32Array
+    past_keys: Float32Array
+    past_values: Float32Array
 
 
 class Runner(ABC):
@@ -28,24 +50,8 @@ class Runner(ABC):
         """text_bytes (B, W, L) uint8 -> text_embedding (B, W, D) float32."""
 
     @abstractmethod
-    def transformer(
-        self,
-        indices: Int64Array,
-        resample: Float32Array,
-        positions: Int64Array,
-        text_embedding: Float32Array,
-        word_weights: Float32Array,
-        past: tuple[Float32Array, Float32Array],
-    ) -> tuple[Float32Array, tuple[Float32Array, Float32Array]]:
+    def transformer(self, inputs: ScaleInputs) -> tuple[Float32Array, KeysValues]:
         """Predict one scale.
-
-        Args:
-            indices: (B, T) of all coarser positions; at scale 0 one column of zeros.
-            resample: (N, T), `t2a_edge.scales.context_matrix` of the scale.
-            positions: (N,) numbers of the scale's positions, counted through all scales.
-            text_embedding: (B, W, D).
-            word_weights: (B, W); 0 is no word.
-            past: keys and values of the coarser positions, (layers, B, heads, P, hd) each.
 
         Returns:
             logits (B, N, K), and keys and values with this scale's appended.
@@ -70,7 +76,7 @@ class Runner(ABC):
         self.close()
 
 
-def empty_past(spec: Spec, batch: int) -> tuple[Float32Array, Float32Array]:
+def empty_past(spec: Spec, batch: int) -> KeysValues:
     """Keys and values before the first scale: (layers, B, heads, 0, hd) each."""
     shape = (spec.layers, batch, spec.heads, 0, spec.head_dim)
     return np.zeros(shape, np.float32), np.zeros(shape, np.float32)
@@ -118,26 +124,10 @@ class OnnxRunner(Runner):
         embedding: Float32Array = self._run("text", None, {"text_bytes": text_bytes})[0]
         return embedding
 
-    def transformer(
-        self,
-        indices: Int64Array,
-        resample: Float32Array,
-        positions: Int64Array,
-        text_embedding: Float32Array,
-        word_weights: Float32Array,
-        past: tuple[Float32Array, Float32Array],
-    ) -> tuple[Float32Array, tuple[Float32Array, Float32Array]]:
+    def transformer(self, inputs: ScaleInputs) -> tuple[Float32Array, KeysValues]:
         """See `Runner.transformer`."""
-        inputs = {
-            "indices": indices,
-            "resample": resample,
-            "positions": positions,
-            "text_embedding": text_embedding,
-            "word_weights": word_weights,
-            "past_keys": past[0],
-            "past_values": past[1],
-        }
-        logits, keys, values = self._run("transformer", ["logits", "keys", "values"], inputs)
+        outputs = ["logits", "keys", "values"]
+        logits, keys, values = self._run("transformer", outputs, inputs._asdict())
         return logits, (keys, values)
 
     def decoder(self, indices: Int64Array) -> UInt8Array:

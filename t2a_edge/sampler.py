@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from t2a_edge.errors import OptionError
 from t2a_edge.noise import gumbel_noise
-from t2a_edge.runner import Runner, empty_past
+from t2a_edge.runner import Runner, ScaleInputs, empty_past
 from t2a_edge.scales import context_matrix, scale_offsets
 from t2a_edge.spec import Spec
 
@@ -113,7 +113,7 @@ def sample_indices(
         seen = np.repeat(drawn[:, : max(1, start)], batch, axis=0)
         resample = context_matrix(spec.scales, scale)
         logits, past = runner.transformer(
-            seen, resample, positions, text_embedding, word_weights, past
+            ScaleInputs(seen, resample, positions, text_embedding, word_weights, *past)
         )
         row = logits[0]
         if guided:

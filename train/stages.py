@@ -60,7 +60,9 @@ def train_codec(run: Run) -> dict[str, Any]:
     about = {"data": values["data"], "codec": values["codec"]}
     tracker = make_tracker(folder, values, wandb=run.wandb)
     state = Fit(task, preset.codec_fit, folder, about, tracker).run()
-    convert(task.module.decoder) if preset.codec_fit.qat_steps else task.module.eval()
+    task.module.eval()
+    if preset.codec_fit.qat_steps:
+        convert(task.module.decoder)
     report: dict[str, Any] = {"steps": state.step, "seconds": round(state.seconds)}
     size = preset.data.image_size
     for split in HELD_OUT:
@@ -116,7 +118,9 @@ def train_generator(run: Run) -> dict[str, Any]:
     about = {k: values[k] for k in ("data", "codec", "text", "transformer")} | {"codec_sha256": key}
     tracker = make_tracker(folder, values, wandb=run.wandb)
     state = Fit(task, preset.transformer_fit, folder, about, tracker).run()
-    convert(task.module) if preset.transformer_fit.qat_steps else task.module.eval()
+    task.module.eval()
+    if preset.transformer_fit.qat_steps:
+        convert(task.module)
     report = {
         "steps": state.step,
         "float_steps": state.float_end,

@@ -42,7 +42,7 @@ class FakeRunner:
         self.with_words = rng.normal(size=shape).astype(np.float32)
         self.without_words = rng.normal(size=shape).astype(np.float32)
         self.calls: list[dict[str, np.ndarray]] = []
-        self.pasts: list[tuple[np.ndarray, np.ndarray]] = []
+        self.pasts: list[list[np.ndarray]] = []
         self.returned: list[tuple[np.ndarray, np.ndarray]] = []
 
     def text(self, text_bytes):
@@ -51,7 +51,8 @@ class FakeRunner:
     def decoder(self, indices):
         raise NotImplementedError
 
-    def transformer(self, indices, resample, positions, text_embedding, word_weights, past):
+    def transformer(self, inputs):
+        indices, resample, positions, text_embedding, word_weights, *past = inputs
         call = {"indices": indices, "resample": resample, "positions": positions}
         call |= {"text_embedding": text_embedding, "word_weights": word_weights}
         self.calls.append({name: value.copy() for name, value in call.items()})
@@ -194,7 +195,8 @@ def test_the_past_starts_empty_and_is_handed_on(guidance_scale, batch):
     empty = (SPEC.layers, batch, SPEC.heads, 0, SPEC.head_dim)
     assert [array.shape for array in runner.pasts[0]] == [empty, empty]
     for past, returned in zip(runner.pasts[1:], runner.returned[:-1], strict=True):
-        assert past is returned
+        assert past[0] is returned[0]
+        assert past[1] is returned[1]
 
 
 def test_every_scale_sees_the_indices_drawn_before_it():
