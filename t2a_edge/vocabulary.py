@@ -81,9 +81,30 @@ AXES = (
         "heavy", "heavy solid massive blocky",
     ),
 )  # fmt: skip
-HUES = tuple("red orange yellow golden green teal blue violet pink brown earthy".split())
-MOODS = tuple(
-    "playful joyful melancholic mysterious tense dreamy aggressive harmonious cosmic elegant".split()
+HUES = (
+    "red",
+    "orange",
+    "yellow",
+    "golden",
+    "green",
+    "teal",
+    "blue",
+    "violet",
+    "pink",
+    "brown",
+    "earthy",
+)
+MOODS = (
+    "playful",
+    "joyful",
+    "melancholic",
+    "mysterious",
+    "tense",
+    "dreamy",
+    "aggressive",
+    "harmonious",
+    "cosmic",
+    "elegant",
 )
 
 AXIS_NAMES = tuple(axis.name for axis in AXES)
@@ -96,10 +117,10 @@ def poles() -> dict[str, tuple[str, int]]:
     >>> poles()["icy"]
     ('temperature', -1)
     """
-    found = {}
+    found: dict[str, tuple[str, int]] = {}
     for axis in AXES:
-        found |= {word: (axis.name, -1) for word in axis.negative_words}
-        found |= {word: (axis.name, 1) for word in axis.positive_words}
+        found |= dict.fromkeys(axis.negative_words, (axis.name, -1))
+        found |= dict.fromkeys(axis.positive_words, (axis.name, 1))
     return found
 
 
