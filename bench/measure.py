@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from t2a_edge.bundle import ENGINES, load_bundle
+from t2a_edge.bundle import ENGINES, engines, load_bundle
 from t2a_edge.pipeline import TextToArt
 from t2a_edge.runner import (
     Float32Array,
     Int64Array,
     KeysValues,
     OnnxRunner,
+    RefinerInputs,
     Runner,
     ScaleInputs,
     UInt8Array,
@@ -78,6 +79,11 @@ class TimingRunner(Runner):
         )
         return result
 
+    def refiner(self, inputs: RefinerInputs) -> Float32Array:
+        """See `Runner.refiner`."""
+        logits: Float32Array = self._timed("refiner", self.inner.refiner, inputs)
+        return logits
+
     def decoder(self, indices: Int64Array) -> UInt8Array:
         """See `Runner.decoder`."""
         pixels: UInt8Array = self._timed("decoder", self.inner.decoder, indices)
@@ -122,7 +128,8 @@ def measure_stages(
     """
     candidates = {}
     for name, folder in bundles.items():
-        timing = TimingRunner(OnnxRunner(folder, threads=threads, provider=provider))
+        names = engines(load_bundle(folder).spec)
+        timing = TimingRunner(OnnxRunner(folder, names, threads=threads, provider=provider))
         candidates[name] = _Candidate(TextToArt(folder, runner=timing), timing)
     for seed in range(WARM_UP + effort.runs):
         if seed == WARM_UP:

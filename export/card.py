@@ -3,6 +3,7 @@
 from typing import Any
 
 from t2a_edge.bundle import Bundle
+from t2a_edge.spec import Spec
 from train.config import CardConfig
 
 CARD = "MODEL_CARD.md"
@@ -39,7 +40,8 @@ def model_card(about: CardConfig, bundle: Bundle) -> str:
         _codec_table(training["codec"]),
         "## Generator\n\nOn the validation split: cross-entropy in nats and accuracy over "
         f"{spec.codebook_size} classes.",
-        _generator_table(training["generator"]["val"], spec.scales),
+        _generator_table(training["generator"]["val"], spec.coarse_scales),
+        *_refiner_section(training, spec),
         "## Export\n\nAgainst the model in torch, on the same inputs.",
         _parity_list(manifest["parity"], manifest["integer_kernels"]),
         f"## Limits\n\n{about.limits}",
@@ -68,6 +70,17 @@ def _generator_table(figures: dict[str, float], scales: tuple[int, ...]) -> str:
     return "\n".join(lines)
 
 
+def _refiner_section(training: dict[str, Any], spec: Spec) -> list[str]:
+    if not spec.refiner_passes:
+        return []
+    side, figures = spec.scales[-1], training["refiner"]["val"]
+    lines = ["| pass | cross-entropy | accuracy |", "| --- | --- | --- |"]
+    for number in range(spec.refiner_passes):
+        loss, accuracy = (figures[f"{k}_pass_{number}"] for k in ("loss", "accuracy"))
+        lines.append(f"| {number + 1} | {loss:.3f} | {accuracy:.1%} |")
+    return [f"The refiner, over {side} x {side} positions:", "\n".join(lines)]
+
+
 def _parity_list(parity: dict[str, Any], kernels: dict[str, dict[str, int]]) -> str:
     lines = [
         f"- pixels of the same indices: {parity['psnr_db']:.1f} dB",
@@ -84,5 +97,6 @@ def _effort(training: dict[str, dict[str, Any]]) -> str:
     stages = ", ".join(
         f"{name} {report['steps']} steps in {report['seconds'] / 60:.0f} minutes"
         for name, report in training.items()
+        if "steps" in report
     )
     return f"On two processor cores that also did other work: {stages}."

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from t2a_edge.errors import ExportError
-from t2a_edge.scales import context_matrix
+from t2a_edge.scales import context_matrix, scale_offsets
 from train.codec import Codec
 from train.model import Model
 from train.text import TextEngine
@@ -86,7 +86,7 @@ class GraphSource:
 
 
 def graph_sources(model: Model) -> dict[str, GraphSource]:
-    """The three engines of a model, with example inputs, by name."""
+    """The engines of a model, with example inputs, by name."""
     spec = model.spec
     dim = torch.export.Dim
     batch, words, positions = dim("batch", max=4096), dim("words", max=4096), dim("positions")
@@ -95,9 +95,10 @@ def graph_sources(model: Model) -> dict[str, GraphSource]:
     start, count = sum(s * s for s in spec.scales[:2]), side * side
     generator = torch.Generator().manual_seed(1)
     width = model.preset.transformer.width
+    coarse = scale_offsets(model.preset.coarse_scales)[-1]
     kv_shape = (spec.layers, 2, spec.heads, start, spec.head_dim)
     text_bytes = torch.randint(97, 123, (2, 3, spec.max_bytes), generator=generator)
-    return {
+    sources = {
         "text": GraphSource(
             TextGraph(model.text),
             {"text_bytes": text_bytes.to(torch.uint8)},
@@ -137,6 +138,25 @@ def graph_sources(model: Model) -> dict[str, GraphSource]:
             {"indices": {0: batch}},
         ),
     }
+    if model.refiner is not None:
+        finest = spec.scales[-1] ** 2
+        sources["refiner"] = GraphSource(
+            model.refiner,
+            {
+                "indices": torch.randint(spec.codebook_size, (2, coarse), generator=generator),
+                "drawn": torch.randint(-1, spec.codebook_size, (2, finest), generator=generator),
+                "text_embedding": torch.randn(2, 3, width, generator=generator),
+                "word_weights": torch.ones(2, 3),
+            },
+            ["logits"],
+            {
+                "indices": {0: batch},
+                "drawn": {0: batch},
+                "text_embedding": {0: batch, 1: words},
+                "word_weights": {0: batch, 1: words},
+            },
+        )
+    return sources
 
 
 def onnx_from_module(name: str, source: GraphSource) -> onnx.ModelProto:

@@ -15,7 +15,7 @@ from export.graphs import OPSET, graph_sources, onnx_from_module
 from export.parity import Parity, compare_runners
 from export.qdq import check_integer_kernels, cpu_form, tidy
 from export.torch_runner import TorchRunner
-from t2a_edge.bundle import ENGINE_FILES, load_bundle, write_manifest
+from t2a_edge.bundle import engine_file, engines, load_bundle, write_manifest
 from t2a_edge.errors import ExportError
 from t2a_edge.runner import OnnxRunner
 from train.model import Model
@@ -52,11 +52,12 @@ def export_bundle(model: Model, checkpoint: Path, folder: Path, precision: str) 
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         kernels = _write_engines(model, temporary, precision)
-        with OnnxRunner(temporary) as candidate:
+        names = engines(model.spec)
+        with OnnxRunner(temporary, names) as candidate:
             parity = compare_runners(TorchRunner(model), candidate, model.spec, precision)
         parity.check()
         manifest = _manifest(model, checkpoint, precision, parity, kernels)
-        write_manifest(temporary, manifest, list(ENGINE_FILES))
+        write_manifest(temporary, manifest, [engine_file(name) for name in names])
         card = model_card(model.preset.card, load_bundle(temporary))
         (temporary / CARD).write_text(card, encoding="utf-8")
         temporary.chmod(0o755)
@@ -76,7 +77,7 @@ def _write_engines(model: Model, folder: Path, precision: str) -> dict[str, dict
         if precision == "int8":
             graph = cpu_form(graph)
             kernels[name] = check_integer_kernels(name, graph)
-        onnx.save(graph, folder / f"{name}.onnx")
+        onnx.save(graph, folder / engine_file(name))
     return kernels
 
 

@@ -11,10 +11,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from t2a_edge.bundle import engines
 from t2a_edge.errors import ExportError
 from t2a_edge.prompt import text_bytes_from_words
-from t2a_edge.runner import Float32Array, Int64Array, KeysValues, Runner, ScaleInputs, UInt8Array
-from t2a_edge.sampler import SamplingOptions, sample_indices
+from t2a_edge.runner import (
+    Float32Array,
+    Int64Array,
+    KeysValues,
+    RefinerInputs,
+    Runner,
+    ScaleInputs,
+    UInt8Array,
+)
+from t2a_edge.sampler import Conditioning, SamplingOptions, sample_indices
 from t2a_edge.spec import Spec
 
 PROMPTS = (("warm", "dark", "fluid"), ("pale", "geometric"), ("chaotic",))
@@ -68,8 +77,8 @@ class Parity:
 
     Attributes:
         precision: fp32 or int8; names the tolerance.
-        max_absdiff: largest difference of each engine's output (logits for the transformer,
-            grey levels for the decoder).
+        max_absdiff: largest difference of each engine's output (logits for the transformer and
+            the refiner, grey levels for the decoder).
         mean_share: mean difference as a share of the reference's standard deviation.
         psnr_db: of the decoder's pixels; 99 where they are equal.
         agreement: share of positions with the same likeliest code.
@@ -120,9 +129,9 @@ class Parity:
 class ComparingRunner(Runner):
     """Hands every call to two runners, notes the differences, answers as the reference does."""
 
-    def __init__(self, reference: Runner, candidate: Runner) -> None:
+    def __init__(self, reference: Runner, candidate: Runner, names: Sequence[str]) -> None:
         self.reference, self.candidate = reference, candidate
-        self.differences = {name: _Difference() for name in ("text", "transformer", "decoder")}
+        self.differences = {name: _Difference() for name in names}
         self.same_code: list[float] = []
 
     def text(self, text_bytes: UInt8Array) -> Float32Array:
@@ -138,6 +147,13 @@ class ComparingRunner(Runner):
         self.differences["transformer"].add(expected, found)
         self.same_code.extend((expected.argmax(-1) == found.argmax(-1)).ravel().tolist())
         return expected, present
+
+    def refiner(self, inputs: RefinerInputs) -> Float32Array:
+        """See `Runner.refiner`."""
+        expected, found = self.reference.refiner(inputs), self.candidate.refiner(inputs)
+        self.differences["refiner"].add(expected, found)
+        self.same_code.extend((expected.argmax(-1) == found.argmax(-1)).ravel().tolist())
+        return expected
 
     def decoder(self, indices: Int64Array) -> UInt8Array:
         """See `Runner.decoder`."""
@@ -171,14 +187,14 @@ def compare_runners(
     on_picture: Callable[[], None] | None = None,
 ) -> Parity:
     """Send prompts through both runners and compare every output."""
-    both = ComparingRunner(reference, candidate)
+    both = ComparingRunner(reference, candidate, engines(spec))
     options = SamplingOptions(
         guidance_scale=spec.guidance_scale, temperature=spec.temperature, top_k=spec.top_k
     )
     for words in prompts:
         text_bytes, weights = text_bytes_from_words(words, spec.max_words, spec.max_bytes)
-        embedding = both.text(text_bytes[None])
-        indices = sample_indices(both, spec, embedding, weights[None], SEED, options)
+        conditioning = Conditioning(both.text(text_bytes[None]), weights[None], (1.0,))
+        indices = sample_indices(both, spec, conditioning, SEED, options)
         both.decoder(indices)
         if on_picture is not None:
             on_picture()

@@ -3,7 +3,15 @@
 import torch
 
 from export.graphs import DecoderGraph, TextGraph, TransformerGraph
-from t2a_edge.runner import Float32Array, Int64Array, KeysValues, Runner, ScaleInputs, UInt8Array
+from t2a_edge.runner import (
+    Float32Array,
+    Int64Array,
+    KeysValues,
+    RefinerInputs,
+    Runner,
+    ScaleInputs,
+    UInt8Array,
+)
 from train.model import Model
 
 
@@ -13,6 +21,7 @@ class TorchRunner(Runner):
     def __init__(self, model: Model) -> None:
         self._text = TextGraph(model.text).eval()
         self._transformer = TransformerGraph(model.transformer).eval()
+        self._refiner = None if model.refiner is None else model.refiner.eval()
         self._decoder = DecoderGraph(model.codec).eval()
 
     @torch.no_grad()
@@ -27,6 +36,13 @@ class TorchRunner(Runner):
         tensors = [torch.from_numpy(array.copy()) for array in inputs]
         logits, keys, values = self._transformer(*tensors)
         return logits.numpy(), (keys.numpy(), values.numpy())
+
+    @torch.no_grad()
+    def refiner(self, inputs: RefinerInputs) -> Float32Array:
+        """See `Runner.refiner`."""
+        assert self._refiner is not None
+        logits: Float32Array = self._refiner(*map(torch.from_numpy, inputs)).numpy()
+        return logits
 
     @torch.no_grad()
     def decoder(self, indices: Int64Array) -> UInt8Array:

@@ -18,8 +18,7 @@ from t2a_edge.spec import Spec
 FORMAT = 1
 MANIFEST = "bundle.json"
 SHIPPED = Path(__file__).parent / "bundles" / "base"
-ENGINES = ("text", "transformer", "decoder")
-ENGINE_FILES = tuple(f"{name}.onnx" for name in ENGINES)
+ENGINES = ("text", "transformer", "refiner", "decoder")
 HASH_CHARACTERS = 16  # of the bundle's hash, where a picture names it
 
 
@@ -48,6 +47,16 @@ class Bundle:
         """Bytes of all files, the manifest included."""
         engines = sum(int(entry["bytes"]) for entry in self.manifest["files"].values())
         return engines + (self.folder / MANIFEST).stat().st_size
+
+
+def engines(spec: Spec) -> tuple[str, ...]:
+    """Which engines a bundle of this spec has: a refiner only where the spec has passes for it."""
+    return tuple(name for name in ENGINES if name != "refiner" or spec.refiner_passes)
+
+
+def engine_file(name: str) -> str:
+    """The file of an engine in a bundle's folder."""
+    return f"{name}.onnx"
 
 
 def load_bundle(folder: Path | str | None = None) -> Bundle:
@@ -86,10 +95,11 @@ def load_bundle(folder: Path | str | None = None) -> Bundle:
     spec = Spec.from_json(spec_values)
     if not all(isinstance(word, str) for word in vocabulary):
         raise BundleError(f"The vocabulary in {source} has other entries than words; restore it.")
-    unlisted = [name for name in ENGINE_FILES if name not in files]
+    expected = [engine_file(name) for name in engines(spec)]
+    unlisted = [name for name in expected if name not in files]
     if unlisted:
         raise BundleError(
-            f"{source} does not list {', '.join(unlisted)}; expected {', '.join(ENGINE_FILES)}. "
+            f"{source} does not list {', '.join(unlisted)}; expected {', '.join(expected)}. "
             "Restore or export the bundle again."
         )
     for name, entry in files.items():

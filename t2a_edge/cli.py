@@ -1,6 +1,7 @@
 """`t2a-edge`: adjectives in, a picture out."""
 
 import math
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from t2a_edge.pipeline import Artwork, TextToArt
 
 MAX_COUNT = 1000
+AVOIDED = re.compile(r"^-(?=[^\W\d]{2}|[^\x00-\x7f])")  # the minus of -busy, not of -h or -5
 LIKELY = 0.5  # cosine similarity from which a known adjective is named as near
 
 
@@ -25,8 +27,24 @@ def main() -> None:
     """Turn a few adjectives into an abstract picture, offline, in a blink."""
 
 
-@main.command()
+class WordsCommand(click.Command):
+    """A command whose words may begin with a minus: "-busy" is a word to avoid, no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Write the minus of such a word in a way that click leaves alone."""
+        return super().parse_args(ctx, [AVOIDED.sub("\N{MINUS SIGN}", text) for text in args])
+
+
+@main.command(cls=WordsCommand)
 @click.argument("words", nargs=-1)
+@click.option("--blend", metavar="WORDS", help="A second prompt to move towards.")
+@click.option(
+    "--amount",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="How far towards it, from 0 to 1.",
+)
 @click.option(
     "--seed",
     type=int,
@@ -52,6 +70,8 @@ def main() -> None:
 @click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")  # fmt: skip
 def generate(
     words: tuple[str, ...],
+    blend: str | None,
+    amount: float,
     seed: int | None,
     count: int,
     guidance: float | None,
@@ -63,13 +83,16 @@ def generate(
 ) -> None:
     """Draw WORDS, adjectives such as warm dark fluid.
 
-    Writes PNG files and prints their paths.
+    Writes PNG files and prints their paths. A word may have a weight from 0 to 4, as in dark:1.4;
+    -busy is a word to avoid.
 
     \b
     Examples:
       t2a-edge generate warm dark fluid
       t2a-edge generate pale geometric --seed 7 --count 4 --out pictures
       t2a-edge generate "chaotic, dense" --out art.png
+      t2a-edge generate warm:0.5 dark:2 -busy
+      t2a-edge generate warm fluid --blend "icy geometric" --amount 0.3
     """  # noqa: D301
     check_count(count, out)
     if seed is not None:
@@ -80,14 +103,18 @@ def generate(
 
     with TextToArt(bundle, threads=threads) as engine:
         prompt = engine.parse(words)
+        other = None if blend is None else engine.parse(blend)
         engine.options(guidance, temperature)
+        engine.conditioning(prompt, other, amount)
         if not quiet:
-            note_unknown_words(engine, prompt.words)
+            note_unknown_words(engine, (*prompt.words, *(other.words if other else ())))
         for number in range(count):
             progress = Progress(number, count, len(engine.spec.scales), show=not quiet)
             artwork = engine.generate(
-                prompt.words,
+                words,
                 seed=seed,
+                blend=blend,
+                amount=amount,
                 guidance_scale=guidance,
                 temperature=temperature,
                 on_scale=progress.update,

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from t2a_edge.bundle import load_bundle
+from t2a_edge.bundle import engines, load_bundle
+from t2a_edge.errors import OptionError
 from t2a_edge.image import file_name, image_from_pixels, write_png
 from t2a_edge.noise import check_seed
 from t2a_edge.prompt import Prompt, parse_prompt, text_bytes_from_words
 from t2a_edge.runner import OnnxRunner, Runner
-from t2a_edge.sampler import SamplingOptions, sample_indices
+from t2a_edge.sampler import Conditioning, SamplingOptions, sample_indices
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,7 +35,8 @@ class Artwork:
 
     Attributes:
         pixels: (H, W, 3) uint8 sRGB.
-        prompt: the adjectives, as they were understood.
+        prompt: the adjectives and their weights, as they were understood.
+        blend: the second prompt, where two were blended; and its share, 0 to 1.
         unknown_words: those of them that training did not use.
         seed: the same seed, prompt, options and bundle give the same picture.
         options: guidance scale, temperature and top-k.
@@ -44,6 +46,7 @@ class Artwork:
 
     pixels: UInt8Array
     prompt: str
+    blend: tuple[str, float] | None
     unknown_words: tuple[str, ...]
     seed: int
     options: SamplingOptions
@@ -58,8 +61,10 @@ class Artwork:
     @property
     def metadata(self) -> dict[str, Any]:
         """What a saved picture says about itself."""
+        blend = {} if self.blend is None else {"blend": self.blend[0], "amount": self.blend[1]}
         return {
             "prompt": self.prompt,
+            **blend,
             "seed": self.seed,
             "guidance_scale": self.options.guidance_scale,
             "temperature": self.options.temperature,
@@ -69,8 +74,9 @@ class Artwork:
 
     @property
     def file_name(self) -> str:
-        """A file name made of prompt and seed."""
-        return file_name(self.prompt, self.seed)
+        """A file name made of prompt, blend and seed."""
+        blend = "" if self.blend is None else f" to {self.blend[0]} {self.blend[1]:g}"
+        return file_name(self.prompt + blend, self.seed)
 
     def save(self, path: Path | str) -> Path:
         """Write a PNG with the metadata inside; an ImageError if the path cannot be written."""
@@ -98,7 +104,9 @@ class TextToArt:
         self, bundle: Path | str | None = None, *, threads: int = 1, runner: Runner | None = None
     ) -> None:
         self.bundle = load_bundle(bundle)
-        self._runner: Runner = runner or OnnxRunner(self.bundle.folder, threads=threads)
+        self._runner: Runner = runner or OnnxRunner(
+            self.bundle.folder, engines(self.bundle.spec), threads=threads
+        )
 
     @property
     def spec(self) -> Any:
@@ -129,6 +137,8 @@ class TextToArt:
         prompt: str | Iterable[str],
         *,
         seed: int | None = None,
+        blend: str | Iterable[str] | None = None,
+        amount: float = 0.5,
         guidance_scale: float | None = None,
         temperature: float | None = None,
         top_k: int | None = None,
@@ -137,8 +147,10 @@ class TextToArt:
         """Draw one picture.
 
         Args:
-            prompt: adjectives, "warm dark fluid" or a list of them; any word is accepted.
+            prompt: adjectives, "warm dark:1.4 -busy" or a list of them; any word is accepted.
             seed: 0 .. 2^53 - 1; None draws a fresh one, which the artwork names.
+            blend: a second prompt to move towards.
+            amount: how far, from 0 (the first prompt) to 1 (the second).
             guidance_scale: 0 to 30; None is the bundle's default, as for the next two.
             temperature: 0 to 10.
             top_k: 0 (all codes) or more.
@@ -149,17 +161,56 @@ class TextToArt:
             OptionError: a number is out of range.
         """
         parsed = self.parse(prompt)
+        other = None if blend is None else self.parse(blend)
         options = self.options(guidance_scale, temperature, top_k)
         number = secrets.randbelow(FRESH_SEEDS) if seed is None else check_seed(seed)
-        embedding, weights = self.embed(parsed.words)
+        conditioning = self.conditioning(parsed, other, amount)
         indices = sample_indices(
-            self._runner, self.bundle.spec, embedding, weights, number, options, on_scale
+            self._runner, self.bundle.spec, conditioning, number, options, on_scale
         )
-        pixels = self._runner.decoder(indices)[0]
-        unknown = tuple(word for word in parsed.words if word not in self.bundle.vocabulary)
+        words = (*parsed.words, *(other.words if other else ()))
         return Artwork(
-            pixels, parsed.text, unknown, number, options, self.bundle.bundle_hash, indices[0]
+            pixels=self._runner.decoder(indices)[0],
+            prompt=parsed.text,
+            blend=None if other is None else (other.text, amount),
+            unknown_words=tuple(word for word in words if word not in self.bundle.vocabulary),
+            seed=number,
+            options=options,
+            bundle_hash=self.bundle.bundle_hash,
+            indices=indices[0],
         )
+
+    def conditioning(
+        self, prompt: Prompt, blend: Prompt | None = None, amount: float = 0.5
+    ) -> Conditioning:
+        """What steers the sampler: a row for the wanted words of a prompt, one for the avoided.
+
+        Args:
+            blend, amount: a second prompt and its share, 0 to 1.
+
+        Raises:
+            OptionError: the amount is out of range.
+        """
+        if isinstance(amount, bool) or not 0 <= amount <= 1:  # NaN fails too
+            raise OptionError(f"The amount is {amount!r}; expected a number from 0 to 1.")
+        shares = [(prompt, 1.0)]
+        if blend is not None:
+            shares = [(prompt, 1 - amount), (blend, amount)]
+        rows: list[tuple[Float32Array, Float32Array, float]] = []
+        for part, share in shares:
+            for sign in (1, -1):
+                terms = [term for term in part.terms if term.weight * sign > 0]
+                if terms and share > 0:
+                    pull = sum(term.weight for term in terms) / len(terms)
+                    embedding, present = self.embed(term.word for term in terms)
+                    weights = present.copy()
+                    weights[0, : len(terms)] = [term.weight / pull for term in terms]
+                    rows.append((embedding, weights, share * pull))
+        if not rows:  # every weight is 0: no words
+            embedding, present = self.embed(())
+            rows.append((embedding, present, 1.0))
+        embeddings, weights_of_rows, pulls = zip(*rows, strict=True)
+        return Conditioning(np.concatenate(embeddings), np.concatenate(weights_of_rows), pulls)
 
     def embed(self, words: Iterable[str]) -> tuple[Float32Array, Float32Array]:
         """text_embedding (1, W, D) and word_weights (1, W) of parsed words."""

@@ -1,5 +1,11 @@
-"""What a person types, as bytes for the text engine."""
+"""What a person types, as bytes for the text engine.
 
+    warm dark:1.4 -busy
+
+An adjective pulls with weight 1, with the weight behind its colon, or away with a minus before it.
+"""
+
+import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,23 +19,45 @@ UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
 SEPARATORS = ",;"  # may stand between adjectives beside white space
+MINUS = "-\N{MINUS SIGN}"  # before an adjective that is to be avoided
+MAX_WEIGHT = 4.0
 SHOWN_CHARACTERS = 40  # of what was typed, in an error message
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """Adjectives ready for the text engine.
+class Term:
+    """One adjective and how it pulls.
 
     Attributes:
-        words: case folded and Unicode NFC, in the order typed.
+        word: case folded and Unicode NFC.
+        weight: -4 to 4; 1 is plain, below 0 pulls away from the word, 0 does nothing.
     """
 
-    words: tuple[str, ...]
+    word: str
+    weight: float = 1.0
 
     @property
     def text(self) -> str:
-        """The adjectives as one line."""
-        return " ".join(self.words)
+        """As one would type it."""
+        number = "" if abs(self.weight) == 1 else f":{abs(self.weight):g}"
+        return f"{'-' if self.weight < 0 else ''}{self.word}{number}"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Adjectives ready for the text engine, in the order typed."""
+
+    terms: tuple[Term, ...]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The adjectives without their weights."""
+        return tuple(term.word for term in self.terms)
+
+    @property
+    def text(self) -> str:
+        """The prompt as one line."""
+        return " ".join(term.text for term in self.terms)
 
 
 def parse_prompt(typed: str | Iterable[str], *, max_words: int, max_bytes: int) -> Prompt:
@@ -37,12 +65,13 @@ def parse_prompt(typed: str | Iterable[str], *, max_words: int, max_bytes: int) 
 
     Args:
         typed: adjectives between white space, commas or semicolons; or a list of such texts.
+            "dark:1.4" has a weight, 0 to 4; "-busy" is to be avoided.
         max_words: most adjectives.
         max_bytes: most UTF-8 bytes in one adjective.
 
     Raises:
-        PromptError: there is no adjective, there are too many, one is too long, or the text has a
-            control character or is not valid Unicode.
+        PromptError: there is no adjective, there are too many, one is too long, a weight is no
+            number or out of range, or the text has a control character or is not valid Unicode.
     """
     parts = [typed] if isinstance(typed, str) else list(typed)
     for part in parts:
@@ -55,21 +84,44 @@ def parse_prompt(typed: str | Iterable[str], *, max_words: int, max_bytes: int) 
     text = _normalised(" ".join(parts))  # before the split: NFC makes a ";" of U+037E
     for separator in SEPARATORS:
         text = text.replace(separator, " ")
-    words = tuple(text.split())
-    if not words:
+    terms = tuple(_term(token) for token in text.split())
+    if not terms:
         raise PromptError('The prompt has no adjectives; type some, such as "warm dark fluid".')
-    if len(words) > max_words:
+    if len(terms) > max_words:
         raise PromptError(
-            f"The prompt has {len(words)} adjectives; expected at most {max_words}. Leave some out."
+            f"The prompt has {len(terms)} adjectives; expected at most {max_words}. Leave some out."
         )
-    for word in words:
-        size = len(word.encode("utf-8"))
+    for term in terms:
+        size = len(term.word.encode("utf-8"))
         if size > max_bytes:
             raise PromptError(
-                f"The adjective {_shown(word)} has {size} bytes; expected at most {max_bytes}. "
-                "Shorten it."
+                f"The adjective {_shown(term.word)} has {size} bytes; expected at most "
+                f"{max_bytes}. Shorten it."
             )
-    return Prompt(words)
+    return Prompt(terms)
+
+
+def _term(token: str) -> Term:
+    word, colon, number = token.partition(":")
+    sign = -1.0 if word[:1] in tuple(MINUS) else 1.0
+    word = word[1:] if sign < 0 else word
+    if not word or word[0] in MINUS:
+        raise PromptError(
+            f"The prompt has {_shown(token)}; expected an adjective, with one minus before it if "
+            'it is to be avoided, such as "-busy".'
+        )
+    if not colon:
+        return Term(word, sign)
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = math.nan
+    if not 0 <= weight <= MAX_WEIGHT:  # NaN fails too
+        raise PromptError(
+            f"The prompt has {_shown(token)}; expected a weight from 0 to {MAX_WEIGHT:g} behind "
+            'the colon, such as "dark:1.4".'
+        )
+    return Term(word, sign * weight + 0.0)  # 0.0: no minus before a zero
 
 
 def _normalised(text: str) -> str:

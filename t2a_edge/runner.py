@@ -1,6 +1,7 @@
 """The three engines behind one interface, whatever runs them."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from t2a_edge.bundle import ENGINES
+from t2a_edge.bundle import engine_file
 from t2a_edge.errors import BundleError, OptionError
 from t2a_edge.spec import Spec
 
@@ -42,8 +43,24 @@ class ScaleInputs(NamedTuple):
     past_values: Float32Array
 
 
+class RefinerInputs(NamedTuple):
+    """What the refiner engine is given for one pass over the finest scale.
+
+    Attributes:
+        indices: (B, T) of all coarser positions.
+        drawn: (B, N) indices of the finest scale so far; -1 where none is drawn yet.
+        text_embedding: (B, W, D).
+        word_weights: (B, W); 0 is no word.
+    """
+
+    indices: Int64Array
+    drawn: Int64Array
+    text_embedding: Float32Array
+    word_weights: Float32Array
+
+
 class Runner(ABC):
-    """Runs text, transformer and decoder; a context manager that frees them."""
+    """Runs text, transformer, refiner and decoder; a context manager that frees them."""
 
     @abstractmethod
     def text(self, text_bytes: UInt8Array) -> Float32Array:
@@ -56,6 +73,10 @@ class Runner(ABC):
         Returns:
             logits (B, N, K), and keys and values with this scale's appended.
         """
+
+    @abstractmethod
+    def refiner(self, inputs: RefinerInputs) -> Float32Array:
+        """Predict the finest scale: logits (B, N, K)."""
 
     @abstractmethod
     def decoder(self, indices: Int64Array) -> UInt8Array:
@@ -86,7 +107,8 @@ class OnnxRunner(Runner):
     """Runs a bundle's engines with ONNX Runtime on the processor.
 
     Args:
-        folder: holds `text.onnx`, `transformer.onnx` and `decoder.onnx`.
+        folder: holds the engines, `text.onnx` and so on.
+        names: which engines to load, `t2a_edge.bundle.engines` of the bundle's spec.
         threads: cores that one operation may use.
         provider: "cpu", or "cuda" where the installed onnxruntime has it.
 
@@ -95,7 +117,9 @@ class OnnxRunner(Runner):
         BundleError: an engine is missing or cannot be loaded.
     """
 
-    def __init__(self, folder: Path, *, threads: int = 1, provider: str = "cpu") -> None:
+    def __init__(
+        self, folder: Path, names: Sequence[str], *, threads: int = 1, provider: str = "cpu"
+    ) -> None:
         if not 1 <= threads <= MAX_THREADS:
             raise OptionError(f"The threads are {threads}; expected 1 to {MAX_THREADS}.")
         if provider not in available_providers():
@@ -104,8 +128,8 @@ class OnnxRunner(Runner):
                 f"{', '.join(available_providers())}. Name one of these, or install another."
             )
         self._sessions = {
-            name: _session(folder / f"{name}.onnx", threads, PROVIDERS[provider])
-            for name in ENGINES
+            name: _session(folder / engine_file(name), threads, PROVIDERS[provider])
+            for name in names
         }
 
     def _run(self, engine: str, outputs: list[str] | None, inputs: dict[str, Any]) -> list[Any]:
@@ -115,7 +139,8 @@ class OnnxRunner(Runner):
         except Exception as exc:  # ONNX Runtime raises its own classes, all below Exception
             reason = " ".join(str(exc).split())[:200]
             raise BundleError(
-                f"The engine {engine}.onnx cannot run ({reason}); restore or export it again."
+                f"The engine {engine_file(engine)} cannot run ({reason}); "
+                "restore or export it again."
             ) from exc
         return results
 
@@ -129,6 +154,11 @@ class OnnxRunner(Runner):
         outputs = ["logits", "keys", "values"]
         logits, keys, values = self._run("transformer", outputs, inputs._asdict())
         return logits, (keys, values)
+
+    def refiner(self, inputs: RefinerInputs) -> Float32Array:
+        """See `Runner.refiner`."""
+        logits: Float32Array = self._run("refiner", None, inputs._asdict())[0]
+        return logits
 
     def decoder(self, indices: Int64Array) -> UInt8Array:
         """See `Runner.decoder`."""

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 Float32Array = npt.NDArray[np.float32]
+Int64Array = npt.NDArray[np.int64]
 
 CUBIC_A = -0.5  # Catmull-Rom
 
@@ -71,6 +72,29 @@ def average_matrix(size: int, side: int) -> Float32Array:
     for row in range(side):
         matrix[row, row * step : (row + 1) * step] = 1 / step
     return matrix
+
+
+@lru_cache(maxsize=16)
+def refiner_pass_of(side: int, passes: int) -> Int64Array:
+    """In which of the refiner's passes each position of the finest scale is drawn.
+
+    Two passes make a chequerboard: every position of the second has four drawn neighbours. Four
+    passes split each colour of it again.
+
+    Args:
+        passes: 1, 2 or 4.
+
+    Returns:
+        (side²,) int64 in [0, passes).
+    """
+    rows, columns = np.divmod(np.arange(side * side, dtype=np.int64), side)
+    if passes == 1:
+        return np.zeros_like(rows)
+    if passes == 2:
+        return (rows + columns) % 2
+    if passes == 4:
+        return 2 * ((rows + columns) % 2) + rows % 2
+    raise ValueError(f"{passes} passes; expected 1, 2 or 4")
 
 
 @lru_cache(maxsize=16)

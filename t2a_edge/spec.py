@@ -11,6 +11,7 @@ from t2a_edge.scales import scale_offsets
 SIZES = ("image_size", "codebook_size", "code_dim", "max_words", "max_bytes")
 LISTS = ("scales", "scale_guidance", "scale_temperature")
 SHAPE = ("layers", "heads", "head_dim")
+REFINER_PASSES = (0, 1, 2, 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,8 @@ class Spec:
         top_k: default number of likeliest codes to draw from; 0 is all of them.
         scale_guidance: factor of each scale on what the guidance scale has above 1.
         scale_temperature: factor of each scale on the temperature.
+        refiner_passes: passes of the refiner over the finest scale, 1, 2 or 4; 0 is no refiner:
+            the transformer predicts the finest scale too.
     """
 
     image_size: int
@@ -46,6 +49,7 @@ class Spec:
     top_k: int
     scale_guidance: tuple[float, ...]
     scale_temperature: tuple[float, ...]
+    refiner_passes: int = 0
 
     def __post_init__(self) -> None:
         sizes = [(name, getattr(self, name)) for name in (*SIZES, *SHAPE)]
@@ -68,11 +72,23 @@ class Spec:
                     f"The spec's {name} is {list(factors)}; expected {len(self.scales)} numbers "
                     "from 0, one for each scale. Export the bundle again."
                 )
+        if self.refiner_passes not in REFINER_PASSES or (
+            self.refiner_passes and len(self.scales) < 2
+        ):
+            raise BundleError(
+                f"The spec's refiner_passes is {self.refiner_passes!r}; expected 0, 1, 2 or 4, and "
+                "two scales at least where there is a refiner. Export the bundle again."
+            )
         if self.image_size % self.scales[-1]:
             raise BundleError(
                 f"The image size is {self.image_size}; expected a multiple of the finest scale, "
                 f"{self.scales[-1]}. Export the bundle again."
             )
+
+    @property
+    def coarse_scales(self) -> tuple[int, ...]:
+        """The scales that the transformer predicts: all, or all but the refiner's."""
+        return self.scales[:-1] if self.refiner_passes else self.scales
 
     @property
     def positions(self) -> int:

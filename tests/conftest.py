@@ -52,13 +52,14 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_run(data_folder: Path, tmp_path_factory: pytest.TempPathFactory):
-    """A finished run of the tiny preset: codec and generator trained, reports written."""
+    """A finished run of the tiny preset: codec, generator and refiner trained, reports written."""
     from train.config import load_preset
-    from train.stages import Run, train_codec, train_generator
+    from train.stages import Run, train_codec, train_generator, train_refiner
 
     run = Run(load_preset("tiny"), tmp_path_factory.mktemp("run"), data_folder)
     train_codec(run)
     train_generator(run)
+    train_refiner(run)
     return run
 
 

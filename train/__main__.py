@@ -55,10 +55,19 @@ def codec(**options: Any) -> None:
 @main.command()
 @run_options
 def generator(**options: Any) -> None:
-    """Train text engine and transformer on the codec's indices."""
+    """Train the transformer on the codec's indices, with the text engine if none is trained yet."""
     from train.stages import train_generator
 
     click.echo(json.dumps(train_generator(_run(**options)), indent=1))
+
+
+@main.command()
+@run_options
+def refiner(**options: Any) -> None:
+    """Train the refiner, which draws the finest scale."""
+    from train.stages import train_refiner
+
+    click.echo(json.dumps(train_refiner(_run(**options)), indent=1))
 
 
 @main.command()

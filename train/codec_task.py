@@ -1,5 +1,6 @@
 """Training of the VQ-VAE on crops of the training split."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from train.codec import Codec, laplacian_loss
 from train.config import Preset
-from train.data import PixelStore, UInt8Array
+from train.data import PictureStore, UInt8Array
 from train.metrics import CodecReport, codec_report
 from train.qat import prepare
 
@@ -28,20 +29,30 @@ def autocast() -> torch.autocast:
 
 
 class CodecTask:
-    """The codec's losses and validation; see `train.loop.Task`."""
+    """The codec's losses and validation; see `train.loop.Task`.
 
-    def __init__(self, preset: Preset, store: PixelStore) -> None:
-        self.preset, self.store = preset, store
+    Args:
+        stores: what to train on; the first is validated on.
+        shares: share of each store in a batch, summing to 1.
+    """
+
+    def __init__(
+        self, preset: Preset, stores: Sequence[PictureStore], shares: Sequence[float]
+    ) -> None:
+        self.preset, self.stores, self.shares = preset, stores, shares
         torch.manual_seed(preset.codec_fit.seed)
         self.module = Codec(preset.codec)
         self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._validation = centre_images(store, "val", preset.data.image_size)
+        self._validation = centre_images(stores[0], "val", preset.data.image_size)
 
     def _batch(self, rng: np.random.Generator, count: int) -> Tensor:
-        members = self.store.by_split["train"]
-        picks = rng.choice(len(members), size=count, replace=count > len(members))
-        size = self.preset.data.image_size
-        return images_from_uint8([self.store.view(members[i], size, rng)[0] for i in picks])
+        size, squares = self.preset.data.image_size, []
+        for number in rng.choice(len(self.stores), size=count, p=self.shares):
+            store = self.stores[number]
+            members = store.by_split["train"]
+            index = members[int(rng.integers(len(members)))]
+            squares.append(store.view(index, size, rng)[0])
+        return images_from_uint8(squares)
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """L1, L2 and Laplacian differences, and the commitment."""
@@ -74,7 +85,7 @@ class CodecTask:
         prepare(self.module.decoder, self.preset.qat)
 
 
-def centre_images(store: PixelStore, split: str, size: int) -> Tensor:
+def centre_images(store: PictureStore, split: str, size: int) -> Tensor:
     """The fixed validation view of every image of a split, (B, 3, H, W) in [-1, 1]."""
     return images_from_uint8([store.centre(i, size) for i in store.by_split[split]])
 

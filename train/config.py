@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 from t2a_edge.errors import ConfigError
+from t2a_edge.spec import REFINER_PASSES
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -26,11 +27,19 @@ class DataConfig:
         image_size: side of the square that is trained on, in pixels.
         shorter_side: images are scaled so that their shorter side has this many pixels.
         views: crops, turns and flips of each training image that are cached as indices.
+        studio_pictures: pictures that the studio paints for training; 0 is none.
+        studio_share: share of them in what is trained on; the rest is the data folder's.
+        studio_views: turns and flips of each that are cached as indices.
+        studio_seed: of the first picture; the next ones count on.
     """
 
     image_size: int = 256
     shorter_side: int = 288
     views: int = 16
+    studio_pictures: int = 0
+    studio_share: float = 0.5
+    studio_views: int = 2
+    studio_seed: int = 0
 
     def __post_init__(self) -> None:
         _require(
@@ -38,7 +47,14 @@ class DataConfig:
             f"data.shorter_side is {self.shorter_side}; expected at least data.image_size, "
             f"{self.image_size}. Raise it, or lower data.image_size.",
         )
-        _require(self.views >= 1, f"data.views is {self.views}; expected at least 1.")
+        for name in ("views", "studio_views"):
+            value = getattr(self, name)
+            _require(value >= 1, f"data.{name} is {value}; expected at least 1.")
+        _require(
+            self.studio_pictures >= 0 and 0 <= self.studio_share < 1,
+            f"data.studio_pictures is {self.studio_pictures} and data.studio_share "
+            f"{self.studio_share}; expected 0 or more pictures and a share in [0, 1).",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +133,42 @@ class TextConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WordsConfig:
+    """What the text engine is distilled towards, and how words are written meanwhile.
+
+    Attributes:
+        teacher_dim: principal components of the teachers' vectors that are kept.
+        score_weight: length of a full axis score beside a teacher vector of length 1.
+        pair_weight, antonym_weight: of the pairwise-similarity and the antonym loss.
+        antonym_cosine: antonyms end at most this close.
+        misspelt, inflected, nonsense: shares of a batch that are written with a slip, with an
+            ending, or that are no words at all.
+        held_out: share of the lexicon's strings that training never sees, to measure spelling.
+    """
+
+    teacher_dim: int = 64
+    score_weight: float = 1.2
+    pair_weight: float = 4.0
+    antonym_weight: float = 1.0
+    antonym_cosine: float = 0.0
+    misspelt: float = 0.25
+    inflected: float = 0.1
+    nonsense: float = 0.05
+    held_out: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(self.teacher_dim >= 1, f"words.teacher_dim is {self.teacher_dim}; expected >= 1.")
+        shares = self.misspelt + self.inflected + self.nonsense
+        _require(
+            0 <= shares < 1,
+            f"words.misspelt, inflected and nonsense add up to {shares:g}; expected less than 1.",
+        )
+        _require(
+            0 <= self.held_out < 1, f"words.held_out is {self.held_out}; expected from 0 to below 1."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransformerConfig:
     """Shape of the next-scale transformer.
 
@@ -142,6 +194,28 @@ class TransformerConfig:
             self.width % self.heads == 0,
             f"transformer.width is {self.width} and transformer.heads {self.heads}; "
             "expected a width that the heads divide.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefinerConfig:
+    """Shape of the refiner, which predicts the finest scale in the transformer's place.
+
+    Attributes:
+        passes: over the finest scale, 1, 2 or 4; 0 is no refiner.
+        width, blocks: channels and residual blocks.
+        corrupt: chance of each index in view to be replaced by a random one in training.
+    """
+
+    passes: int = 0
+    width: int = 128
+    blocks: int = 2
+    corrupt: float = 0.05
+
+    def __post_init__(self) -> None:
+        _require(
+            self.passes in REFINER_PASSES,
+            f"refiner.passes is {self.passes}; expected one of {list(REFINER_PASSES)}.",
         )
 
 
@@ -231,8 +305,12 @@ class Preset:
     codec: CodecConfig = field(default_factory=CodecConfig)
     codec_fit: FitConfig = field(default_factory=FitConfig)
     text: TextConfig = field(default_factory=TextConfig)
+    words: WordsConfig = field(default_factory=WordsConfig)
+    words_fit: FitConfig = field(default_factory=FitConfig)
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
     transformer_fit: FitConfig = field(default_factory=FitConfig)
+    refiner: RefinerConfig = field(default_factory=RefinerConfig)
+    refiner_fit: FitConfig = field(default_factory=FitConfig)
     qat: QatConfig = field(default_factory=QatConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     card: CardConfig = field(default_factory=CardConfig)
@@ -252,6 +330,11 @@ class Preset:
                 f"The codec's {name} makes {side} pixels a side and data.image_size is "
                 f"{self.data.image_size}; expected the same. Change codec.{name}_widths.",
             )
+
+    @property
+    def coarse_scales(self) -> tuple[int, ...]:
+        """The scales that the transformer predicts: all, or all but the refiner's."""
+        return self.codec.scales[:-1] if self.refiner.passes else self.codec.scales
 
     def to_json(self) -> dict[str, Any]:
         """The preset as plain JSON values."""

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,29 @@ TURNED = {
 }  # adjectives that a quarter turn swaps
 
 UInt8Array = npt.NDArray[np.uint8]
+
+
+class PictureStore(Protocol):
+    """Pictures with adjectives, as the training stages ask for them."""
+
+    @property
+    def by_split(self) -> dict[str, list[int]]:
+        """The numbers of the pictures in each split."""
+
+    @property
+    def key(self) -> str:
+        """Names the pictures and adjectives; another set has another key."""
+
+    def adjectives(self, index: int) -> tuple[str, ...]:
+        """Of one picture."""
+
+    def centre(self, index: int, size: int) -> UInt8Array:
+        """The fixed view that validation uses, (size, size, 3) uint8."""
+
+    def view(
+        self, index: int, size: int, rng: np.random.Generator
+    ) -> tuple[UInt8Array, tuple[str, ...]]:
+        """A random view, (size, size, 3) uint8, with the adjectives that fit it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +184,8 @@ class PixelStore:
         for row in self.rows:
             stat = row.path.stat()
             key.update(f"{row.path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+        words = hashlib.sha256(repr([(r.id, r.adjectives) for r in self.rows]).encode())
+        self.key = f"{key.hexdigest()[:16]}-{words.hexdigest()[:16]}"
         base = cache / f"pixels-{key.hexdigest()[:16]}"
         if not base.with_suffix(".json").is_file():
             self._decode(base, shorter_side)
@@ -173,6 +198,10 @@ class PixelStore:
         images = [read_image(row, shorter_side) for row in self.rows]
         np.save(base.with_suffix(".npy"), np.concatenate([image.reshape(-1) for image in images]))
         base.with_suffix(".json").write_text(json.dumps([image.shape[:2] for image in images]))
+
+    def adjectives(self, index: int) -> tuple[str, ...]:
+        """Of one picture."""
+        return self.rows[index].adjectives
 
     def image(self, index: int) -> UInt8Array:
         """One whole image, (H, W, 3) uint8."""
@@ -197,11 +226,17 @@ class PixelStore:
         image = self.image(index)
         top, left = (int(rng.integers(side - size + 1)) for side in image.shape[:2])
         square = image[top : top + size, left : left + size]
-        turns = int(rng.integers(4))
-        square = np.rot90(square, turns)
-        if rng.integers(2):
-            square = square[:, ::-1]
-        words = self.rows[index].adjectives
-        if turns % 2:
-            words = tuple(TURNED.get(word, word) for word in words)
-        return np.ascontiguousarray(square), words
+        return turned(square, self.rows[index].adjectives, rng)
+
+
+def turned(
+    square: UInt8Array, words: tuple[str, ...], rng: np.random.Generator
+) -> tuple[UInt8Array, tuple[str, ...]]:
+    """One of the eight turns and flips of a square, with adjectives that turn along."""
+    turns = int(rng.integers(4))
+    square = np.rot90(square, turns)
+    if rng.integers(2):
+        square = square[:, ::-1]
+    if turns % 2:
+        words = tuple(TURNED.get(word, word) for word in words)
+    return np.ascontiguousarray(square), words

@@ -1,10 +1,11 @@
-"""Training of text engine and transformer together, on cached indices."""
+"""Training of the transformer, with or without the text engine, on cached indices."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -13,19 +14,19 @@ from torch import Tensor, nn
 
 from t2a_edge.prompt import text_bytes_from_words
 from t2a_edge.scales import scale_offsets
-from train.checkpoint import load_tensors, save_tensors
+from train.checkpoint import load_module, load_tensors, save_tensors
 from train.codec import Codec
 from train.codec_task import EVALUATION_BATCH, autocast, images_from_uint8
-from train.config import Preset
-from train.data import PixelStore
-from train.qat import prepare
+from train.config import Preset, TransformerConfig
+from train.data import PictureStore, UInt8Array
+from train.qat import convert, prepare
 from train.text import TextEngine
 from train.transformer import Transformer
 
 
 @dataclass(frozen=True)
 class IndexStore:
-    """Cached indices of one split, several views an image.
+    """Cached indices of one split of one store, several views a picture.
 
     Attributes:
         indices: (M, N) int64.
@@ -36,51 +37,90 @@ class IndexStore:
     adjectives: list[tuple[str, ...]]
 
 
+@dataclass(frozen=True)
+class IndexMix:
+    """Several stores of indices, each with its share of what is drawn.
+
+    Attributes:
+        shares: summing to 1.
+    """
+
+    stores: Sequence[IndexStore]
+    shares: Sequence[float]
+
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[Tensor, list[tuple[str, ...]]]:
+        """Indices (count, N) int64 and their adjectives."""
+        rows, adjectives = [], []
+        for number in rng.choice(len(self.stores), size=count, p=self.shares):
+            store = self.stores[number]
+            pick = int(rng.integers(len(store.indices)))
+            rows.append(store.indices[pick])
+            adjectives.append(store.adjectives[pick])
+        return torch.stack(rows).long(), adjectives
+
+
 def cache_indices(
-    codec: Codec, store: PixelStore, preset: Preset, split: str, path: Path, key: str
+    codec: Codec, store: PictureStore, preset: Preset, split: str, views: int, path: Path, key: str
 ) -> IndexStore:
     """Encode the views of a split once; an unchanged codec and data set is not encoded again.
 
     Args:
+        views: random views of each picture; 0 is its fixed one.
         key: names the codec's weights and the data; a cache with another key is replaced.
     """
     if path.is_file():
         tensors, about = load_tensors(path)
         if about.get("key") == key:
-            return IndexStore(tensors["indices"].long(), [tuple(a) for a in about["adjectives"]])
-    size, views = preset.data.image_size, preset.data.views if split == "train" else 1
+            return IndexStore(tensors["indices"], [tuple(a) for a in about["adjectives"]])
     rng = np.random.default_rng(preset.transformer_fit.seed)
-    squares, adjectives = [], []
-    for index in store.by_split[split]:
-        for _ in range(views):
-            if split == "train":
-                square, words = store.view(index, size, rng)
-            else:
-                square, words = store.centre(index, size), store.rows[index].adjectives
-            squares.append(square)
-            adjectives.append(words)
     codec.eval()
-    parts = []
-    for start in range(0, len(squares), EVALUATION_BATCH):
-        with torch.no_grad(), autocast():
-            images = images_from_uint8(squares[start : start + EVALUATION_BATCH])
-            parts.append(codec.encode(images))
+    parts: list[Tensor] = []
+    adjectives: list[tuple[str, ...]] = []
+    squares: list[UInt8Array] = []
+    size, members = preset.data.image_size, store.by_split[split]
+    for number, index in enumerate(members):
+        if views:
+            pairs = [store.view(index, size, rng) for _ in range(views)]
+        else:
+            pairs = [(store.centre(index, size), store.adjectives(index))]
+        squares += [square for square, _ in pairs]
+        adjectives += [words for _, words in pairs]
+        if len(squares) >= EVALUATION_BATCH or number == len(members) - 1:
+            with torch.no_grad(), autocast():
+                parts.append(codec.encode(images_from_uint8(squares)).to(torch.int16))
+            squares = []
     indices = torch.cat(parts)
     about = {"key": key, "adjectives": json.loads(json.dumps(adjectives))}
-    save_tensors(path, {"indices": indices.to(torch.int16)}, about)
+    save_tensors(path, {"indices": indices}, about)
     return IndexStore(indices, adjectives)
 
 
 class Generator(nn.Module):
-    """Text engine and transformer, as they are trained together."""
+    """Text engine and transformer.
 
-    def __init__(self, preset: Preset) -> None:
+    Without a trained text engine both are trained together; with one it is frozen, so that words
+    keep the places that their distillation gave them.
+    """
+
+    def __init__(self, preset: Preset, text: Mapping[str, Tensor] | None = None) -> None:
         super().__init__()
         self.text = TextEngine(preset.text, preset.transformer.width)
-        self.transformer = Transformer(preset.transformer, preset.codec)
+        self.transformer = Transformer(preset.transformer, preset.codec, preset.coarse_scales)
+        self.frozen_text = text is not None
+        if text is not None:
+            load_module(self.text, text, "text engine")
+            self.text.requires_grad_(False)
+            convert(self.text)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training; a frozen text engine stays as it is."""
+        super().train(mode)
+        if self.frozen_text:
+            self.text.eval()
+        return self
 
     def forward(self, indices: Tensor, text_bytes: Tensor, word_weights: Tensor) -> Tensor:
-        """Indices seen as context (B, N), bytes (B, W, L), weights (B, W) -> logits (B, N, K)."""
+        """Coarse indices (B, N), bytes (B, W, L), weights (B, W) -> logits (B, N, K)."""
         with torch.autocast("cpu", enabled=False):
             context = self.transformer.training_context(indices)
         logits: Tensor = self.transformer(context, self.text(text_bytes), word_weights)
@@ -97,29 +137,47 @@ def batch_words(adjectives: Sequence[Sequence[str]], preset: Preset) -> tuple[Te
     )
 
 
-class GeneratorTask:
-    """The generator's losses and validation; see `train.loop.Task`."""
+def kept_words(
+    words: Sequence[str], config: TransformerConfig, rng: np.random.Generator
+) -> list[str]:
+    """The adjectives of a sample that a training step sees: none, some or all of them."""
+    if rng.random() < config.guidance_dropout:
+        return []
+    kept = [word for word in words if rng.random() >= config.word_dropout]
+    return kept or [words[int(rng.integers(len(words)))]]
 
-    def __init__(self, preset: Preset, codec: Codec, train: IndexStore, val: IndexStore) -> None:
+
+def corrupted(
+    indices: Tensor, chance: float, codebook_size: int, rng: np.random.Generator
+) -> Tensor:
+    """Replace each index by a random one with the given chance, so that errors do not compound."""
+    wrong = torch.from_numpy(rng.random(indices.shape) < chance)
+    other = torch.from_numpy(rng.integers(codebook_size, size=indices.shape))
+    return torch.where(wrong, other, indices)
+
+
+class GeneratorTask:
+    """The generator's losses and validation; see `train.loop.Task`.
+
+    Args:
+        text: weights of a trained text engine; None trains one along.
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        codec: Codec,
+        train: IndexMix,
+        val: IndexStore,
+        text: Mapping[str, Tensor] | None = None,
+    ) -> None:
         self.preset, self.train, self.val = preset, train, val
         torch.manual_seed(preset.transformer_fit.seed)
-        self.module = Generator(preset)
+        self.module = Generator(preset, text)
         self.module.transformer.codebook.copy_(codec.quantizer.codebook)
-        self.offsets = scale_offsets(preset.codec.scales)
-        sides = torch.tensor(preset.codec.scales, dtype=torch.float32)
+        self.offsets = scale_offsets(preset.coarse_scales)
+        sides = torch.tensor(preset.coarse_scales, dtype=torch.float32)
         self.scale_share = sides / sides.sum()  # a scale counts as much as its side
-
-    def _kept_words(self, words: Sequence[str], rng: np.random.Generator) -> list[str]:
-        config = self.preset.transformer
-        if rng.random() < config.guidance_dropout:
-            return []
-        kept = [word for word in words if rng.random() >= config.word_dropout]
-        return kept or [words[int(rng.integers(len(words)))]]
-
-    def _corrupted(self, indices: Tensor, rng: np.random.Generator) -> Tensor:
-        wrong = torch.from_numpy(rng.random(indices.shape) < self.preset.transformer.corrupt)
-        other = rng.integers(self.preset.codec.codebook_size, size=indices.shape)
-        return torch.where(wrong, torch.from_numpy(other), indices)
 
     def _per_scale(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of each scale, (scales,)."""
@@ -130,12 +188,14 @@ class GeneratorTask:
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Cross-entropy over all scales, weighted by side."""
-        picks = rng.integers(len(self.train.indices), size=self.preset.transformer_fit.batch)
-        targets = self.train.indices[torch.from_numpy(picks)]
-        words = [self._kept_words(self.train.adjectives[i], rng) for i in picks]
+        config, size = self.preset.transformer, self.preset.codec.codebook_size
+        indices, adjectives = self.train.draw(rng, self.preset.transformer_fit.batch)
+        targets = indices[:, : self.offsets[-1]]
+        words = [kept_words(given, config, rng) for given in adjectives]
         text_bytes, word_weights = batch_words(words, self.preset)
         with autocast():
-            logits = self.module(self._corrupted(targets, rng), text_bytes, word_weights)
+            seen = corrupted(targets, config.corrupt, size, rng)
+            logits = self.module(seen, text_bytes, word_weights)
         per_scale = self._per_scale(logits, targets)
         loss = (per_scale * self.scale_share).sum()
         return {"loss": loss, **{f"loss_scale_{i}": v for i, v in enumerate(per_scale)}}
@@ -145,14 +205,14 @@ class GeneratorTask:
         """Loss and accuracy of each scale on the validation split, and the loss without words."""
         logits, plain = [], []
         for start in range(0, len(self.val.indices), EVALUATION_BATCH):
-            targets = self.val.indices[start : start + EVALUATION_BATCH]
+            targets = self.val.indices[start : start + EVALUATION_BATCH, : self.offsets[-1]].long()
             words = self.val.adjectives[start : start + EVALUATION_BATCH]
             text_bytes, word_weights = batch_words(words, self.preset)
             with autocast():
                 logits.append(self.module(targets, text_bytes, word_weights).float())
                 nothing = torch.zeros_like(word_weights)
                 plain.append(self.module(targets, text_bytes, nothing).float())
-        targets, all_logits = self.val.indices, torch.cat(logits)
+        targets, all_logits = self.val.indices[:, : self.offsets[-1]].long(), torch.cat(logits)
         per_scale = self._per_scale(all_logits, targets)
         correct = (all_logits.argmax(-1) == targets).float()
         figures = {"loss": float((per_scale * self.scale_share).sum())}
@@ -164,5 +224,7 @@ class GeneratorTask:
         return figures
 
     def start_qat(self) -> None:
-        """Fake-quantise text engine and transformer."""
-        prepare(self.module, self.preset.qat)
+        """Fake-quantise the transformer, and the text engine if it is trained along."""
+        prepare(self.module.transformer, self.preset.qat)
+        if not self.module.frozen_text:
+            prepare(self.module.text, self.preset.qat)

@@ -15,6 +15,7 @@ from train.codec import Codec
 from train.config import Preset
 from train.generator_task import Generator
 from train.qat import convert
+from train.refiner import Refiner
 from train.text import TextEngine
 from train.transformer import Transformer
 
@@ -25,7 +26,8 @@ class Model:
 
     Attributes:
         preset: shapes of the parts.
-        codec, generator: the trained modules.
+        codec, generator, refiner: the trained modules; no refiner where the transformer predicts
+            all scales.
         vocabulary: adjectives that training used, sorted.
         card: data, licence and figures, as they go into the bundle.
     """
@@ -33,6 +35,7 @@ class Model:
     preset: Preset
     codec: Codec
     generator: Generator
+    refiner: Refiner | None
     vocabulary: tuple[str, ...]
     card: dict[str, Any]
 
@@ -48,8 +51,9 @@ class Model:
 
     @property
     def modules(self) -> tuple[nn.Module, ...]:
-        """The parts that are shipped: text engine, transformer and decoder."""
-        return self.generator, self.codec.decoder
+        """The parts that are shipped: text engine, transformer, refiner and decoder."""
+        refiner = () if self.refiner is None else (self.refiner,)
+        return self.generator, *refiner, self.codec.decoder
 
     @property
     def spec(self) -> Spec:
@@ -71,18 +75,22 @@ class Model:
             top_k=preset.sampling.top_k,
             scale_guidance=preset.sampling.scale_guidance or ones,
             scale_temperature=preset.sampling.scale_temperature or ones,
+            refiner_passes=preset.refiner.passes,
         )
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, weights in float16; nothing in it needs pickle."""
         tensors = {f"codec.{k}": v for k, v in self.codec.state_dict().items()}
         tensors |= {f"generator.{k}": v for k, v in self.generator.state_dict().items()}
+        if self.refiner is not None:
+            tensors |= {f"refiner.{k}": v for k, v in self.refiner.state_dict().items()}
         for name in (
             "codec.quantizer.sums",
             "codec.quantizer.counts",
             "generator.transformer.codebook",
+            "refiner.codebook",
         ):
-            del tensors[name]  # of use in training only, or a copy
+            tensors.pop(name, None)  # of use in training only, or a copy
         half = {k: v.to(torch.float16) if v.dim() else v for k, v in tensors.items()}
         about = {
             "preset": self.preset.to_json(),
@@ -116,7 +124,12 @@ class Model:
         generator_tensors = with_prefix(tensors, "generator")
         generator_tensors["transformer.codebook"] = book
         load_module(generator, generator_tensors, "generator")
-        model = cls(preset, codec, generator, vocabulary, card)
+        refiner = None
+        if preset.refiner.passes:
+            refiner = Refiner(preset.refiner, preset.codec, preset.transformer.width)
+            refiner_tensors = {**with_prefix(tensors, "refiner"), "codebook": book}
+            load_module(refiner, refiner_tensors, "refiner")
+        model = cls(preset, codec, generator, refiner, vocabulary, card)
         model.use_int8()
         return model
 

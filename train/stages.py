@@ -7,20 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from t2a_edge.errors import CheckpointError
-from train.checkpoint import load_module, load_tensors
+from torch import Tensor
+
+from t2a_edge.errors import CheckpointError, ConfigError
+from t2a_edge.vocabulary import known_words
+from train.checkpoint import load_module, load_tensors, with_prefix
 from train.codec import Codec
 from train.codec_task import CodecTask, centre_images, contact_sheet, evaluate_codec
 from train.config import Preset
-from train.data import PixelStore, load_rows
-from train.generator_task import Generator, GeneratorTask, IndexStore, cache_indices
+from train.data import PictureStore, PixelStore, load_rows
+from train.generator_task import Generator, GeneratorTask, IndexMix, IndexStore, cache_indices
 from train.loop import Fit
 from train.model import Model
 from train.qat import convert
+from train.refiner import Refiner
+from train.refiner_task import RefinerTask
+from train.studio_store import StudioStore
 from train.tracking import make_tracker
 
 SHEET_IMAGES = 24
 HELD_OUT = ("val", "test")
+STAGES = ("words", "codec", "generator", "refiner")
 
 
 @dataclass(frozen=True)
@@ -39,10 +46,14 @@ class Run:
     data: Path
     wandb: bool = False
 
-    def store(self) -> PixelStore:
-        """The decoded images of the data folder."""
-        rows = load_rows(self.data)
-        return PixelStore(rows, self.preset.data.shorter_side, self.folder / "cache")
+    def stores(self) -> tuple[list[PictureStore], list[float]]:
+        """The data folder, then the studio if the preset wants it, with their shares."""
+        data, cache = self.preset.data, self.folder / "cache"
+        stores: list[PictureStore] = [PixelStore(load_rows(self.data), data.shorter_side, cache)]
+        if not data.studio_pictures:
+            return stores, [1.0]
+        stores.append(StudioStore(data.studio_pictures, data.image_size, data.studio_seed, cache))
+        return stores, [1 - data.studio_share, data.studio_share]
 
 
 def _write_report(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
@@ -54,8 +65,9 @@ def _write_report(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
 def train_codec(run: Run) -> dict[str, Any]:
     """Train the VQ-VAE; write its report and a sheet of originals over reconstructions."""
     preset, folder = run.preset, run.folder / "codec"
-    store = run.store()
-    task = CodecTask(preset, store)
+    stores, shares = run.stores()
+    store = stores[0]
+    task = CodecTask(preset, stores, shares)
     values = preset.to_json()
     about = {"data": values["data"], "codec": values["codec"]}
     tracker = make_tracker(folder, values, wandb=run.wandb)
@@ -89,31 +101,40 @@ def trained_codec(run: Run) -> tuple[Codec, str]:
     return codec.eval(), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def index_stores(run: Run, codec: Codec, key: str, store: PixelStore) -> dict[str, IndexStore]:
-    """Cached indices of the training and validation splits."""
-    annotations = hashlib.sha256(repr([(r.id, r.adjectives) for r in store.rows]).encode())
-    full_key = f"{key}-{annotations.hexdigest()[:16]}-{run.preset.data}"
-    return {
-        split: cache_indices(
-            codec,
-            store,
-            run.preset,
-            split,
-            run.folder / "cache" / f"indices-{split}.safetensors",
-            full_key,
-        )
-        for split in ("train", "val")
-    }
+def index_stores(run: Run, codec: Codec, key: str) -> tuple[IndexMix, IndexStore]:
+    """Cached indices: what is trained on, and the validation split of the data folder."""
+    preset, cache = run.preset, run.folder / "cache"
+    stores, shares = run.stores()
+    train = []
+    for number, store in enumerate(stores):
+        views = preset.data.studio_views if number else preset.data.views
+        path = cache / f"indices-{'studio' if number else 'train'}.safetensors"
+        full_key = f"{key}-{store.key}-{views}-{preset.data.image_size}"
+        train.append(cache_indices(codec, store, preset, "train", views, path, full_key))
+    path, full_key = cache / "indices-val.safetensors", f"{key}-{stores[0].key}"
+    val = cache_indices(codec, stores[0], preset, "val", 0, path, full_key)
+    return IndexMix(train, shares), val
+
+
+def trained_text(run: Run) -> dict[str, Tensor] | None:
+    """Weights of the text engine that the words stage trained in this run; None without one."""
+    if not (run.folder / "words" / "report.json").is_file():
+        return None
+    tensors, _ = load_tensors(run.folder / "words" / "best.safetensors")
+    return with_prefix(tensors, "text")
 
 
 def train_generator(run: Run) -> dict[str, Any]:
-    """Train text engine and transformer on the codec's indices; write their report."""
+    """Train the transformer on the codec's indices; write the report.
+
+    The text engine is the one of the words stage, frozen; without that stage it is trained along.
+    """
     preset, folder = run.preset, run.folder / "generator"
     codec, key = trained_codec(run)
     started = time.monotonic()
-    stores = index_stores(run, codec, key, run.store())
+    train, val = index_stores(run, codec, key)
     caching = time.monotonic() - started
-    task = GeneratorTask(preset, codec, stores["train"], stores["val"])
+    task = GeneratorTask(preset, codec, train, val, trained_text(run))
     values = preset.to_json()
     about = {k: values[k] for k in ("data", "codec", "text", "transformer")} | {"codec_sha256": key}
     tracker = make_tracker(folder, values, wandb=run.wandb)
@@ -131,33 +152,93 @@ def train_generator(run: Run) -> dict[str, Any]:
     return _write_report(folder, report)
 
 
-def assemble_model(run: Run) -> Model:
-    """Codec and generator of a finished run as one model, with its card."""
-    codec, key = trained_codec(run)
+def trained_generator(run: Run, codec_key: str) -> tuple[Generator, str]:
+    """The best generator of the run, and the sha256 of its file."""
     path = run.folder / "generator" / "best.safetensors"
     if not (run.folder / "generator" / "report.json").is_file():
         raise CheckpointError(
             f"{run.folder} has no finished generator; run `python -m train generator` first."
         )
     tensors, about = load_tensors(path)
-    if about["preset"].get("codec_sha256") != key:
-        raise CheckpointError(
-            f"{path} was trained on another codec than the one in {run.folder}; "
-            "run `python -m train generator` again in a new run folder."
-        )
+    _same_source(path, about, "codec_sha256", codec_key, "generator")
     generator = Generator(run.preset)
     load_module(generator, tensors, "generator")
+    return generator, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _same_source(path: Path, about: dict[str, Any], name: str, key: str, stage: str) -> None:
+    if about["preset"].get(name) != key:
+        raise CheckpointError(
+            f"{path} was trained on another {name.removesuffix('_sha256')} than the one in this "
+            f"run; run `python -m train {stage}` again in a new run folder."
+        )
+
+
+def train_refiner(run: Run) -> dict[str, Any]:
+    """Train the refiner, with the generator's text engine; write the report."""
+    preset, folder = run.preset, run.folder / "refiner"
+    if not preset.refiner.passes:
+        raise ConfigError(
+            "The preset has no refiner: refiner.passes is 0; set it to 1, 2 or 4, or leave this "
+            "stage out."
+        )
+    codec, key = trained_codec(run)
+    generator, generator_key = trained_generator(run, key)
+    train, val = index_stores(run, codec, key)
+    task = RefinerTask(preset, codec, train, val, generator.text.state_dict())
+    values = preset.to_json()
+    about = {k: values[k] for k in ("data", "codec", "text", "refiner")}
+    about |= {"codec_sha256": key, "generator_sha256": generator_key}
+    tracker = make_tracker(folder, values, wandb=run.wandb)
+    state = Fit(task, preset.refiner_fit, folder, about, tracker).run()
+    task.module.eval()
+    if preset.refiner_fit.qat_steps:
+        convert(task.module)
+    report = {
+        "steps": state.step,
+        "float_steps": state.float_end,
+        "seconds": round(state.seconds),
+        "val": task.validate(),
+    }
+    return _write_report(folder, report)
+
+
+def trained_refiner(run: Run, codec_key: str, generator_key: str) -> Refiner:
+    """The best refiner of the run."""
+    path = run.folder / "refiner" / "best.safetensors"
+    if not (run.folder / "refiner" / "report.json").is_file():
+        raise CheckpointError(
+            f"{run.folder} has no finished refiner; run `python -m train refiner` first."
+        )
+    tensors, about = load_tensors(path)
+    _same_source(path, about, "codec_sha256", codec_key, "refiner")
+    _same_source(path, about, "generator_sha256", generator_key, "refiner")
+    preset = run.preset
+    refiner = Refiner(preset.refiner, preset.codec, preset.transformer.width)
+    load_module(refiner, tensors, "refiner")
+    return refiner
+
+
+def assemble_model(run: Run) -> Model:
+    """Codec, generator and refiner of a finished run as one model, with its card."""
+    codec, key = trained_codec(run)
+    generator, generator_key = trained_generator(run, key)
+    refiner = trained_refiner(run, key, generator_key) if run.preset.refiner.passes else None
     rows = load_rows(run.data)
     words = {word for row in rows if row.split == "train" for word in row.adjectives}
+    if run.preset.data.studio_pictures:
+        words |= set(known_words())
     card = {
         "training": {
             stage: json.loads((run.folder / stage / "report.json").read_text(encoding="utf-8"))
-            for stage in ("codec", "generator")
+            for stage in STAGES
+            if (run.folder / stage / "report.json").is_file()
         },
         "data": {
             "images": {s: sum(row.split == s for row in rows) for s in ("train", *HELD_OUT)},
+            "studio_pictures": run.preset.data.studio_pictures,
         },
     }
-    model = Model(run.preset, codec, generator, tuple(sorted(words)), card)
+    model = Model(run.preset, codec, generator, refiner, tuple(sorted(words)), card)
     model.use_int8()
     return model

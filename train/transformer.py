@@ -75,14 +75,20 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Predicts the indices of every scale from words and coarser scales."""
+    """Predicts the indices of a scale from words and coarser scales.
+
+    Args:
+        coarse_scales: the scales that it predicts: all of the codec's, or all but the finest.
+    """
 
     codebook: Tensor
 
-    def __init__(self, config: TransformerConfig, codec: CodecConfig) -> None:
+    def __init__(
+        self, config: TransformerConfig, codec: CodecConfig, coarse_scales: tuple[int, ...]
+    ) -> None:
         super().__init__()
-        self.config, self.scales = config, codec.scales
-        width, offsets = config.width, scale_offsets(codec.scales)
+        self.config, self.scales, self.coarse_scales = config, codec.scales, coarse_scales
+        width, offsets = config.width, scale_offsets(coarse_scales)
         self.register_buffer("codebook", torch.zeros(codec.codebook_size, codec.code_dim))
         self.context_in = QatLinear(codec.code_dim, width)
         self.position = QatEmbedding(offsets[-1], width)
@@ -125,9 +131,9 @@ class Transformer(nn.Module):
     def training_context(self, indices: Tensor) -> Tensor:
         """What every position sees of the coarser scales: (B, N) int64 -> (B, N, C)."""
         codes = F.embedding(indices, self.codebook)  # (B, N, C)
-        offsets = scale_offsets(self.scales)
+        offsets = scale_offsets(self.coarse_scales)
         parts = [torch.zeros_like(codes[:, : self.scales[0] ** 2])]
-        for scale in range(1, len(self.scales)):
+        for scale in range(1, len(self.coarse_scales)):
             matrix = torch.from_numpy(context_matrix(self.scales, scale))
             parts.append(matrix @ codes[:, : offsets[scale]])
         return torch.cat(parts, dim=1)
@@ -148,7 +154,7 @@ class Transformer(nn.Module):
                 attend(
                     q[:, :, a:b], k[:, :, : words + b], v[:, :, : words + b], bias[..., : words + b]
                 )
-                for a, b in pairwise(scale_offsets(self.scales))
+                for a, b in pairwise(scale_offsets(self.coarse_scales))
             ]
             x = block.finish(x, torch.cat(attended, dim=2))
         logits: Tensor = self.head(self.norm(x))

@@ -1,0 +1,94 @@
+"""Pictures of the studio, painted once and kept on disk."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from train.data import SPLITS, UInt8Array, turned
+
+STUDIO = Path(__file__).parent / "studio"
+CHUNK = 32  # pictures that a worker paints at a time
+VAL_EVERY = 20  # every twentieth picture is kept from training
+
+
+def paint_chunk(seeds: Sequence[int], size: int) -> tuple[UInt8Array, list[tuple[str, ...]]]:
+    """Paint the compositions of some seeds: (B, size, size, 3) uint8, and their adjectives."""
+    from train.studio import adjectives, paint, sample  # in the worker: drawing libraries are heavy
+
+    compositions = [sample(seed) for seed in seeds]
+    words = [
+        adjectives(composition, np.random.default_rng(seed))
+        for seed, composition in zip(seeds, compositions, strict=True)
+    ]
+    return np.stack([paint(composition, size) for composition in compositions]), words
+
+
+def studio_version() -> str:
+    """Names the studio's code: other code paints other pictures."""
+    digest = hashlib.sha256()
+    for path in sorted(STUDIO.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class StudioStore:
+    """A `train.data.PictureStore` of painted compositions.
+
+    Args:
+        count: how many pictures.
+        size: side of a picture in pixels; views have the same size.
+        seed: of the first composition; the next ones count on.
+        cache: folder for the pixels; an unchanged studio does not paint again.
+    """
+
+    def __init__(self, count: int, size: int, seed: int, cache: Path) -> None:
+        self.size = size
+        self.key = f"{studio_version()}-{count}-{size}-{seed}"
+        base = cache / f"studio-{hashlib.sha256(self.key.encode()).hexdigest()[:16]}"
+        if not base.with_suffix(".json").is_file():
+            _paint_all(range(seed, seed + count), size, base)
+        self._words = [tuple(words) for words in json.loads(base.with_suffix(".json").read_text())]
+        self._pixels = np.load(base.with_suffix(".npy"), mmap_mode="r")
+        self.by_split: dict[str, list[int]] = {split: [] for split in SPLITS}
+        for index in range(count):
+            self.by_split["train" if index % VAL_EVERY else "val"].append(index)
+
+    def adjectives(self, index: int) -> tuple[str, ...]:
+        """Of one picture."""
+        return self._words[index]
+
+    def centre(self, index: int, size: int) -> UInt8Array:
+        """The picture as it was painted; `size` must be that of the store."""
+        assert size == self.size
+        return np.asarray(self._pixels[index])
+
+    def view(
+        self, index: int, size: int, rng: np.random.Generator
+    ) -> tuple[UInt8Array, tuple[str, ...]]:
+        """The picture, turned and flipped, with adjectives that turn along."""
+        return turned(self.centre(index, size), self._words[index], rng)
+
+
+def _paint_all(seeds: range, size: int, base: Path) -> None:
+    base.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = base.with_suffix(".part.npy")
+    shape = (len(seeds), size, size, 3)
+    pixels = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.uint8, shape=shape)
+    chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
+    words: list[tuple[str, ...]] = []
+    workers = os.cpu_count() or 1
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        done = pool.map(paint_chunk, chunks, [size] * len(chunks))
+        for part, adjectives in tqdm(done, total=len(chunks), desc="studio", unit="chunk"):
+            pixels[len(words) : len(words) + len(part)] = part
+            words += adjectives
+    pixels.flush()
+    os.replace(unfinished, base.with_suffix(".npy"))
+    base.with_suffix(".json").write_text(json.dumps(words), encoding="utf-8")
