@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Any
 from t2a_edge.errors import T2AEdgeError
 
 if TYPE_CHECKING:
+    from t2a_edge.attributes import attribute_scores
     from t2a_edge.pipeline import Artwork, TextToArt
 
 __version__ = "0.1.0"
-__all__ = ["Artwork", "T2AEdgeError", "TextToArt", "__version__"]
+__all__ = ["Artwork", "T2AEdgeError", "TextToArt", "__version__", "attribute_scores"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the pipeline when it is first asked for: `--help` and errors stay instant."""
+    """Load the pipeline, or the measures, when first asked for: `--help` and errors stay instant."""
     if name in ("Artwork", "TextToArt"):
         from t2a_edge import pipeline
 
         return getattr(pipeline, name)
+    if name == "attribute_scores":
+        from t2a_edge.attributes import attribute_scores
+
+        return attribute_scores
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -71,6 +71,30 @@ def _umask() -> int:
     return mask
 
 
+def read_pixels(path: Path) -> UInt8Array:
+    """(H, W, 3) uint8 sRGB of a picture in any format that Pillow reads.
+
+    Turned the way its EXIF says; what is transparent shows white.
+
+    Raises:
+        ImageError: the file is missing, or no picture.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as opened:
+            image = ImageOps.exif_transpose(opened)
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            return np.asarray(image.convert("RGB"))
+    except UnidentifiedImageError as exc:
+        raise ImageError(f"{path} is not a picture; name a PNG or JPEG file.") from exc
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        raise ImageError(f"{path} cannot be read ({reason}); name a PNG or JPEG file.") from exc
+
+
 def read_metadata(path: Path) -> dict[str, Any]:
     """The metadata that `write_png` put into a file.
 
