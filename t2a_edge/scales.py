@@ -88,13 +88,16 @@ def refiner_pass_of(side: int, passes: int) -> Int64Array:
         (side²,) int64 in [0, passes).
     """
     rows, columns = np.divmod(np.arange(side * side, dtype=np.int64), side)
+    pass_of: Int64Array
     if passes == 1:
-        return np.zeros_like(rows)
-    if passes == 2:
-        return (rows + columns) % 2
-    if passes == 4:
-        return 2 * ((rows + columns) % 2) + rows % 2
-    raise ValueError(f"{passes} passes; expected 1, 2 or 4")
+        pass_of = np.zeros_like(rows)
+    elif passes == 2:
+        pass_of = (rows + columns) % 2
+    elif passes == 4:
+        pass_of = 2 * ((rows + columns) % 2) + rows % 2
+    else:
+        raise ValueError(f"{passes} passes; expected 1, 2 or 4")
+    return pass_of
 
 
 @lru_cache(maxsize=16)

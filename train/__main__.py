@@ -54,6 +54,15 @@ def codec(**options: Any) -> None:
 
 @main.command()
 @run_options
+def decoder(**options: Any) -> None:
+    """Sharpen the codec's decoder against a discriminator."""
+    from train.stages import train_decoder
+
+    click.echo(json.dumps(train_decoder(_run(**options)), indent=1))
+
+
+@main.command()
+@run_options
 def generator(**options: Any) -> None:
     """Train the transformer on the codec's indices, with the text engine if none is trained yet."""
     from train.stages import train_generator

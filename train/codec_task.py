@@ -9,12 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from train.codec import Codec, laplacian_loss
-from train.config import Preset
+from train.config import FitConfig, Preset
 from train.data import PictureStore, UInt8Array
 from train.metrics import CodecReport, codec_report
 from train.qat import prepare
 
 EVALUATION_BATCH = 16
+START_PICTURES = 256  # whose latents the codebook starts from
 
 
 def images_from_uint8(squares: list[UInt8Array]) -> Tensor:
@@ -45,21 +46,12 @@ class CodecTask:
         self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._validation = centre_images(stores[0], "val", preset.data.image_size)
 
-    def _batch(self, rng: np.random.Generator, count: int) -> Tensor:
-        size, squares = self.preset.data.image_size, []
-        for number in rng.choice(len(self.stores), size=count, p=self.shares):
-            store = self.stores[number]
-            members = store.by_split["train"]
-            index = members[int(rng.integers(len(members)))]
-            squares.append(store.view(index, size, rng)[0])
-        return images_from_uint8(squares)
-
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """L1, L2 and Laplacian differences, and the commitment."""
         config = self.preset.codec
         if step == config.plain_steps:
             self._start_codebook(rng)
-        images = self._batch(rng, self.preset.codec_fit.batch)
+        images = draw_pictures(self.stores, self.shares, self.preset, rng, self.preset.codec_fit)
         with autocast():
             out = self.module(images, plain=step < config.plain_steps)
         mse = F.mse_loss(out.images, images)
@@ -69,7 +61,11 @@ class CodecTask:
         return {"loss": loss, "mse": mse, "commitment": out.commitment}
 
     def _start_codebook(self, rng: np.random.Generator) -> None:
-        batches = [self._batch(rng, 16) for _ in range(16)]
+        fit = self.preset.codec_fit
+        count = -(-START_PICTURES // fit.batch)
+        batches = [
+            draw_pictures(self.stores, self.shares, self.preset, rng, fit) for _ in range(count)
+        ]
         with torch.no_grad(), autocast():
             latents = torch.cat([self.module.latents(batch) for batch in batches])
         self.module.quantizer.start_from(latents)
@@ -85,6 +81,22 @@ class CodecTask:
         prepare(self.module.decoder, self.preset.qat)
 
 
+def draw_pictures(
+    stores: Sequence[PictureStore],
+    shares: Sequence[float],
+    preset: Preset,
+    rng: np.random.Generator,
+    fit: FitConfig,
+) -> Tensor:
+    """One batch of random views of the training splits, (B, 3, H, W) in [-1, 1]."""
+    size, squares = preset.data.image_size, []
+    for number in rng.choice(len(stores), size=fit.batch, p=shares):
+        members = stores[number].by_split["train"]
+        index = members[int(rng.integers(len(members)))]
+        squares.append(stores[number].view(index, size, rng)[0])
+    return images_from_uint8(squares)
+
+
 def centre_images(store: PictureStore, split: str, size: int) -> Tensor:
     """The fixed validation view of every image of a split, (B, 3, H, W) in [-1, 1]."""
     return images_from_uint8([store.centre(i, size) for i in store.by_split[split]])
@@ -94,13 +106,21 @@ def centre_images(store: PictureStore, split: str, size: int) -> Tensor:
 def evaluate_codec(codec: Codec, images: Tensor, codebook_size: int) -> CodecReport:
     """Encode and decode a whole split; images are (B, 3, H, W) in [-1, 1]."""
     codec.eval()
-    all_indices, reconstructions = [], []
-    for batch in torch.split(images, EVALUATION_BATCH):
-        with autocast():
-            indices = codec.encode(batch)
-            reconstructions.append(codec.decode(indices).contiguous())
-        all_indices.append(indices)
-    return codec_report(images, torch.cat(reconstructions), torch.cat(all_indices), codebook_size)
+    with autocast():
+        parts = [codec.encode(batch) for batch in torch.split(images, EVALUATION_BATCH)]
+    return codec_report(images, rebuild(codec, images), torch.cat(parts), codebook_size)
+
+
+@torch.no_grad()
+def rebuild(codec: Codec, images: Tensor) -> Tensor:
+    """Encode and decode, (B, 3, H, W) in [-1, 1]."""
+    codec.eval()
+    with autocast():
+        parts = [
+            codec.decode(codec.encode(batch)).contiguous()
+            for batch in torch.split(images, EVALUATION_BATCH)
+        ]
+    return torch.cat(parts)
 
 
 def contact_sheet(pairs: list[Tensor], columns: int, path: Path) -> None:

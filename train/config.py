@@ -164,7 +164,8 @@ class WordsConfig:
             f"words.misspelt, inflected and nonsense add up to {shares:g}; expected less than 1.",
         )
         _require(
-            0 <= self.held_out < 1, f"words.held_out is {self.held_out}; expected from 0 to below 1."
+            0 <= self.held_out < 1,
+            f"words.held_out is {self.held_out}; expected from 0 to below 1.",
         )
 
 
@@ -195,6 +196,24 @@ class TransformerConfig:
             f"transformer.width is {self.width} and transformer.heads {self.heads}; "
             "expected a width that the heads divide.",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversaryConfig:
+    """How the decoder is sharpened against a discriminator.
+
+    Attributes:
+        weight: of the discriminator's verdict, where 1 pulls as hard as the pixel losses; 0 leaves
+            the stage out.
+        width: channels of the discriminator's first layer.
+        ramp_steps: over which the weight rises.
+        band_weight: of the error of fine detail in the validation loss, beside the squared error.
+    """
+
+    weight: float = 0.0
+    width: int = 32
+    ramp_steps: int = 100
+    band_weight: float = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,6 +328,8 @@ class Preset:
     words_fit: FitConfig = field(default_factory=FitConfig)
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
     transformer_fit: FitConfig = field(default_factory=FitConfig)
+    adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
+    decoder_fit: FitConfig = field(default_factory=FitConfig)
     refiner: RefinerConfig = field(default_factory=RefinerConfig)
     refiner_fit: FitConfig = field(default_factory=FitConfig)
     qat: QatConfig = field(default_factory=QatConfig)

@@ -13,9 +13,10 @@ from t2a_edge.errors import CheckpointError, ConfigError
 from t2a_edge.vocabulary import known_words
 from train.checkpoint import load_module, load_tensors, with_prefix
 from train.codec import Codec
-from train.codec_task import CodecTask, centre_images, contact_sheet, evaluate_codec
+from train.codec_task import CodecTask, centre_images, contact_sheet, evaluate_codec, rebuild
 from train.config import Preset
 from train.data import PictureStore, PixelStore, load_rows
+from train.decoder_task import DecoderTask
 from train.generator_task import Generator, GeneratorTask, IndexMix, IndexStore, cache_indices
 from train.loop import Fit
 from train.model import Model
@@ -27,7 +28,7 @@ from train.tracking import make_tracker
 
 SHEET_IMAGES = 24
 HELD_OUT = ("val", "test")
-STAGES = ("words", "codec", "generator", "refiner")
+STAGES = ("words", "codec", "decoder", "generator", "refiner")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,6 @@ def train_codec(run: Run) -> dict[str, Any]:
     """Train the VQ-VAE; write its report and a sheet of originals over reconstructions."""
     preset, folder = run.preset, run.folder / "codec"
     stores, shares = run.stores()
-    store = stores[0]
     task = CodecTask(preset, stores, shares)
     values = preset.to_json()
     about = {"data": values["data"], "codec": values["codec"]}
@@ -76,20 +76,51 @@ def train_codec(run: Run) -> dict[str, Any]:
     if preset.codec_fit.qat_steps:
         convert(task.module.decoder)
     report: dict[str, Any] = {"steps": state.step, "seconds": round(state.seconds)}
-    size = preset.data.image_size
+    return _write_report(folder, report | _codec_figures(task.module, stores[0], preset, folder))
+
+
+def train_decoder(run: Run) -> dict[str, Any]:
+    """Sharpen the codec's decoder against a discriminator; write the report and a sheet."""
+    preset, folder = run.preset, run.folder / "decoder"
+    if not preset.adversary.weight:
+        raise ConfigError(
+            "The preset leaves the decoder as the codec stage trained it: adversary.weight is 0; "
+            "set it above 0, or leave this stage out."
+        )
+    codec, key = trained_codec(run, sharpened=False)
+    stores, shares = run.stores()
+    task = DecoderTask(preset, codec, stores, shares)
+    values = preset.to_json()
+    about = {k: values[k] for k in ("data", "codec", "adversary")} | {"codec_sha256": key}
+    tracker = make_tracker(folder, values, wandb=run.wandb)
+    state = Fit(task, preset.decoder_fit, folder, about, tracker).run()
+    if preset.decoder_fit.qat_steps:
+        convert(task.module.decoder)
+    report = {"steps": state.step, "seconds": round(state.seconds)}
+    return _write_report(folder, report | _codec_figures(codec, stores[0], preset, folder))
+
+
+def _codec_figures(
+    codec: Codec, store: PictureStore, preset: Preset, folder: Path
+) -> dict[str, Any]:
+    """Figures on the held-out splits; also a sheet of originals over reconstructions."""
+    size, figures = preset.data.image_size, {}
     for split in HELD_OUT:
         if store.by_split[split]:
             images = centre_images(store, split, size)
-            figures = evaluate_codec(task.module, images, preset.codec.codebook_size)
-            report[split] = figures.to_json()
+            report = evaluate_codec(codec, images, preset.codec.codebook_size)
+            figures[split] = report.to_json()
     shown = centre_images(store, "val", size)[:SHEET_IMAGES]
-    rebuilt = task.module.decode(task.module.encode(shown))
-    contact_sheet([shown, rebuilt], 8, folder / "reconstructions.png")
-    return _write_report(folder, report)
+    contact_sheet([shown, rebuild(codec, shown)], 8, folder / "reconstructions.png")
+    return figures
 
 
-def trained_codec(run: Run) -> tuple[Codec, str]:
-    """The best codec of the run, and the sha256 of its file."""
+def trained_codec(run: Run, *, sharpened: bool = True) -> tuple[Codec, str]:
+    """The best codec of the run, and the sha256 of its file.
+
+    Args:
+        sharpened: with the decoder of the decoder stage, where the preset has that stage.
+    """
     path = run.folder / "codec" / "best.safetensors"
     if not (run.folder / "codec" / "report.json").is_file():
         raise CheckpointError(
@@ -98,7 +129,17 @@ def trained_codec(run: Run) -> tuple[Codec, str]:
     tensors, _ = load_tensors(path)
     codec = Codec(run.preset.codec)
     load_module(codec, tensors, "codec")
-    return codec.eval(), hashlib.sha256(path.read_bytes()).hexdigest()
+    key = hashlib.sha256(path.read_bytes()).hexdigest()
+    if sharpened and run.preset.adversary.weight:
+        path = run.folder / "decoder" / "best.safetensors"
+        if not (run.folder / "decoder" / "report.json").is_file():
+            raise CheckpointError(
+                f"{run.folder} has no finished decoder; run `python -m train decoder` first."
+            )
+        tensors, about = load_tensors(path)
+        _same_source(path, about, "codec_sha256", key, "decoder")
+        load_module(codec.decoder, with_prefix(tensors, "decoder"), "decoder")
+    return codec.eval(), key
 
 
 def index_stores(run: Run, codec: Codec, key: str) -> tuple[IndexMix, IndexStore]:
@@ -130,7 +171,7 @@ def train_generator(run: Run) -> dict[str, Any]:
     The text engine is the one of the words stage, frozen; without that stage it is trained along.
     """
     preset, folder = run.preset, run.folder / "generator"
-    codec, key = trained_codec(run)
+    codec, key = trained_codec(run, sharpened=False)
     started = time.monotonic()
     train, val = index_stores(run, codec, key)
     caching = time.monotonic() - started
@@ -182,7 +223,7 @@ def train_refiner(run: Run) -> dict[str, Any]:
             "The preset has no refiner: refiner.passes is 0; set it to 1, 2 or 4, or leave this "
             "stage out."
         )
-    codec, key = trained_codec(run)
+    codec, key = trained_codec(run, sharpened=False)
     generator, generator_key = trained_generator(run, key)
     train, val = index_stores(run, codec, key)
     task = RefinerTask(preset, codec, train, val, generator.text.state_dict())

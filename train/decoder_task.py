@@ -1,0 +1,94 @@
+"""Sharpening of the decoder: encoder and codebook stay, so every index keeps its meaning."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from train.adversary import Discriminator, adaptive_weight, discriminator_loss, feature_loss
+from train.codec import Codec, laplacian_loss
+from train.codec_task import autocast, centre_images, draw_pictures, evaluate_codec, rebuild
+from train.config import Preset
+from train.data import PictureStore
+from train.metrics import band_energy_error
+from train.qat import prepare
+
+
+class Sharpened(nn.Module):
+    """The decoder with the discriminator that it is trained against."""
+
+    def __init__(self, codec: Codec, width: int) -> None:
+        super().__init__()
+        self.decoder = codec.decoder
+        self.discriminator = Discriminator(width)
+
+
+class DecoderTask:
+    """The decoder's losses and validation; see `train.loop.Task`.
+
+    Args:
+        codec: as the codec stage left it; its decoder is trained in place.
+        stores, shares: as for `train.codec_task.CodecTask`.
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        codec: Codec,
+        stores: Sequence[PictureStore],
+        shares: Sequence[float],
+    ) -> None:
+        self.preset, self.codec, self.stores, self.shares = preset, codec, stores, shares
+        codec.encoder.requires_grad_(False)
+        torch.manual_seed(preset.decoder_fit.seed)
+        self.module = Sharpened(codec, preset.adversary.width)
+        self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._validation = centre_images(stores[0], "val", preset.data.image_size)
+
+    def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Pixel losses, the discriminator's verdict, and the discriminator's own loss."""
+        config = self.preset.adversary
+        images = draw_pictures(self.stores, self.shares, self.preset, rng, self.preset.decoder_fit)
+        critic = self.module.discriminator
+        self.codec.eval()
+        self.module.train()
+        with torch.no_grad(), autocast():
+            canvas = self.codec.quantizer(self.codec.latents(images))[0]
+        with autocast():
+            decoded = self.module.decoder(canvas).float()
+        mse = F.mse_loss(decoded, images)
+        pixels = 2 * mse + 0.5 * F.l1_loss(decoded, images) + 0.5 * laplacian_loss(decoded, images)
+        critic.requires_grad_(False)  # the decoder's loss must not teach the discriminator
+        with autocast():
+            judged, real = critic(decoded), critic(images)
+        critic.requires_grad_(True)
+        likeness = feature_loss(real, judged)
+        adversarial = likeness - judged[-1].float().mean()
+        weight = adaptive_weight(pixels, adversarial, self.module.decoder.head.weight)
+        with autocast():
+            on_real, on_decoded = critic(images)[-1], critic(decoded.detach())[-1]
+        own = discriminator_loss(on_real, on_decoded)
+        ramp = min(1.0, step / max(1, config.ramp_steps))
+        loss = pixels + config.weight * ramp * weight * adversarial + own
+        return {
+            "loss": loss, "mse": mse, "features": likeness, "discriminator": own,
+            "adaptive_weight": weight,
+        }  # fmt: skip
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """The codec's report and how far fine texture is from the pictures' own.
+
+        `loss` adds both: sharper and still faithful is better.
+        """
+        size = self.preset.codec.codebook_size
+        report = evaluate_codec(self.codec, self._validation, size).to_json()
+        error = band_energy_error(self._validation, rebuild(self.codec, self._validation))
+        loss = report["mse"] + self.preset.adversary.band_weight * error
+        return {"loss": loss, "band_energy_error": error, **report}
+
+    def start_qat(self) -> None:
+        """Fake-quantise the decoder."""
+        prepare(self.module.decoder, self.preset.qat)
