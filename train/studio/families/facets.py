@@ -1,0 +1,128 @@
+"""Families of planes: shards of broken glass, cubist planes and rays."""
+
+import numpy as np
+from scipy.spatial import Voronoi
+
+from train.studio.families.layout import depth_alpha, focus, places
+from train.studio.families.registry import family
+from train.studio.palette import ACCENT, INK, LIGHT
+from train.studio.shapes import TAU, arc, blob, smooth
+from train.studio.surface import Scene
+
+
+def _cells(points: np.ndarray) -> list[np.ndarray]:
+    """Voronoi cells of points, bounded by mirroring them over the four sides."""
+    around = [points, points * (-1, 1) - (0.1, 0), points * (1, -1) - (0, 0.1),
+              (2.1, 0) + points * (-1, 1), (0, 2.1) + points * (1, -1)]  # fmt: skip
+    diagram = Voronoi(np.vstack(around))
+    regions = [diagram.regions[diagram.point_region[i]] for i in range(len(points))]
+    return [diagram.vertices[r] for r in regions if r and -1 not in r]
+
+
+@family(contour=(-1, 1), order=(-1, 0.8), density=(-0.4, 1), direction=(-0.4, 0.3),
+        depth=(-0.7, 0.6), energy=(-0.6, 0.8), weight=(-0.5, 1))  # fmt: skip
+def shards(s: Scene) -> None:
+    """A sheet broken into cells: crystals when straight, pebbles when curved."""
+    rng = s.rng
+    s.ground(INK if rng.random() < 0.5 else LIGHT)
+    n = s.count(14, 130)
+    fx, fy = focus(s)
+    points = places(s, n, 0.0)
+    points = points + rng.normal(0, 0.02 * (s.values["order"] < 0.4), points.shape)
+    if s.values["energy"] > 0.2:  # cells grow with distance from the blow
+        gap = points - (fx, fy)
+        far = np.hypot(gap[:, 0], gap[:, 1])[:, None]
+        points = (fx, fy) + gap * (0.35 + 0.75 * far / far.max()) * 1.1
+        s.traits.add("explosive")
+    curved = s.values["contour"] > 0.15
+    s.traits |= {"organic"} if curved else {"angular", "sharp", "jagged"}
+    joint = s.mix("weight", 0.012, 0.004)
+    side = rng.normal(0, 1, 2)
+    for cell in _cells(points):
+        middle = cell.mean(axis=0)
+        if not (-0.3 < middle[0] < 1.3 and -0.3 < middle[1] < 1.3):
+            continue
+        away = cell - middle
+        reach = np.hypot(away[:, 0], away[:, 1])
+        inner = middle + away * np.maximum(1 - joint / np.maximum(reach, 1e-3), 0.2)[:, None]
+        far = float(np.hypot(*(middle - (fx, fy))))
+        tone = ACCENT if far < 0.08 else s.pick(0.06)
+        shade = 0.6 * float(np.tanh((middle - 0.5) @ side * 2)) + rng.uniform(-0.5, 0.5)
+        if curved:
+            inner = smooth(inner, max(len(inner) * 6, 24), closed=True)
+            s.fill(inner, tone, shade=shade, gradient=0.3)
+            continue
+        s.fill(inner, tone, shade=shade, gradient=0.45)
+        if rng.random() < 0.55 and far < 0.55:  # cut faces, each with its own light
+            centre = middle + rng.normal(0, 0.15, 2) * reach.mean()
+            for k in range(len(inner)):
+                face = np.array([inner[k], inner[(k + 1) % len(inner)], centre])
+                d = face[1] - face[0]
+                lit = float(np.sin(np.arctan2(d[1], d[0]) + 0.7))
+                s.fill(face, tone, shade=shade + 0.7 * lit, gradient=0.2, steady=True)
+
+
+@family(contour=(-1, 0.7), order=(-1, 0.2), density=(0, 1), depth=(0.2, 1), energy=(-0.2, 1),
+        direction=(-0.8, 0.6), weight=(-0.2, 1))  # fmt: skip
+def planes(s: Scene) -> None:
+    """Cubist planes: large faces shaded to an edge, cut by long lines and arcs."""
+    rng = s.rng
+    s.ground()
+    s.traits |= {"layered", "overlapping"}
+    s.traits |= {"angular", "sharp"} if s.values["contour"] < -0.2 else set()
+    if s.values["energy"] > 0.4:
+        s.traits.add("rhythmic")
+    fx, fy = focus(s)
+    n = s.count(16, 70)
+    alpha = depth_alpha(s, 0.95, 0.82)
+    lean = rng.uniform(0, np.pi)
+    for i in range(n):
+        r = (0.42 * (1 - i / n) ** 1.3 + 0.06) * s.mix("weight", 0.75, 1.15)
+        spread = 0.34 * (1 - 0.35 * i / n)
+        x, y = fx + rng.normal(0, spread), fy + rng.normal(0, spread)
+        turn = lean + rng.choice([0, 0.9, np.pi / 2]) + rng.normal(0, 0.25)
+        if rng.random() < 0.15 + 0.6 * max(s.values["contour"] + 0.2, 0):
+            outline = np.vstack([arc(x, y, r * 0.8, turn, rng.uniform(1.6, 3.3)), [[x, y]]])
+        else:
+            k = int(rng.integers(3, 5))
+            a = np.sort(turn + TAU * (np.arange(k) + rng.uniform(-0.25, 0.25, k)) / k)
+            reach = r * rng.uniform(0.55, 1.25, k)
+            outline = np.stack([x + reach * np.cos(a), y + reach * np.sin(a)], axis=1)
+        tone = s.pick(0.07) if rng.random() < 0.85 else int(rng.choice([INK, LIGHT]))
+        s.fill(outline, tone, alpha=alpha, angle=turn, gradient=0.95, shade=rng.uniform(-0.3, 0.3))
+        if rng.random() < 0.3:
+            s.line(outline[:2] * 1.3 - outline[1:2] * 0.3, INK, 0.004, alpha=0.8)
+    for _ in range(s.count(2, 8)):
+        a, mid = lean + rng.normal(0, 0.7), np.array([fx, fy]) + rng.normal(0, 0.2, 2)
+        d = np.array([np.cos(a), np.sin(a)]) * rng.uniform(0.2, 0.6)
+        s.line(np.array([mid - d, mid + d]), int(rng.choice([INK, LIGHT])), 0.005, alpha=0.85)
+
+
+@family(contour=(-1, -0.3), order=(-1, 0.6), energy=(0.3, 1), direction=(-0.5, 0.6),
+        density=(-0.4, 1), depth=(-0.6, 0.8))  # fmt: skip
+def splinters(s: Scene) -> None:
+    """Long sharp triangles that fly out from one point."""
+    rng = s.rng
+    s.ground()
+    s.traits |= {"jagged", "sharp", "angular", "explosive"}
+    if s.values["direction"] > 0.2:
+        s.traits.add("radial")
+    fx, fy = focus(s)
+    n = s.count(18, 90)
+    alpha = depth_alpha(s, 1, 0.78)
+    even = max(s.values["order"], 0)
+    for i in range(n):
+        a = TAU * i / n * even + (1 - even) * rng.uniform(0, TAU) + rng.normal(0, 0.1)
+        start = rng.uniform(0.0, 0.22) + 0.18 * (i / n)
+        end = start + rng.uniform(0.15, 0.75) * (1.15 - i / n)
+        wide = s.mix("weight", 0.03, 0.13) * rng.uniform(0.4, 1.5) * (1.2 - i / n)
+        u, v = np.array([np.cos(a), np.sin(a)]), np.array([-np.sin(a), np.cos(a)])
+        skew = rng.uniform(-0.08, 0.08)
+        base = np.array([fx, fy]) + u * start + v * skew
+        tip = np.array([fx, fy]) + u * end + v * skew * 1.6
+        if rng.random() < 0.3:
+            base, tip = tip, base
+        outline = np.array([base + v * wide, tip, base - v * wide * rng.uniform(0.1, 1)])
+        tone = s.pick(0.12) if rng.random() < 0.85 else int(rng.choice([INK, LIGHT]))
+        s.fill(outline, tone, alpha=alpha, angle=a, gradient=0.5)
+    s.fill(blob(rng, fx, fy, 0.035, 0.3), ACCENT)

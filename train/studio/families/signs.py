@@ -1,0 +1,174 @@
+"""Families of signs: biomorphs, glyphs, constellations, mobiles."""
+
+import numpy as np
+
+from train.studio.families.layout import depth_alpha, divide, focus, glaze, places, shadow, shape, sizes
+from train.studio.families.registry import family
+from train.studio.palette import ACCENT, GROUND, INK, LIGHT
+from train.studio.shapes import TAU, arc, blob, box, ellipse, regular, smooth, turned
+from train.studio.surface import Scene
+
+
+@family(contour=(0.6, 1), direction=(-0.2, 0.7), order=(-0.8, 0.5), density=(-1, 0.7),
+        depth=(-1, 0.7), energy=(-1, 0.7))  # fmt: skip
+def biomorphs(s: Scene) -> None:
+    """Living outlines, cut from flat colour, with an eye here and a thread there."""
+    rng = s.rng
+    s.ground(GROUND, shade=0.2)
+    divide(s)
+    if s.values["texture"] > 0:
+        glaze(s, 3)
+    s.traits |= {"organic", "curved", "fluid"}
+    n = s.count(3, 20)
+    alpha = depth_alpha(s, 1, 0.8)
+    large = s.mix("weight", 0.13, 0.27) * np.interp(n, [3, 20], [1.1, 0.75])
+    for (x, y), r in zip(places(s, n, 0.16), sizes(s, n, 0.03, large), strict=False):
+        body = blob(rng, x, y, r, rng.uniform(0.2, 0.42))
+        tone = s.pick(0.12) if rng.random() < 0.78 else s.against(GROUND)
+        shadow(s, body, 0.01)
+        s.fill(body, tone, alpha=alpha, gradient=0.25)
+        if r > 0.08 and rng.random() < 0.75:
+            dx, dy = rng.normal(0, r * 0.2, 2)
+            inner = blob(rng, x + dx, y + dy, r * rng.uniform(0.25, 0.45), 0.2)
+            s.fill(inner, s.pick(0.3), gradient=0.2)
+            if rng.random() < 0.6:
+                s.disc(x + dx, y + dy, r * 0.12, s.against(tone))
+    for _ in range(s.count(1, 9)):
+        p = rng.uniform(0.1, 0.9, 2) + np.cumsum(rng.normal(0, 0.1, (5, 2)), axis=0)
+        s.line(smooth(p, 50), s.against(GROUND), rng.choice([0.003, 0.005]))
+        s.disc(*p[-1], rng.uniform(0.007, 0.018), s.pick(0.4))
+
+
+def _glyph(s: Scene, x: float, y: float, r: float, tone: int) -> None:
+    """One of some dozen signs: star, ladder, moon, eye, arrow, comb..."""
+    rng = s.rng
+    turn = 0.0 if s.values["order"] > 0.3 else rng.normal(0, 0.5)
+    width = max(r * s.mix("weight", 0.08, 0.26), 0.0025)
+
+    def at(*points: tuple[float, float]) -> np.ndarray:
+        return turned(np.array(points) * r, turn, x, y)
+
+    curved = s.values["contour"] + rng.normal(0, 0.5) > 0
+    kind = int(rng.integers(6))
+    if curved:
+        if kind == 0:
+            s.disc(x, y, r * 0.7, tone)
+            s.disc(x, y, r * 0.3, s.pick(0.5))
+        elif kind == 1:
+            s.line(arc(x, y, r, turn, 4.2), tone, width)
+            s.disc(x, y, r * 0.25, s.pick(0.4))
+        elif kind == 2:  # moon
+            moon = np.vstack([arc(x, y, r, turn - 1.3, 2.6), arc(x - r * 0.3, y, r, turn + 1.1, -2.2)])
+            s.fill(moon, tone)
+        elif kind == 3:
+            t = np.linspace(0.1, 1, 60)
+            s.line(np.stack([x + r * t * np.cos(12 * t), y + r * t * np.sin(12 * t)], 1), tone, width)
+        elif kind == 4:
+            s.line(smooth(at((-1.2, 0), (-0.6, -0.6), (0, 0.5), (0.6, -0.5), (1.2, 0.2))), tone, width)
+        else:
+            s.fill(blob(rng, x, y, r * 0.8, 0.35), tone)
+        return
+    if kind == 0:  # star
+        for k in range(4):
+            a = np.pi * k / 4
+            s.line(at((-np.cos(a), -np.sin(a)), (np.cos(a), np.sin(a))), tone, width * 0.7)
+    elif kind == 1:  # ladder
+        for u in (-0.35, 0.35):
+            s.line(at((u, -1), (u, 1)), tone, width * 0.7)
+        for v in (-0.7, -0.2, 0.3, 0.8):
+            s.line(at((-0.35, v), (0.35, v)), tone, width * 0.7)
+    elif kind == 2:  # arrow
+        s.line(at((-1, 0), (1, 0)), tone, width)
+        s.fill(at((1.3, 0), (0.7, -0.4), (0.7, 0.4)), tone)
+    elif kind == 3:
+        s.fill(regular(x, y, r * 0.8, 3, turn - TAU / 4), tone)
+    elif kind == 4:  # chequer
+        for i in range(3):
+            for j in range(3):
+                cell = box((i - 1) * 0.5, (j - 1) * 0.5, 0.5, 0.5) * r
+                if (i + j) % 2 == 0:
+                    s.fill(turned(cell, turn, x, y), tone, gradient=0)
+    else:
+        s.line(at((-1, 0.5), (-0.5, -0.5), (0, 0.5), (0.5, -0.5), (1, 0.5)), tone, width)
+
+
+@family(direction=(-0.4, 0.4), density=(-1, 1), depth=(-1, 0.2), energy=(-0.6, 0.7))
+def signs(s: Scene) -> None:
+    """A script of small signs on a worn ground."""
+    rng = s.rng
+    s.ground()
+    divide(s)
+    glaze(s, 5)
+    n = s.count(6, 52)
+    r = 0.42 / n**0.5
+    points = places(s, n, 0.09)
+    if s.values["order"] > 0.5 and rng.random() < 0.6:
+        for x, y in points:  # each sign in its own field
+            s.fill(box(x, y, 1.7 * r, 1.7 * r), s.pick(0), shade=rng.uniform(-0.4, 0.4), gradient=0.2)
+        s.traits |= {"structured"}
+    for x, y in points:
+        tone = s.against(GROUND) if rng.random() < 0.55 else s.pick(0.3)
+        _glyph(s, x, y, r * rng.uniform(0.45, 1.0 + 0.4 * (s.values["order"] < 0)), tone)
+
+
+@family(contour=(-0.3, 0.6), direction=(-0.4, 0.5), weight=(-1, -0.3), depth=(0, 1),
+        density=(-1, 0.3), order=(-1, 0.2))  # fmt: skip
+def constellation(s: Scene) -> None:
+    """Points of light and the thin lines between them."""
+    rng = s.rng
+    s.ground(GROUND, shade=-0.3)
+    for _ in range(5):  # clouds far behind
+        x, y = rng.uniform(0, 1, 2)
+        s.fill(blob(rng, x, y, rng.uniform(0.15, 0.4), 0.4), s.pick(0), alpha=0.3, soft=0.08, gradient=0)
+    s.traits |= {"atmospheric", "scattered", "stars", "delicate"}
+    n = s.count(9, 36)
+    star = LIGHT if s.palette.lab[GROUND, 0] < 55 else INK
+    dust = rng.uniform(0, 1, (s.count(40, 220), 2))
+    for x, y in dust:
+        s.disc(x, y, 0.0012 + 0.0025 * rng.random() ** 3, star, alpha=rng.uniform(0.4, 1), gradient=0,
+               steady=True)  # fmt: skip
+    points = places(s, n, 0.1)
+    gap = np.hypot(*(points[:, None] - points[None]).transpose(2, 0, 1))
+    for i in range(n):
+        for j in np.argsort(gap[i])[1 : int(rng.integers(2, 4))]:
+            if gap[i, j] < 0.35:
+                s.line(np.array([points[i], points[j]]), star, 0.0018, alpha=0.75)
+    for i, (x, y) in enumerate(points):
+        r = 0.005 + 0.028 * rng.random() ** 3 * (1.6 if i % 5 == 0 else 1)
+        tone = s.pick(0.5) if rng.random() < 0.6 else star
+        s.disc(x, y, r * 2.6, tone, alpha=0.3, soft=r, gradient=0)
+        s.disc(x, y, r, tone, gradient=0.3)
+        if r > 0.016:
+            s.disc(x, y, r * 0.45, s.against(tone))
+    fx, fy = focus(s)
+    for k in range(4):
+        s.disc(fx, fy, 0.085 - 0.016 * k, ACCENT, alpha=0.28 + 0.15 * k, soft=0.012 * (3 - k) + 0.001)
+
+
+@family(order=(-0.6, 1), density=(-1, 0.4), energy=(-0.9, 0.5), texture=(-1, 0.6))
+def cutouts(s: Scene) -> None:
+    """Large flat shapes that touch and overlap, as if cut from painted paper."""
+    rng = s.rng
+    s.ground()
+    divide(s)
+    s.traits |= {"overlapping"} if s.values["depth"] > 0.3 else set()
+    alpha = depth_alpha(s, 1, 0.78)
+    mirror = s.values["order"] > 0.6
+    if mirror:
+        s.traits |= {"symmetrical", "balanced"}
+    n = s.count(3, 12)
+    fx, fy = focus(s)
+    big = s.mix("weight", 0.16, 0.33)
+    if s.values["weight"] > 0.4 and s.values["contour"] < 0:
+        s.traits.add("blocky")
+    for i in range(n):
+        r = big * (1 - i / n) ** 0.9 + 0.04
+        x, y = rng.uniform(0.1, 0.9, 2) * 0.75 + 0.25 * np.array([fx, fy])
+        outline = shape(s, x, y, r)
+        tone = s.pick(0.15) if i % 4 else int(rng.choice([*s.palette.main, INK]))
+        copies = [outline, np.stack([1 - outline[:, 0], outline[:, 1]], axis=1)] if mirror else [outline]
+        shade, angle = rng.uniform(-0.3, 0.3), rng.uniform(0, np.pi)
+        for copy in copies:
+            shadow(s, copy)
+            s.fill(copy, tone, alpha=alpha, shade=shade, gradient=0.15, angle=angle, steady=mirror)
+    s.fill(ellipse(*((0.5, fy) if mirror else (fx, fy)), 0.05, 0.05), ACCENT)
