@@ -63,6 +63,21 @@ def decoder(**options: Any) -> None:
 
 @main.command()
 @run_options
+@click.option("--wordnet", type=click.Path(path_type=Path), help="Folder of WordNet's data.adj.")
+@click.option("--minilm", type=click.Path(path_type=Path), help="Folder of all-MiniLM-L6-v2.")
+@click.option("--glove", type=click.Path(path_type=Path), help="JSON file of GloVe vectors.")
+def words(wordnet: Path | None, minilm: Path | None, glove: Path | None, **options: Any) -> None:
+    """Distil the text engine from pretrained teachers over the whole adjective lexicon."""
+    from train.lexicon.teachers import Sources
+    from train.words import train_words
+
+    given = {"wordnet": wordnet, "minilm": minilm, "glove": glove}
+    sources = Sources(**{name: path for name, path in given.items() if path is not None})
+    click.echo(json.dumps(train_words(_run(**options), sources), indent=1))
+
+
+@main.command()
+@run_options
 def generator(**options: Any) -> None:
     """Train the transformer on the codec's indices, with the text engine if none is trained yet."""
     from train.stages import train_generator

@@ -67,7 +67,7 @@ class TextEngine(nn.Module):
                 hashed = hashed + window * self.multipliers[number, offset]
             rows.append(hashed % MODULUS % self.config.table_size)
             valid.append(marked[..., n - 1 :] != 0)
-        whole = (marked * self.whole_multipliers).sum(-1, keepdim=True)
+        whole = (marked * self.whole_multipliers[:length]).sum(-1, keepdim=True)
         rows.append(whole % MODULUS % self.config.table_size)
         valid.append(torch.ones_like(whole, dtype=torch.bool))
         return torch.cat(rows, dim=-1), torch.cat(valid, dim=-1)
@@ -75,8 +75,15 @@ class TextEngine(nn.Module):
     def forward(self, text_bytes: Tensor) -> Tensor:
         """Embed every word; a word of zero bytes is embedded too, and masked by its weight."""
         rows, valid = self.rows(text_bytes)
-        vectors = self.table(rows) * valid.unsqueeze(-1).to(torch.float32)  # (B, W, G, T)
-        mean = vectors.sum(-2) / valid.sum(-1, keepdim=True).to(torch.float32)  # (B, W, T)
+        count = valid.sum(-1, keepdim=True).to(torch.float32)  # (B, W, 1)
+        if self.training:  # the same sum in half the time, but no graph can be made of it
+            flat = rows.flatten(0, 1), valid.flatten(0, 1).to(torch.float32)  # (B*W, G) each
+            total = F.embedding_bag(
+                flat[0], self.table.quantized_weight(), mode="sum", per_sample_weights=flat[1]
+            ).view(*rows.shape[:2], -1)  # (B, W, T)
+        else:
+            total = (self.table(rows) * valid.unsqueeze(-1).to(torch.float32)).sum(-2)
+        mean = total / count  # (B, W, T)
         x = F.gelu(self.first(self.norm(mean)))
         embedding: Tensor = self.second(x)
         return embedding

@@ -1,0 +1,1 @@
+"""What the words mean before any network learns them: labels by hand, and the dictionary."""

