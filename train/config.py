@@ -170,14 +170,31 @@ class WordsConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WordingConfig:
+    """Which adjectives a training step shows for a picture; see `train.wording`.
+
+    Attributes:
+        guidance_dropout: share of samples that lose all their adjectives.
+        dropout: chance of each given adjective to be left out otherwise.
+        measured: chance of each strongly measured attribute to be named.
+        extreme_share: of the pictures that count as strong at either end of an attribute.
+        synonyms: chance of each word to be replaced by one of the lexicon that means the same.
+    """
+
+    guidance_dropout: float = 0.1
+    dropout: float = 0.5
+    measured: float = 0.0
+    extreme_share: float = 0.25
+    synonyms: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransformerConfig:
     """Shape of the next-scale transformer.
 
     Attributes:
         layers, width, heads, mlp_ratio: as usual; heads divide width.
         branch_dropout: chance that a sample skips a residual branch in training.
-        guidance_dropout: share of samples that lose all their adjectives.
-        word_dropout: chance of each adjective to be left out otherwise.
         corrupt: chance of each coarser index to be replaced by a random one in the context.
     """
 
@@ -186,8 +203,6 @@ class TransformerConfig:
     heads: int = 3
     mlp_ratio: int = 4
     branch_dropout: float = 0.1
-    guidance_dropout: float = 0.1
-    word_dropout: float = 0.5
     corrupt: float = 0.05
 
     def __post_init__(self) -> None:
@@ -326,6 +341,7 @@ class Preset:
     text: TextConfig = field(default_factory=TextConfig)
     words: WordsConfig = field(default_factory=WordsConfig)
     words_fit: FitConfig = field(default_factory=FitConfig)
+    wording: WordingConfig = field(default_factory=WordingConfig)
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
     transformer_fit: FitConfig = field(default_factory=FitConfig)
     adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
@@ -344,6 +360,11 @@ class Preset:
                 f"sampling.{name} has {count} entries; expected {len(self.codec.scales)}, one for "
                 "each scale, or none.",
             )
+        _require(
+            not self.refiner.passes or len(self.codec.scales) > 1,
+            f"refiner.passes is {self.refiner.passes} and codec.scales {list(self.codec.scales)}; "
+            "expected two scales at least: the refiner draws the finest from the coarser ones.",
+        )
         for name in ("encoder", "decoder"):
             side = self.codec.scales[-1] * self.codec.pixels_per_latent(name)
             _require(

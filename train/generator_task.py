@@ -17,11 +17,12 @@ from t2a_edge.scales import scale_offsets
 from train.checkpoint import load_module, load_tensors, save_tensors
 from train.codec import Codec
 from train.codec_task import EVALUATION_BATCH, autocast, images_from_uint8
-from train.config import Preset, TransformerConfig
+from train.config import Preset
 from train.data import PictureStore, UInt8Array
 from train.qat import convert, prepare
 from train.text import TextEngine
 from train.transformer import Transformer
+from train.wording import Extremes, FloatArray, Wording, measured_scores
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,23 @@ class IndexStore:
     """Cached indices of one split of one store, several views a picture.
 
     Attributes:
-        indices: (M, N) int64.
+        indices: (M, N) int16.
         adjectives: of each of the M views.
+        scores: (M, A) float32, measured attributes in the order of `train.wording.MEASURED`.
     """
 
     indices: Tensor
     adjectives: list[tuple[str, ...]]
+    scores: Tensor
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Some views: indices (B, N) int64, adjectives, measured scores (B, A) float32."""
+
+    indices: Tensor
+    adjectives: list[tuple[str, ...]]
+    scores: FloatArray
 
 
 @dataclass(frozen=True)
@@ -48,15 +60,22 @@ class IndexMix:
     stores: Sequence[IndexStore]
     shares: Sequence[float]
 
-    def draw(self, rng: np.random.Generator, count: int) -> tuple[Tensor, list[tuple[str, ...]]]:
-        """Indices (count, N) int64 and their adjectives."""
-        rows, adjectives = [], []
+    def draw(self, rng: np.random.Generator, count: int) -> Samples:
+        """Random views of the stores, by their shares."""
+        rows, adjectives, scores = [], [], []
         for number in rng.choice(len(self.stores), size=count, p=self.shares):
             store = self.stores[number]
             pick = int(rng.integers(len(store.indices)))
             rows.append(store.indices[pick])
             adjectives.append(store.adjectives[pick])
-        return torch.stack(rows).long(), adjectives
+            scores.append(store.scores[pick])
+        return Samples(torch.stack(rows).long(), adjectives, torch.stack(scores).numpy())
+
+    def extremes(self, share: float) -> Extremes:
+        """From which score on an attribute is strong, by equal numbers of every store's views."""
+        count = min(len(store.scores) for store in self.stores)
+        rows = [store.scores[:: len(store.scores) // count][:count] for store in self.stores]
+        return Extremes.of(torch.cat(rows).numpy(), share)
 
 
 def cache_indices(
@@ -71,11 +90,13 @@ def cache_indices(
     if path.is_file():
         tensors, about = load_tensors(path)
         if about.get("key") == key:
-            return IndexStore(tensors["indices"], [tuple(a) for a in about["adjectives"]])
+            words = [tuple(a) for a in about["adjectives"]]
+            return IndexStore(tensors["indices"], words, tensors["scores"])
     rng = np.random.default_rng(preset.transformer_fit.seed)
     codec.eval()
     parts: list[Tensor] = []
     adjectives: list[tuple[str, ...]] = []
+    scores: list[FloatArray] = []
     squares: list[UInt8Array] = []
     size, members = preset.data.image_size, store.by_split[split]
     for number, index in enumerate(members):
@@ -85,14 +106,15 @@ def cache_indices(
             pairs = [(store.centre(index, size), store.adjectives(index))]
         squares += [square for square, _ in pairs]
         adjectives += [words for _, words in pairs]
+        scores += [measured_scores(square) for square, _ in pairs]
         if len(squares) >= EVALUATION_BATCH or number == len(members) - 1:
             with torch.no_grad(), autocast():
                 parts.append(codec.encode(images_from_uint8(squares)).to(torch.int16))
             squares = []
-    indices = torch.cat(parts)
+    tensors = {"indices": torch.cat(parts), "scores": torch.from_numpy(np.stack(scores))}
     about = {"key": key, "adjectives": json.loads(json.dumps(adjectives))}
-    save_tensors(path, {"indices": indices}, about)
-    return IndexStore(indices, adjectives)
+    save_tensors(path, tensors, about)
+    return IndexStore(tensors["indices"], adjectives, tensors["scores"])
 
 
 class Generator(nn.Module):
@@ -137,14 +159,14 @@ def batch_words(adjectives: Sequence[Sequence[str]], preset: Preset) -> tuple[Te
     )
 
 
-def kept_words(
-    words: Sequence[str], config: TransformerConfig, rng: np.random.Generator
-) -> list[str]:
-    """The adjectives of a sample that a training step sees: none, some or all of them."""
-    if rng.random() < config.guidance_dropout:
-        return []
-    kept = [word for word in words if rng.random() >= config.word_dropout]
-    return kept or [words[int(rng.integers(len(words)))]]
+def chosen_words(
+    wording: Wording, samples: Samples, most: int, rng: np.random.Generator
+) -> list[list[str]]:
+    """The words that a training step shows for each sample."""
+    return [
+        wording.choose(given, scores, most, rng)
+        for given, scores in zip(samples.adjectives, samples.scores, strict=True)
+    ]
 
 
 def corrupted(
@@ -172,6 +194,7 @@ class GeneratorTask:
         text: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.preset, self.train, self.val = preset, train, val
+        self.wording = Wording(preset.wording, train.extremes(preset.wording.extreme_share))
         torch.manual_seed(preset.transformer_fit.seed)
         self.module = Generator(preset, text)
         self.module.transformer.codebook.copy_(codec.quantizer.codebook)
@@ -189,9 +212,9 @@ class GeneratorTask:
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Cross-entropy over all scales, weighted by side."""
         config, size = self.preset.transformer, self.preset.codec.codebook_size
-        indices, adjectives = self.train.draw(rng, self.preset.transformer_fit.batch)
-        targets = indices[:, : self.offsets[-1]]
-        words = [kept_words(given, config, rng) for given in adjectives]
+        samples = self.train.draw(rng, self.preset.transformer_fit.batch)
+        targets = samples.indices[:, : self.offsets[-1]]
+        words = chosen_words(self.wording, samples, self.preset.text.max_words, rng)
         text_bytes, word_weights = batch_words(words, self.preset)
         with autocast():
             seen = corrupted(targets, config.corrupt, size, rng)

@@ -1,6 +1,6 @@
 """Training of the refiner on cached indices."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,10 +12,11 @@ from train.checkpoint import load_module
 from train.codec import Codec
 from train.codec_task import EVALUATION_BATCH, autocast
 from train.config import Preset
-from train.generator_task import IndexMix, IndexStore, batch_words, corrupted, kept_words
+from train.generator_task import IndexMix, IndexStore, batch_words, chosen_words, corrupted
 from train.qat import convert, prepare
 from train.refiner import Refiner
 from train.text import TextEngine
+from train.wording import Wording
 
 
 class RefinerTask:
@@ -34,6 +35,7 @@ class RefinerTask:
         text: Mapping[str, Tensor],
     ) -> None:
         self.preset, self.train, self.val = preset, train, val
+        self.wording = Wording(preset.wording, train.extremes(preset.wording.extreme_share))
         self.text = TextEngine(preset.text, preset.transformer.width)
         load_module(self.text, text, "text engine")
         convert(self.text)
@@ -45,7 +47,7 @@ class RefinerTask:
         pass_of = refiner_pass_of(preset.codec.scales[-1], preset.refiner.passes)
         self.pass_of = torch.from_numpy(pass_of)
 
-    def _logits(self, indices: Tensor, drawn: Tensor, words: list[tuple[str, ...]]) -> Tensor:
+    def _logits(self, indices: Tensor, drawn: Tensor, words: Sequence[Sequence[str]]) -> Tensor:
         text_bytes, word_weights = batch_words(words, self.preset)
         with torch.no_grad():
             embedding = self.text(text_bytes)
@@ -56,12 +58,13 @@ class RefinerTask:
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Cross-entropy of the positions that a random pass draws, those before it in view."""
         config, size = self.preset.refiner, self.preset.codec.codebook_size
-        indices, adjectives = self.train.draw(rng, self.preset.refiner_fit.batch)
+        samples = self.train.draw(rng, self.preset.refiner_fit.batch)
+        indices = samples.indices
         targets = indices[:, self.coarse :]
         number = torch.from_numpy(rng.integers(config.passes, size=(len(targets), 1)))
         seen = corrupted(indices, config.corrupt, size, rng)
         drawn = torch.where(self.pass_of < number, seen[:, self.coarse :], -1)
-        words = [tuple(kept_words(w, self.preset.transformer, rng)) for w in adjectives]
+        words = chosen_words(self.wording, samples, self.preset.text.max_words, rng)
         logits = self._logits(seen[:, : self.coarse], drawn, words)
         losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
         here = (self.pass_of == number).flatten()

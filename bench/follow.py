@@ -1,0 +1,154 @@
+"""`python -m bench.follow`: tell whether pictures follow the words and the prompt algebra holds."""
+
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from bench.response import (
+    Drawn,
+    FloatArray,
+    Request,
+    algebra_report,
+    diversity_report,
+    draw_request,
+    follow_report,
+    requests,
+    seen_targets,
+    thumbnail,
+    triple_report,
+    unseen_targets,
+)
+from t2a_edge.command import run_command
+from t2a_edge.errors import EXIT_FAILED
+
+GATES = Path(__file__).parent / "follow.toml"
+TRIPLES = 60
+TRAINING_PICTURES = 200  # of which the mean distance is taken
+
+
+def draw_chunk(bundle: Path | None, chunk: Sequence[Request], seeds: Sequence[int]) -> list[Drawn]:
+    """Draw some requests in a process of their own."""
+    from t2a_edge.pipeline import TextToArt
+
+    with TextToArt(bundle) as engine:
+
+        def draw(request: Request, seed: int) -> Any:
+            art = engine.generate(
+                request.prompt, seed=seed, blend=request.blend, amount=request.amount
+            )
+            return art.pixels
+
+        return [draw_request(draw, request, seeds) for request in chunk]
+
+
+def draw_all(
+    bundle: Path | None, wanted: Sequence[Request], seeds: int, workers: int
+) -> dict[Request, Drawn]:
+    """Draw every request with seeds 1, 2, ...; several processes share the work."""
+    from tqdm import tqdm
+
+    chunks = [wanted[start : start + 4] for start in range(0, len(wanted), 4)]
+    numbers = list(range(1, seeds + 1))
+    drawn: dict[Request, Drawn] = {}
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        count = len(chunks)
+        results = pool.map(draw_chunk, [bundle] * count, chunks, [numbers] * count)
+        for chunk, part in tqdm(zip(chunks, results, strict=True), total=count, unit="chunk"):
+            drawn |= dict(zip(chunk, part, strict=True))
+    return drawn
+
+
+def training_thumbnails(data: Path) -> FloatArray | None:
+    """Thumbnails of the middle squares of training pictures; None without the folder."""
+    if not data.is_dir():
+        return None
+    from train.data import load_rows, read_image
+
+    rows = [row for row in load_rows(data) if row.split == "train"][:TRAINING_PICTURES]
+    thumbnails = []
+    for row in rows:
+        image = read_image(row, 64)
+        top, left = ((side - 64) // 2 for side in image.shape[:2])
+        thumbnails.append(thumbnail(np.ascontiguousarray(image[top : top + 64, left : left + 64])))
+    return np.stack(thumbnails)
+
+
+@click.command()
+@click.option("--bundle", type=click.Path(path_type=Path), help="Folder of another model.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=Path("../shared/data/paintings"),
+    show_default=True,
+    help="Training pictures, for the measure of diversity.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(2),
+    default=20,
+    show_default=True,
+    help="Pictures of each prompt.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 1,
+    show_default=True,
+    help="Processes that draw.",
+)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write JSON here.")
+@click.pass_context
+def follow(
+    context: click.Context,
+    bundle: Path | None,
+    data: Path,
+    seeds: int,
+    workers: int,
+    json_path: Path | None,
+) -> None:
+    """Measure how pictures follow seen and unseen adjectives; a failed gate exits with 1."""
+    from bench.gates import Outcome, judge_all, load_gates
+    from bench.unseen import load_unseen
+    from t2a_edge.bundle import load_bundle
+
+    gates, unseen = load_gates(GATES), load_unseen()
+    name = load_bundle(bundle).bundle_hash
+    drawn = draw_all(bundle, requests(unseen, TRIPLES), seeds, workers)
+    report: dict[str, Any] = {
+        "bundle": name,
+        "seeds": seeds,
+        "seen": follow_report(drawn, seen_targets()),
+        "unseen": follow_report(drawn, unseen_targets(unseen)),
+        "triples": triple_report(drawn, TRIPLES),
+        "algebra": algebra_report(drawn),
+        "diversity": diversity_report(drawn, seen_targets(), training_thumbnails(data)),
+    }
+    judgements = judge_all(gates, report)
+    report["gates"] = [judgement.to_json() for judgement in judgements]
+    for judgement in judgements:
+        value = "-" if judgement.value is None else f"{judgement.value:.3f}"
+        line = f"{judgement.gate.figure:24} {value:>7} {judgement.gate.limit:>7}"
+        click.echo(f"{line}  {judgement.outcome.value}  {judgement.note or judgement.gate.why}")
+    click.echo(f"\n{'axis':14} seen: words images   unseen: words images")
+    for axis, figures in report["seen"]["by_axis"].items():
+        other = report["unseen"]["by_axis"].get(axis, {"words": np.nan, "images": np.nan})
+        click.echo(
+            f"{axis:14} {figures['words']:11.2f} {figures['images']:6.2f} "
+            f"{other['words']:15.2f} {other['images']:6.2f}"
+        )
+    if json_path is not None:
+        json_path.parent.mkdir(parents=True, exist_ok=True)
+        json_path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if any(judgement.outcome is Outcome.FAIL for judgement in judgements):
+        context.exit(EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    run_command(follow)

@@ -1,0 +1,135 @@
+"""Which adjectives a training step shows for a picture.
+
+A picture comes with given adjectives, by an annotator or by the studio, and with its measured
+attributes. A step shows some of the given ones, some words for what measures strongly, and
+synonyms in the place of some of both: whoever types a prompt knows none of our labels.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import torch.nn.functional as F
+
+from t2a_edge.attribute_table import AXIS_MEASURES, WORD_MEASURES
+from t2a_edge.attributes import attribute_scores
+from t2a_edge.vocabulary import AXES, HUES, known_words, poles
+from train.config import WordingConfig
+from train.lexicon.labels import load_labels
+
+FloatArray = npt.NDArray[np.float32]
+UInt8Array = npt.NDArray[np.uint8]
+
+MEASURED = (*AXIS_MEASURES, *HUES, *WORD_MEASURES)  # columns of the scores, in this order
+TWO_POLES = len(AXIS_MEASURES)
+LEAST = 0.35  # a hue or a word with a lower score is not named, however rare higher ones are
+ALIKE = 0.8  # cosine of labels from which a word can stand for another
+OF_THEIR_OWN = frozenset(
+    (*WORD_MEASURES, "striped", "linear", "spiral", "radial", "circular", "round", "swirling",
+     "splattered", "grainy", "jagged", "wavy", "layered", "overlapping", "translucent", "blocky")
+)  # fmt: skip
+"""Known adjectives that say more than their pole: no synonym takes their place."""
+
+
+def measured_scores(square: UInt8Array) -> FloatArray:
+    """(H, W, 3) uint8 -> (A,) float32 in the order of `MEASURED`."""
+    scores = attribute_scores(square)
+    return np.array([scores[name] for name in MEASURED], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """From which score on an attribute is named, by the pictures that are trained on.
+
+    Attributes:
+        low, high: (A,) scores of the outer shares; a hue or word has no low end.
+    """
+
+    low: FloatArray
+    high: FloatArray
+
+    @classmethod
+    def of(cls, scores: FloatArray, share: float) -> "Extremes":
+        """Of (M, A) scores; `share` of the pictures lie beyond either end."""
+        low, high = np.quantile(scores, [share, 1 - share], axis=0).astype(np.float32)
+        low[TWO_POLES:] = -np.inf
+        high[TWO_POLES:] = np.maximum(high[TWO_POLES:], LEAST)
+        return cls(low, high)
+
+    def named(self, scores: FloatArray) -> list[tuple[str, ...]]:
+        """For each attribute beyond an end, the words that could name it."""
+        found: list[tuple[str, ...]] = []
+        for column, (name, score) in enumerate(zip(MEASURED, scores, strict=True)):
+            if score > self.high[column]:
+                found.append(_pole_words()[name, 1])
+            elif score < self.low[column]:
+                found.append(_pole_words()[name, -1])
+        return found
+
+
+@cache
+def _pole_words() -> dict[tuple[str, int], tuple[str, ...]]:
+    """Words for either end of what is measured, those with a meaning of their own left out."""
+    words: dict[tuple[str, int], tuple[str, ...]] = {}
+    words |= {(name, 1): (name,) for name in (*HUES, *WORD_MEASURES)}
+    for axis in AXES:
+        for sign, members in ((-1, axis.negative_words), (1, axis.positive_words)):
+            plain = tuple(word for word in members if word not in OF_THEIR_OWN)
+            words[axis.name, sign] = plain or members
+    return words
+
+
+@cache
+def synonyms() -> Mapping[str, tuple[str, ...]]:
+    """Known adjective -> labelled words of the lexicon that mean nearly the same."""
+    labels = load_labels()
+    unit = F.normalize(labels.scores, dim=1)
+    rows = {word: number for number, word in enumerate(labels.words)}
+    known, found = set(known_words()), {}
+    for word in known - OF_THEIR_OWN:
+        likeness = unit @ unit[rows[word]]
+        near = [labels.words[i] for i in (likeness > ALIKE).nonzero().flatten().tolist()]
+        found[word] = tuple(other for other in near if other not in known)
+    return found
+
+
+class Wording:
+    """Chooses the words of a training step.
+
+    Args:
+        extremes: where measured attributes are named.
+    """
+
+    def __init__(self, config: WordingConfig, extremes: Extremes) -> None:
+        self.config, self.extremes = config, extremes
+
+    def choose(
+        self, given: Sequence[str], scores: FloatArray, most: int, rng: np.random.Generator
+    ) -> list[str]:
+        """Up to `most` adjectives for one picture, in random order; none for guidance.
+
+        Args:
+            given: its adjectives.
+            scores: (A,) its measured attributes.
+        """
+        config = self.config
+        if rng.random() < config.guidance_dropout:
+            return []
+        words = [word for word in given if rng.random() >= config.dropout]
+        taken = {poles().get(word, (word, 0))[0] for word in words}
+        for choices in self.extremes.named(scores):
+            if rng.random() < config.measured:
+                word = str(rng.choice(choices))
+                if poles().get(word, (word, 0))[0] not in taken:
+                    words.append(word)
+        words = words or [given[int(rng.integers(len(given)))]]
+        order = rng.permutation(len(words))[:most]
+        return [self._maybe_swap(words[number], rng) for number in order]
+
+    def _maybe_swap(self, word: str, rng: np.random.Generator) -> str:
+        if rng.random() >= self.config.synonyms:
+            return word
+        others = synonyms().get(word, ())
+        return str(rng.choice(others)) if others else word
