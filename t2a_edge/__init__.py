@@ -18,7 +18,7 @@ __all__ = ["Artwork", "T2AEdgeError", "TextToArt", "__version__", "attribute_sco
 
 
 def __getattr__(name: str) -> Any:
-    """Load the pipeline, or the measures, when first asked for: `--help` and errors stay instant."""
+    """Load what is heavy when it is first asked for: `--help` and errors stay instant."""
     if name in ("Artwork", "TextToArt"):
         from t2a_edge import pipeline
 

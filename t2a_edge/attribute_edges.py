@@ -7,6 +7,8 @@ Lengths are pixels of the working picture (`attributes.WORKING_AREA`).
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,7 @@ BoolArray = npt.NDArray[np.bool_]
 EDGE = 4.0  # CIELAB units a pixel from which a gradient is an edge
 FLAT = 2.0  # standard deviation of L* below which a neighbourhood is flat
 ANGLES = 36  # bins of the orientation histogram over half a turn
+FIRST, BANDS = 0.0221, 9  # cycles a pixel, 1/8 two and a half octaves up; half octaves
 PATCH = 16  # pixels, the side of a patch in which stripes are looked for
 
 
@@ -154,7 +157,8 @@ def texture_statistics(lab: FloatArray, edges: Edges) -> dict[str, float]:
         edge_sharpness: p95 of the gradient over that at half size; low where edges are soft.
         edge_sparseness: p95 over median: high where few hard edges stand on even ground.
         grain, grain_in_flats: what a blur takes away, in L*: the median, and the mean over the
-            calmer half of the pixels; grain_ratio: log of the latter over edge_p95.
+            calmest quarter of the pixels; grain_ratio: log of the latter over
+            edge_p95 (0.05 and EDGE added, so that one colour is smooth).
         local_spread: median over the picture of the standard deviation of L* in 5 x 5 pixels.
         local_entropy: mean entropy of L* in 8 x 8 pixels, in [0, 1].
         flat_share: share of the pixels whose 5 x 5 neighbourhood is flat.
@@ -162,9 +166,9 @@ def texture_statistics(lab: FloatArray, edges: Edges) -> dict[str, float]:
     lightness, strength = lab[..., 0], edges.strength
     half = halve(lab)
     half_strength, quarter_strength = _strength(half), _strength(halve(half))
-    p50, p95 = percentiles(strength, (50, 95))
+    p25, p50, p95 = percentiles(strength, (25, 50, 95))
     fine = np.abs(lightness - blur(lightness))
-    calm = float(fine[strength <= p50].mean())
+    calm = float(fine[strength <= p25].mean())
     mean, square = blur(blur(lightness)), blur(blur(lightness**2))
     spread = np.sqrt(np.maximum(square - mean**2, 0))
     return {
@@ -180,7 +184,7 @@ def texture_statistics(lab: FloatArray, edges: Edges) -> dict[str, float]:
         "edge_sparseness": p95 / (p50 + 1.0),
         "grain": percentiles(fine, (50,))[0],
         "grain_in_flats": calm,
-        "grain_ratio": math.log((calm + 0.05) / (p95 + 1)),
+        "grain_ratio": math.log((calm + 0.05) / (p95 + EDGE)),
         "local_spread": percentiles(spread, (50,))[0],
         "local_entropy": _local_entropy(lightness),
         "flat_share": float((spread < FLAT).mean()),
@@ -214,38 +218,54 @@ def spectrum_statistics(lightness: FloatArray) -> dict[str, float]:
         stripes_area: share of the patches that one frequency rules.
     """
     height, width = lightness.shape
-    window = np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
-    power = np.abs(np.fft.rfft2((lightness - lightness.mean()) * window)) ** 2
-    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
-    bands = np.floor(np.log2(np.maximum(frequency, 1e-4) / 0.02) * 2).astype(np.int32)
-    used = (bands >= 0) & (bands < 9) & (frequency < 0.46)
-    energy = np.bincount(bands[used], power[used], minlength=9)
-    number = np.bincount(bands[used], minlength=9)
-    level = np.log(energy / np.maximum(number, 1) + 1e-3)
-    step = np.arange(9) - 4.0
+    bands, standing, numbers = _bands(height, width)
+    signal = (lightness - lightness.mean()) * hann(height, width)
+    power = np.abs(np.fft.rfft2(signal)) ** 2 * standing
+    energy = np.bincount(bands.ravel(), power.ravel(), minlength=BANDS + 2)
+    level = np.log(energy[1:-1] / np.maximum(numbers, 1) + 1e-3)
+    step = np.arange(BANDS) - (BANDS - 1) / 2
     slope = (step * level).sum() / (step**2).sum() / (np.log(2) / 2)
-    high = power[frequency > 0.125].sum() / (power[frequency > 0.012].sum() + 1e-3)
     return {
         "spectral_slope": float(slope),
-        "high_frequency_share": float(high),
+        "high_frequency_share": float(energy[6:].sum() / (energy[1:].sum() + 1e-3)),
         **_stripes(lightness),
     }
+
+
+@lru_cache(maxsize=8)
+def hann(height: int, width: int) -> FloatArray:
+    """(height, width) weights that fade to 0 at the rim."""
+    return np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _bands(height: int, width: int) -> tuple[npt.NDArray[np.int32], FloatArray, npt.NDArray[Any]]:
+    """Half octaves of a half spectrum: 0 below FIRST, 1 to BANDS, BANDS + 1 in the corners.
+
+    Also how many frequencies each place stands for, and how many are in each band.
+    """
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
+    octaves = np.log2(np.maximum(frequency, 1e-4) / FIRST)
+    bands: npt.NDArray[np.int32] = np.floor(octaves * 2 + 1).clip(0, BANDS + 1).astype(np.int32)
+    standing = np.ones(frequency.shape)
+    standing[:, 1 : (width + 1) // 2] = 2  # these stand for their mirror images too
+    numbers = np.bincount(bands.ravel(), standing.ravel(), minlength=BANDS + 2)
+    return bands, standing, numbers[1:-1]
 
 
 def _stripes(lightness: FloatArray) -> dict[str, float]:
     every = np.lib.stride_tricks.sliding_window_view(lightness, (PATCH, PATCH))
     patches = every[:: PATCH // 2, :: PATCH // 2].reshape(-1, PATCH, PATCH)  # half overlapping
-    window = np.outer(np.hanning(PATCH), np.hanning(PATCH)).astype(np.float32)
-    patches = (patches - patches.mean(axis=(1, 2), keepdims=True)) * window
-    power = np.abs(np.fft.rfft2(patches)) ** 2  # (N, PATCH, PATCH / 2 + 1)
-    cycles = np.hypot(np.fft.fftfreq(PATCH)[:, None], np.fft.rfftfreq(PATCH)) * PATCH
+    patches = (patches - patches.mean(axis=(1, 2), keepdims=True)) * hann(PATCH, PATCH)
+    half = np.abs(np.fft.rfft2(patches)) ** 2  # (N, PATCH, PATCH / 2 + 1)
+    mirror = half[:, -np.arange(PATCH) % PATCH, PATCH // 2 - 1 : 0 : -1]
+    power = np.concatenate([half, mirror], axis=-1)  # (N, PATCH, PATCH)
+    cycles = np.hypot(np.fft.fftfreq(PATCH)[:, None], np.fft.fftfreq(PATCH)) * PATCH
     band = power * ((cycles >= 2.5) & (cycles < 7))
-    number, rows, columns = band.shape
-    y, x = np.divmod(band.reshape(number, -1).argmax(axis=1), columns)
-    padded = np.zeros((number, rows + 2, columns + 2), band.dtype)
-    padded[:, 1:-1, 1:-1] = band
-    each = np.arange(number)
-    peak = sum(padded[each, y + dy, x + dx] for dy in range(3) for dx in range(3))
+    each = np.arange(len(band))
+    y, x = np.divmod(band.reshape(len(band), -1).argmax(axis=1), PATCH)
+    around = [(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    peak = 2 * sum(band[each, v % PATCH, u % PATCH] for v, u in around)  # and its mirror image
     total = power.sum(axis=(1, 2))
     share = peak / (total + 1e-3) * (total > 5000)  # 5000: about 3 units of L*
     return {"stripes": float(share.mean()), "stripes_area": float((share > 0.4).mean())}

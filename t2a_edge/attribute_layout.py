@@ -1,10 +1,12 @@
 """How a picture is laid out: symmetry, repetition, balance, masses, and the areas it falls into."""
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
 from t2a_edge.attribute_colour import FloatArray, entropy
-from t2a_edge.attribute_edges import Edges, blur, halve
+from t2a_edge.attribute_edges import Edges, blur, halve, hann
 
 STEP = 10.0  # CIELAB distance below which neighbours belong to one area
 SMALL = 4  # pixels of the half-size picture from which an area counts
@@ -58,17 +60,22 @@ def _symmetry(lab: FloatArray) -> dict[str, float]:
 def _repetition(strength: FloatArray) -> float:
     """Highest side peak of the edges' autocorrelation, corrected for the shrinking overlap."""
     height, width = strength.shape
-    window = np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
-    signal = (strength - strength.mean()) * window
-    shape = (height, width)
-    table = np.fft.irfft2(np.abs(np.fft.rfft2(signal)) ** 2, s=shape)
-    overlap = np.fft.irfft2(np.abs(np.fft.rfft2(window)) ** 2, s=shape)
-    table = table / (table[0, 0] + 1e-3) / np.maximum(overlap / overlap[0, 0], 0.2)
+    signal = (strength - strength.mean()) * hann(height, width)
+    table = np.fft.irfft2(np.abs(np.fft.rfft2(signal)) ** 2, s=(height, width))
+    table = table / (table[0, 0] + 1e-3) / _overlap(height, width)
     reach = min(height, width) // 3
     rows = np.r_[0:reach, height - reach : height]
     columns = np.arange(reach)
     distance = np.hypot(np.minimum(rows, height - rows)[:, None], columns)
     return float(table[rows][:, columns][(distance > 4) & (distance < reach)].max())
+
+
+@lru_cache(maxsize=8)
+def _overlap(height: int, width: int) -> FloatArray:
+    """Autocorrelation of the window, by which that of a signal under it shrinks anyway."""
+    table = np.fft.irfft2(np.abs(np.fft.rfft2(hann(height, width))) ** 2, s=(height, width))
+    overlap: FloatArray = np.maximum(table / table[0, 0], 0.2)
+    return overlap
 
 
 def _balance(edges: Edges) -> dict[str, float]:

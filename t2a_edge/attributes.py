@@ -30,6 +30,8 @@ UInt8Array = npt.NDArray[np.uint8]
 
 MIN_SIDE = 32  # pixels
 WORKING_AREA = 128 * 128  # pixels that every picture is resampled to, its proportions kept
+RIM = 4  # pixels of those, left out on all sides: scans show frames and canvas edges there
+SHORTEST = 48  # pixels, of the shorter side of a long narrow picture
 SOFT_LIMIT = 3.0  # standard deviations at which a statistic's pull levels off
 UNMEASURABLE = {
     "depth": "its flat pole has no words, so no annotation says where flat ends and deep begins",
@@ -127,11 +129,12 @@ def _working_lab(image: UInt8Array) -> FloatArray:
         raise ImageError(
             f"The image is {width} x {height} pixels; expected at least {MIN_SIDE} x {MIN_SIDE}."
         )
-    scale = max((WORKING_AREA / (height * width)) ** 0.5, MIN_SIDE / min(height, width))
+    scale = max((WORKING_AREA / (height * width)) ** 0.5, SHORTEST / min(height, width))
     rows, columns = round(height * scale), round(width * scale)
     lines: FloatArray = image.reshape(height, width * 3).astype(np.float32)
     lines = _resampling(height, rows) @ lines  # (rows, width * 3)
-    return lab_from_srgb(_resampling(width, columns) @ lines.reshape(rows, width, 3))
+    pixels = _resampling(width, columns) @ lines.reshape(rows, width, 3)
+    return lab_from_srgb(pixels[RIM:-RIM, RIM:-RIM])
 
 
 @lru_cache(maxsize=32)
