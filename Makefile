@@ -11,7 +11,7 @@ RUNTIME := .venv-runtime
 DEV := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help art test test-slow lint format train checkpoint export bundle bench samples wheel clean
+.PHONY: help art test test-slow lint format train checkpoint export bundle bench attributes samples wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -61,6 +61,9 @@ bundle: export ## put the exported INT8 bundle into the package
 
 bench: $(DEV)/.ready ## size, latency and memory of dist/, with the gates of bench/budgets.toml
 	$(DEV)/bin/python -m bench --json dist/bench.json
+
+attributes: $(DEV)/.ready ## AUC of the attribute measures against the annotations of DATA
+	$(DEV)/bin/python -m bench.attributes --data $(DATA)
 
 samples: $(RUNTIME)/.ready ## the picture grid of the README, eight prompts by six seeds
 	$(RUNTIME)/bin/python -m bench.samples --out docs/samples.png

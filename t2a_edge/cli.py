@@ -1,5 +1,6 @@
-"""`t2a-edge`: adjectives in, a picture out."""
+"""`t2a-edge`: adjectives in, a picture out; and a picture in, how it measures."""
 
+import json
 import math
 import re
 import sys
@@ -10,7 +11,7 @@ import click
 
 from t2a_edge import __version__
 from t2a_edge.command import run_command
-from t2a_edge.errors import OptionError
+from t2a_edge.errors import ImageError, OptionError
 from t2a_edge.noise import MAX_SEED, check_seed
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_COUNT = 1000
 AVOIDED = re.compile(r"^-(?=[^\W\d]{2}|[^\x00-\x7f])")  # the minus of -busy, not of -h or -5
+SHOWN_HUE, SHOWN_FORM = 0.1, 0.5  # scores from which `measure` names a hue, a word of form
 LIKELY = 0.5  # cosine similarity from which a known adjective is named as near
 
 
@@ -31,8 +33,14 @@ class WordsCommand(click.Command):
     """A command whose words may begin with a minus: "-busy" is a word to avoid, no option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Write the minus of such a word in a way that click leaves alone."""
-        return super().parse_args(ctx, [AVOIDED.sub("\N{MINUS SIGN}", text) for text in args])
+        """Write the minus of such a word in a way that click leaves alone; not in a value."""
+        options = [param for param in self.params if isinstance(param, click.Option)]
+        before_value = {name for option in options if not option.is_flag for name in option.opts}
+        written, value = [], False
+        for text in args:
+            written.append(text if value else AVOIDED.sub("\N{MINUS SIGN}", text))
+            value = not value and text in before_value
+        return super().parse_args(ctx, written)
 
 
 @main.command(cls=WordsCommand)
@@ -122,6 +130,50 @@ def generate(
             progress.clear()
             click.echo(str(artwork.save(target_path(out, artwork))))
             seed = (artwork.seed + 1) % (MAX_SEED + 1)
+
+
+@main.command()
+@click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def measure(pictures: tuple[Path, ...], as_json: bool) -> None:
+    """Measure how strongly PICTURES show each visual attribute, from their pixels.
+
+    \b
+    Examples:
+      t2a-edge measure art.png
+      t2a-edge measure pictures/*.png --json
+    """  # noqa: D301
+    from t2a_edge.attributes import attribute_scores  # here: other commands need no measures
+    from t2a_edge.image import read_pixels
+
+    for picture in pictures:
+        pixels = read_pixels(picture)
+        try:
+            scores = attribute_scores(pixels)
+        except ImageError as exc:
+            raise ImageError(f"{picture}: {exc}") from exc
+        if as_json:
+            rounded = {name: round(score, 4) for name, score in scores.items()}
+            click.echo(json.dumps({"picture": str(picture), "scores": rounded}))
+        else:
+            click.echo("\n".join([str(picture), *score_lines(scores)]))
+
+
+def score_lines(scores: dict[str, float]) -> list[str]:
+    """Axes with the pole that they are at, one a line; then hues and words that show, on two."""
+    from t2a_edge.attribute_table import WORD_MEASURES
+    from t2a_edge.vocabulary import AXES, HUES
+
+    lines = []
+    for axis in AXES:
+        if axis.name in scores:
+            score = scores[axis.name]
+            pole = axis.positive if score > 0 else axis.negative
+            lines.append(f"  {axis.name:12}{score:+.2f}  {pole}")
+    for title, names, low in (("hues", HUES, SHOWN_HUE), ("form", WORD_MEASURES, SHOWN_FORM)):
+        shown = sorted((n for n in names if scores[n] >= low), key=lambda n: -scores[n])
+        lines.append(f"  {title:12}{', '.join(f'{n} {scores[n]:.2f}' for n in shown) or 'none'}")
+    return lines
 
 
 def check_count(count: int, out: Path) -> None:
