@@ -1,5 +1,6 @@
 """The whole way: `TextToArt().generate("warm dark fluid", seed=7)`."""
 
+import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from t2a_edge.bundle import engines, load_bundle
-from t2a_edge.errors import OptionError
 from t2a_edge.image import file_name, image_from_pixels, write_png
 from t2a_edge.noise import check_seed
 from t2a_edge.prompt import Prompt, parse_prompt, text_bytes_from_words
 from t2a_edge.runner import OnnxRunner, Runner
-from t2a_edge.sampler import Conditioning, SamplingOptions, sample_indices
+from t2a_edge.sampler import Conditioning, SamplingOptions, check_range, sample_indices
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -76,7 +76,8 @@ class Artwork:
     def file_name(self) -> str:
         """A file name made of prompt, blend and seed."""
         blend = "" if self.blend is None else f" to {self.blend[0]} {self.blend[1]:g}"
-        return file_name(self.prompt + blend, self.seed)
+        spelled = re.sub(r"(^| )-", r"\1not ", self.prompt + blend)  # a slug has no minus
+        return file_name(spelled, self.seed)
 
     def save(self, path: Path | str) -> Path:
         """Write a PNG with the metadata inside; an ImageError if the path cannot be written."""
@@ -191,8 +192,7 @@ class TextToArt:
         Raises:
             OptionError: the amount is out of range.
         """
-        if isinstance(amount, bool) or not 0 <= amount <= 1:  # NaN fails too
-            raise OptionError(f"The amount is {amount!r}; expected a number from 0 to 1.")
+        check_range("amount", amount, 1)
         shares = [(prompt, 1.0)]
         if blend is not None:
             shares = [(prompt, 1 - amount), (blend, amount)]

@@ -39,7 +39,9 @@ class Term:
     @property
     def text(self) -> str:
         """As one would type it."""
-        number = "" if abs(self.weight) == 1 else f":{abs(self.weight):g}"
+        # every digit, so that it is the same when it is read back
+        size = repr(float(abs(self.weight))).removesuffix(".0")
+        number = "" if size == "1" else f":{size}"
         return f"{'-' if self.weight < 0 else ''}{self.word}{number}"
 
 

@@ -39,15 +39,16 @@ class SamplingOptions:
     top_k: int
 
     def __post_init__(self) -> None:
-        _check_range("guidance scale", self.guidance_scale, MAX_GUIDANCE)
-        _check_range("temperature", self.temperature, MAX_TEMPERATURE)
+        check_range("guidance scale", self.guidance_scale, MAX_GUIDANCE)
+        check_range("temperature", self.temperature, MAX_TEMPERATURE)
         if isinstance(self.top_k, bool) or not isinstance(self.top_k, int) or self.top_k < 0:
             raise OptionError(
                 f"The top-k is {self.top_k!r}; expected a whole number, 0 (all codes) or more."
             )
 
 
-def _check_range(name: str, value: float, most: float) -> None:
+def check_range(name: str, value: float, most: float) -> None:
+    """An OptionError unless the value is a number from 0 to `most`."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 <= value <= most:  # NaN fails too
         raise OptionError(f"The {name} is {value!r}; expected a number from 0 to {most:g}.")

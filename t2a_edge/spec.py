@@ -72,9 +72,8 @@ class Spec:
                     f"The spec's {name} is {list(factors)}; expected {len(self.scales)} numbers "
                     "from 0, one for each scale. Export the bundle again."
                 )
-        if self.refiner_passes not in REFINER_PASSES or (
-            self.refiner_passes and len(self.scales) < 2
-        ):
+        known = type(self.refiner_passes) is int and self.refiner_passes in REFINER_PASSES
+        if not known or (self.refiner_passes and len(self.scales) < 2):
             raise BundleError(
                 f"The spec's refiner_passes is {self.refiner_passes!r}; expected 0, 1, 2 or 4, and "
                 "two scales at least where there is a refiner. Export the bundle again."

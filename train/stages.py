@@ -152,7 +152,8 @@ def index_stores(run: Run, codec: Codec, key: str) -> tuple[IndexMix, IndexStore
         path = cache / f"indices-{'studio' if number else 'train'}.safetensors"
         full_key = f"{key}-{store.key}-{views}-{preset.data.image_size}"
         train.append(cache_indices(codec, store, preset, "train", views, path, full_key))
-    path, full_key = cache / "indices-val.safetensors", f"{key}-{stores[0].key}"
+    path = cache / "indices-val.safetensors"
+    full_key = f"{key}-{stores[0].key}-{preset.data.image_size}"
     val = cache_indices(codec, stores[0], preset, "val", 0, path, full_key)
     return IndexMix(train, shares), val
 

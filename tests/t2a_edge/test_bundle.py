@@ -1,15 +1,24 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from t2a_edge.bundle import FORMAT, MANIFEST, file_entry, load_bundle, write_manifest
+from t2a_edge.bundle import (
+    FORMAT,
+    MANIFEST,
+    engine_file,
+    engines,
+    file_entry,
+    load_bundle,
+    write_manifest,
+)
 from t2a_edge.errors import BundleError
 from t2a_edge.pipeline import TextToArt
 
-ENGINES = ["text.onnx", "transformer.onnx", "decoder.onnx"]
+ENGINES = ["text.onnx", "transformer.onnx", "refiner.onnx", "decoder.onnx"]
 KEYS = ["files", "format", "precision", "spec", "vocabulary"]
 
 
@@ -198,3 +207,19 @@ def test_a_vocabulary_has_words_only(bundle):
     change_manifest(bundle, vocabulary=["warm", 3])
     with pytest.raises(BundleError, match="other entries than words"):
         load_bundle(bundle)
+
+
+def test_only_a_bundle_whose_spec_has_passes_has_a_refiner(tiny_bundle):
+    spec = load_bundle(tiny_bundle).spec
+    assert spec.refiner_passes == 2
+    assert [engine_file(name) for name in engines(spec)] == ENGINES
+    assert engines(replace(spec, refiner_passes=0)) == ("text", "transformer", "decoder")
+
+
+def test_a_spec_without_passes_needs_no_refiner(bundle):
+    manifest = read_manifest(bundle)
+    del manifest["spec"]["refiner_passes"]  # as bundles were before the refiner
+    del manifest["files"]["refiner.onnx"]
+    (bundle / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    (bundle / "refiner.onnx").unlink()
+    assert load_bundle(bundle).spec.refiner_passes == 0

@@ -3,11 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import t2a_edge
+from t2a_edge.bundle import ENGINES, engine_file, engines
 from t2a_edge.errors import BundleError, OptionError, PromptError, T2AEdgeError
 from t2a_edge.image import read_metadata
 from t2a_edge.pipeline import TextToArt
+from t2a_edge.prompt import Prompt, Term
 from t2a_edge.runner import OnnxRunner
 
 
@@ -129,10 +133,146 @@ def test_a_saved_picture_can_be_drawn_again_from_its_metadata(engine, tmp_path):
 def test_progress_is_told_after_each_scale(engine):
     done: list[int] = []
     engine.generate("warm", seed=1, on_scale=done.append)
-    assert done == [1, 2, 3]
+    assert done == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("prompt", ["", [], "wa\x07rm", ["warm"] * 200, "a" * 200])
+# ---- weights, avoided words and blends
+
+
+def conditioning(engine, prompt: str, blend: str | None = None, amount: float = 0.5):
+    return engine.conditioning(
+        engine.parse(prompt), None if blend is None else engine.parse(blend), amount
+    )
+
+
+def weights_of(conditioning) -> list[list[float]]:
+    """The word weights of each row, without the padding."""
+    return [[round(float(w), 5) for w in row if w] for row in conditioning.word_weights]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "pulls", "weights"),
+    [
+        ("warm dark fluid", [1], [[1, 1, 1]]),
+        ("warm:2 dark:2", [2], [[1, 1]]),
+        ("warm:3 dark", [2], [[1.5, 0.5]]),
+        ("warm:0.5", [0.5], [[1]]),
+        ("warm dark:0", [1], [[1]]),
+        ("warm -busy", [1, -1], [[1], [1]]),
+        ("-busy warm -dense:3", [1, -2], [[1], [0.5, 1.5]]),
+        ("-busy", [-1], [[1]]),
+    ],
+)
+def test_wanted_and_avoided_words_have_a_row_each(engine, prompt, pulls, weights):
+    found = conditioning(engine, prompt)
+    assert found.pulls == pytest.approx(pulls)
+    assert weights_of(found) == weights
+    assert found.text_embedding.dtype == found.word_weights.dtype == np.float32
+    assert found.text_embedding.shape[:2] == found.word_weights.shape
+    assert found.word_weights.shape == (len(pulls), engine.spec.max_words)
+
+
+def test_each_row_embeds_its_own_words_in_the_order_typed(engine):
+    found = conditioning(engine, "-busy warm -dense dark")
+    for row, words in enumerate([("warm", "dark"), ("busy", "dense")]):
+        expected, _ = engine.embed(words)
+        np.testing.assert_array_equal(found.text_embedding[row], expected[0])
+
+
+@given(
+    wanted=st.lists(st.floats(0.01, 4), max_size=3),
+    avoided=st.lists(st.floats(0.01, 4), max_size=3),
+)
+def test_weights_of_a_row_are_1_on_average_and_their_mean_is_its_pull(engine, wanted, avoided):
+    terms = [Term("warm", w) for w in wanted] + [Term("dark", -w) for w in avoided]
+    found = engine.conditioning(Prompt(tuple(terms)))
+    rows = [(part, sign) for part, sign in ((wanted, 1), (avoided, -1)) if part]
+    if not rows:
+        rows = [([], 1)]  # no words
+    for row, (part, sign) in enumerate(rows):
+        assert found.word_weights[row].sum() == pytest.approx(len(part), rel=1e-5)
+        assert found.pulls[row] == pytest.approx(sign * np.mean(part or [1]))
+
+
+@pytest.mark.parametrize("prompt", ["warm:0", "warm:0 -busy:0"])
+def test_weights_of_zero_alone_are_no_words(engine, prompt):
+    found = conditioning(engine, prompt)
+    assert found.pulls == (1.0,)
+    assert not found.word_weights.any()
+    drawn = engine.generate(prompt, seed=7)
+    plain = engine.generate("warm", seed=7, guidance_scale=0)  # words are ignored
+    np.testing.assert_array_equal(drawn.indices, plain.indices)
+
+
+def test_a_blend_shares_the_pull_between_two_prompts(engine):
+    found = conditioning(engine, "warm:2 -busy", "cool pale -dense", 0.25)
+    assert found.pulls == pytest.approx([1.5, -0.75, 0.25, -0.25])
+    assert weights_of(found) == [[1], [1], [1, 1], [1]]
+
+
+@pytest.mark.parametrize(("amount", "same"), [(0, "warm -busy"), (1, "cool pale")])
+def test_either_end_of_a_blend_is_that_prompt(engine, amount, same):
+    blended = conditioning(engine, "warm -busy", "cool pale", amount)
+    alone = conditioning(engine, same)
+    assert blended.pulls == alone.pulls
+    np.testing.assert_array_equal(blended.text_embedding, alone.text_embedding)
+    drawn = engine.generate("warm -busy", seed=7, blend="cool pale", amount=amount)
+    np.testing.assert_array_equal(drawn.pixels, engine.generate(same, seed=7).pixels)
+
+
+def test_weights_avoided_words_and_blends_change_the_picture(engine):
+    plain = engine.generate("warm dark", seed=7).indices
+    for prompt in ("warm:0.2 dark", "warm -dark", "warm:4 dark:4"):
+        assert (engine.generate(prompt, seed=7).indices != plain).any()
+    assert (engine.generate("warm dark", seed=7, blend="cool pale").indices != plain).any()
+
+
+@pytest.mark.parametrize("amount", [-0.01, 1.01, math.nan, math.inf, "0.5", None, True])
+@pytest.mark.parametrize("blend", [None, "cool"])
+def test_an_amount_out_of_range_is_an_error(engine, amount, blend):
+    with pytest.raises(OptionError, match=r"The amount is .*; expected a number from 0 to 1\."):
+        engine.generate("warm", seed=1, blend=blend, amount=amount)
+
+
+def test_unknown_words_of_the_blend_and_avoided_ones_are_told_too(engine):
+    drawn = engine.generate("warm -zesty", seed=1, blend="pale quirky:2")
+    assert drawn.unknown_words == ("zesty", "quirky")
+
+
+def test_a_blend_is_in_the_metadata_and_in_the_file_name(engine, tmp_path):
+    drawn = engine.generate("warm:2 -busy", seed=7, blend="Cool, pale:0.5", amount=0.3)
+    assert drawn.metadata["prompt"] == "warm:2 -busy"
+    assert (drawn.metadata["blend"], drawn.metadata["amount"]) == ("cool pale:0.5", 0.3)
+    assert drawn.file_name == "warm-2-not-busy-to-cool-pale-0-5-0-3-7.png"
+    recipe = read_metadata(drawn.save(tmp_path / drawn.file_name))
+    assert recipe.pop("bundle") == engine.bundle.bundle_hash
+    np.testing.assert_array_equal(engine.generate(**recipe).pixels, drawn.pixels)
+
+
+def test_an_avoided_word_and_the_same_word_wanted_have_other_file_names(engine):
+    names = {
+        engine.generate(p, seed=7).file_name for p in ("warm busy", "warm -busy", "-warm busy")
+    }
+    assert names == {"warm-busy-7.png", "warm-not-busy-7.png", "not-warm-busy-7.png"}
+
+
+def test_the_shipped_bundle_has_the_engines_of_its_spec_and_draws():
+    with TextToArt() as shipped:
+        drawn = shipped.generate("warm -busy", seed=7, blend="cool")
+        assert set(shipped.bundle.manifest["files"]) == {
+            engine_file(name) for name in engines(shipped.spec)
+        }
+    assert drawn.indices.shape == (shipped.spec.positions,)
+    assert drawn.pixels.std() > 1
+
+
+# ---- bad input
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["", [], "wa\x07rm", ["warm"] * 200, "a" * 200, "dark:x", "dark:9", "--busy", "warm -", ":"],
+)
 def test_a_prompt_that_cannot_be_used_is_an_error(engine, prompt):
     with pytest.raises(PromptError):
         engine.generate(prompt, seed=1)
@@ -171,7 +311,7 @@ def test_two_threads_draw_the_same_indices(tiny_bundle, artwork):
 
 def test_a_provider_that_is_not_installed_is_an_error(tiny_bundle):
     with pytest.raises(OptionError, match=r"provider is 'abacus'; .*cpu"):
-        OnnxRunner(tiny_bundle, provider="abacus")
+        OnnxRunner(tiny_bundle, ENGINES, provider="abacus")
 
 
 def test_a_missing_bundle_is_an_error_of_ours(tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from t2a_edge.errors import PromptError
-from t2a_edge.prompt import Prompt, parse_prompt, text_bytes_from_words
+from t2a_edge.prompt import MAX_WEIGHT, Prompt, Term, parse_prompt, text_bytes_from_words
 
 MAX_WORDS, MAX_BYTES = 8, 32
 
@@ -116,7 +116,8 @@ def test_any_text_gives_clean_words_or_a_prompt_error(typed):
     assert 1 <= len(words) <= MAX_WORDS
     for word in words:
         assert word
-        assert not any(letter.isspace() or letter in ",;" for letter in word)
+        assert not any(letter.isspace() or letter in ",;:" for letter in word)
+        assert word[0] not in "-\N{MINUS SIGN}"
         assert len(word.encode("utf-8")) <= MAX_BYTES
         assert unicodedata.is_normalized("NFC", word)
 
@@ -128,7 +129,69 @@ def test_parsing_what_was_parsed_changes_nothing(typed):
     except PromptError:
         return
     assert parse(prompt.text) == prompt
-    assert parse(prompt.words) == prompt
+    assert parse(prompt.words).words == prompt.words
+
+
+# ---- weights
+
+
+@pytest.mark.parametrize(
+    ("typed", "term"),
+    [
+        ("dark", Term("dark", 1.0)),
+        ("dark:1.4", Term("dark", 1.4)),
+        ("DARK:0", Term("dark", 0.0)),
+        ("dark:4", Term("dark", MAX_WEIGHT)),
+        ("dark:.5", Term("dark", 0.5)),
+        ("-busy", Term("busy", -1.0)),
+        ("\N{MINUS SIGN}busy", Term("busy", -1.0)),
+        ("-busy:0.25", Term("busy", -0.25)),
+        ("blue-green", Term("blue-green", 1.0)),
+        ("-blue-green", Term("blue-green", -1.0)),
+        ("-🔥", Term("🔥", -1.0)),
+    ],
+)
+def test_a_word_may_have_a_weight_or_a_minus(typed, term):
+    assert parse(typed).terms == (term,)
+
+
+def test_a_zero_has_no_minus():
+    assert parse("-busy:0").text == parse("-busy:-0").text == "busy:0"
+
+
+def test_a_prompt_is_written_as_one_would_type_it():
+    assert parse("Warm:1, DARK:1.40; \N{MINUS SIGN}Busy -calm:2.0").text == (
+        "warm dark:1.4 -busy -calm:2"
+    )
+
+
+@pytest.mark.parametrize("typed", [":", ":2", "-", "--", "--busy", "-:2", "\N{MINUS SIGN}-busy"])
+def test_a_weight_or_minus_without_a_word_is_an_error(typed):
+    with pytest.raises(PromptError, match=r'expected an adjective, with one minus .* "-busy"'):
+        parse(["warm", typed])
+
+
+@pytest.mark.parametrize("number", ["", "x", "nan", "inf", "9", "4.001", "-1", "1:2", "1.4.2"])
+def test_a_weight_that_is_no_number_from_0_to_4_is_an_error(number):
+    with pytest.raises(PromptError, match=f'has "dark:{number}"; expected a weight from 0 to 4'):
+        parse(f"warm dark:{number}")
+
+
+def test_a_very_long_weight_is_cut_in_the_message():
+    with pytest.raises(PromptError) as caught:
+        parse("dark:" + "9" * 100_000)
+    assert len(str(caught.value)) < 200
+
+
+@given(st.lists(st.floats(0, MAX_WEIGHT), min_size=1, max_size=MAX_WORDS), st.booleans())
+def test_a_weight_that_was_written_is_read_back_to_the_last_digit(weights, avoided):
+    sign = "-" if avoided else ""
+    prompt = parse(f"{sign}w{i}:{weight!r}" for i, weight in enumerate(weights))
+    assert [abs(term.weight) for term in prompt.terms] == weights
+    assert parse(prompt.text) == prompt
+
+
+# ---- bytes
 
 
 def test_text_bytes_are_zero_padded_utf8():

@@ -6,10 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from t2a_edge import sampler
 from t2a_edge.errors import OptionError
 from t2a_edge.noise import gumbel_noise
-from t2a_edge.sampler import SamplingOptions, choose_indices, sample_indices
-from t2a_edge.scales import context_matrix, scale_offsets
+from t2a_edge.sampler import (
+    Conditioning,
+    SamplingOptions,
+    choose_indices,
+    row_factors,
+    sample_indices,
+)
+from t2a_edge.scales import context_matrix, refiner_pass_of, scale_offsets
 from t2a_edge.spec import Spec
 
 SPEC = Spec(
@@ -31,10 +38,16 @@ SPEC = Spec(
 OFFSETS = scale_offsets(SPEC.scales)
 EMBEDDING = np.ones((1, 8, 16), dtype=np.float32)
 WEIGHTS = np.array([[1, 1, 0, 0, 0, 0, 0, 0]], dtype=np.float32)
+PLAIN = Conditioning(EMBEDDING, WEIGHTS, (1.0,))
+REFINED = replace(SPEC, refiner_passes=2)
+FINEST = slice(OFFSETS[-2], OFFSETS[-1])
 
 
 class FakeRunner:
-    """Fixed logits, one set with words and one without; keeps what the transformer is given."""
+    """Fixed logits, one set with words and one without; keeps what the engines are given.
+
+    The logits with words are multiplied by the first number of a row's embedding.
+    """
 
     def __init__(self) -> None:
         rng = np.random.default_rng(3)
@@ -42,6 +55,7 @@ class FakeRunner:
         self.with_words = rng.normal(size=shape).astype(np.float32)
         self.without_words = rng.normal(size=shape).astype(np.float32)
         self.calls: list[dict[str, np.ndarray]] = []
+        self.refiner_calls: list[dict[str, np.ndarray]] = []
         self.pasts: list[list[np.ndarray]] = []
         self.returned: list[tuple[np.ndarray, np.ndarray]] = []
 
@@ -57,13 +71,24 @@ class FakeRunner:
         call |= {"text_embedding": text_embedding, "word_weights": word_weights}
         self.calls.append({name: value.copy() for name, value in call.items()})
         self.pasts.append(past)
-        spoken = word_weights.any(axis=1)[:, None, None]
-        logits = np.where(spoken, self.with_words[positions], self.without_words[positions])
-        added = np.full((*past[0].shape[:3], len(positions), past[0].shape[4]), 7, np.float32)
+        logits = self.logits(positions, text_embedding, word_weights)
+        mark = (text_embedding[:, 0, 0] * word_weights.any(axis=1))[None, :, None, None, None]
+        assert (past[0] == mark).all()  # each row is given its own past
+        added = mark * np.ones((*past[0].shape[:3], len(positions), past[0].shape[4]), np.float32)
         keys = np.concatenate([past[0], added], axis=3)
         values = np.concatenate([past[1], -added], axis=3)
         self.returned.append((keys, values))
         return logits, self.returned[-1]
+
+    def refiner(self, inputs):
+        self.refiner_calls.append({k: v.copy() for k, v in inputs._asdict().items()})
+        positions = np.arange(FINEST.start, FINEST.stop)
+        return self.logits(positions, inputs.text_embedding, inputs.word_weights)
+
+    def logits(self, positions, text_embedding, word_weights):
+        spoken = word_weights.any(axis=1)[:, None, None]
+        worded = text_embedding[:, :1, :1] * self.with_words[positions]
+        return np.where(spoken, worded, self.without_words[positions])
 
     def __enter__(self):
         return self
@@ -76,9 +101,15 @@ def options(guidance_scale=1.0, temperature=1.0, top_k=0) -> SamplingOptions:
     return SamplingOptions(guidance_scale=guidance_scale, temperature=temperature, top_k=top_k)
 
 
-def sample(runner=None, seed=7, on_scale=None, spec=SPEC, **changed):
+def sample(runner=None, seed=7, on_scale=None, spec=SPEC, conditioning=PLAIN, **changed):
     runner = runner or FakeRunner()
-    return sample_indices(runner, spec, EMBEDDING, WEIGHTS, seed, options(**changed), on_scale)
+    return sample_indices(runner, spec, conditioning, seed, options(**changed), on_scale)
+
+
+def rows(*pulls: float) -> Conditioning:
+    """A conditioning of several rows that the fake runner tells apart."""
+    embedding = np.stack([EMBEDDING[0] * (row + 1) for row in range(len(pulls))])
+    return Conditioning(embedding, np.repeat(WEIGHTS, len(pulls), axis=0), pulls)
 
 
 def test_indices_are_codes_of_every_position():
@@ -139,7 +170,14 @@ def test_guidance_one_sends_the_words_alone():
         assert len(call["indices"]) == 1
 
 
-@pytest.mark.parametrize("guidance_scale", [0.0, 0.5, 3.0])
+def test_guidance_zero_sends_the_row_without_words_alone():
+    runner = FakeRunner()
+    sample(runner, guidance_scale=0.0)
+    for call in runner.calls:
+        np.testing.assert_array_equal(call["word_weights"], 0 * WEIGHTS)
+
+
+@pytest.mark.parametrize("guidance_scale", [0.5, 3.0])
 def test_any_other_guidance_sends_a_second_row_without_words(guidance_scale):
     runner = FakeRunner()
     sample(runner, guidance_scale=guidance_scale)
@@ -217,6 +255,123 @@ def test_progress_is_told_after_each_scale():
     done: list[int] = []
     sample(on_scale=done.append)
     assert done == [1, 2, 3]
+
+
+# ---- rows of words
+
+
+guidances = st.floats(0, 30)
+SCALED = replace(SPEC, scale_guidance=(1.5, 0.5, 0.0))
+
+
+@given(st.lists(st.floats(-4, 4), min_size=1, max_size=4), guidances)
+def test_the_factors_of_a_scale_sum_to_one(pulls, guidance_scale):
+    factors = row_factors(SCALED, pulls, guidance_scale)
+    assert factors.shape == (len(SPEC.scales), len(pulls) + 1)
+    assert factors.dtype == np.float32
+    np.testing.assert_allclose(factors.astype(np.float64).sum(1), 1, atol=1e-4)
+
+
+@given(guidances)
+def test_a_plain_prompt_goes_from_without_words_by_the_strength_of_the_scale(guidance_scale):
+    factors = row_factors(SCALED, (1.0,), guidance_scale)
+    for (words, nothing), factor in zip(factors, SCALED.scale_guidance, strict=True):
+        strength = 1 + (guidance_scale - 1) * factor if guidance_scale > 1 else guidance_scale
+        assert words == pytest.approx(strength, abs=1e-5)
+        assert nothing == pytest.approx(1 - strength, abs=1e-5)
+
+
+def test_guidance_one_needs_the_words_alone():
+    assert row_factors(SPEC, (1.0,), 1.0).tolist() == [[1, 0]] * 3
+    assert row_factors(SPEC, (0.3, 0.7), 1.0)[:, -1].tolist() == [0, 0, 0]  # however it rounds
+
+
+def test_steering_away_is_guidance_alone():
+    assert row_factors(SPEC, (-1.0,), 3.0).tolist() == [[-2, 3]] * 3
+    assert row_factors(SPEC, (1.0, -0.5), 3.0).tolist() == [[3, -1, -1]] * 3
+    for guidance_scale in (0.0, 0.5, 1.0):
+        assert row_factors(SPEC, (-1.0,), guidance_scale).tolist() == [[0, 1]] * 3
+
+
+@pytest.mark.parametrize("pulls", [(1.0,), (2.5,), (-1.0,), (1.0, -1.0), (0.3, 0.7), (0.0, 1.0)])
+def test_logits_are_mixed_by_the_factors(pulls):
+    runner = FakeRunner()
+    nothing = runner.without_words
+    expected = nothing.copy()
+    for row, pull in enumerate(pulls, start=1):
+        strength = 3.0 if pull > 0 else 2.0
+        expected += strength * pull * (row * runner.with_words - nothing)
+    chosen = sample(runner, conditioning=rows(*pulls), guidance_scale=3.0, temperature=0.0)[0]
+    np.testing.assert_array_equal(chosen, expected.argmax(-1))
+
+
+@pytest.mark.parametrize("spec", [SCALED, replace(SCALED, refiner_passes=2)])
+@pytest.mark.parametrize("guidance_scale", [0.0, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize("pulls", [(1.0,), (-1.0,), (1.0, -1.0), (0.5, 0.5), (1.0, 0.0, -2.0)])
+def test_leaving_out_unused_rows_gives_the_same_indices(monkeypatch, spec, guidance_scale, pulls):
+    arguments = {"spec": spec, "conditioning": rows(*pulls), "guidance_scale": guidance_scale}
+    chosen = sample(**arguments)
+    monkeypatch.setattr(sampler._Rows, "drop_unused", lambda *_: None)
+    np.testing.assert_array_equal(sample(**arguments), chosen)
+
+
+def test_a_row_is_computed_up_to_the_last_scale_that_makes_use_of_it():
+    runner = FakeRunner()
+    spec = replace(SPEC, scale_guidance=(1.0, 0.0, 0.0))
+    sample(runner, spec=spec, conditioning=rows(1.0, -0.5), guidance_scale=3.0)
+    assert [len(call["word_weights"]) for call in runner.calls] == [3, 1, 1]
+    runner = FakeRunner()
+    spec = replace(SPEC, scale_guidance=(0.0, 1.0, 0.0))  # unused at first, wanted later
+    sample(runner, spec=spec, guidance_scale=3.0)
+    assert [len(call["word_weights"]) for call in runner.calls] == [2, 2, 1]
+
+
+# ---- passes of the refiner
+
+
+def test_the_refiner_draws_the_finest_scale_and_the_transformer_the_others():
+    runner = FakeRunner()
+    drawn = sample(runner, spec=REFINED)
+    assert drawn.shape == (1, SPEC.positions)
+    assert [len(call["positions"]) for call in runner.calls] == [1, 4]
+    assert len(runner.refiner_calls) == 2
+    for call in runner.refiner_calls:
+        np.testing.assert_array_equal(call["indices"], drawn[:, : FINEST.start])
+    np.testing.assert_array_equal(drawn, sample())  # the logits, and so the noise, are the same
+
+
+@pytest.mark.parametrize("passes", [1, 2, 4])
+def test_every_pass_sees_what_the_passes_before_it_drew(passes):
+    runner = FakeRunner()
+    drawn = sample(runner, spec=replace(SPEC, refiner_passes=passes))[:, FINEST]
+    pass_of = refiner_pass_of(SPEC.scales[-1], passes)
+    assert len(runner.refiner_calls) == passes
+    for number, call in enumerate(runner.refiner_calls):
+        np.testing.assert_array_equal(call["drawn"], np.where(pass_of < number, drawn, -1))
+
+
+@pytest.mark.parametrize(("guidance_scale", "batch"), [(0.0, 1), (1.0, 1), (3.0, 2)])
+def test_the_refiner_is_given_the_rows_that_the_guidance_needs(guidance_scale, batch):
+    runner = FakeRunner()
+    sample(runner, spec=REFINED, guidance_scale=guidance_scale)
+    for call in runner.refiner_calls:
+        assert {len(value) for value in call.values()} == {batch}
+
+
+def test_the_factors_of_the_finest_scale_are_the_refiners():
+    spec = replace(REFINED, scale_guidance=(1.0, 1.0, 0.5), scale_temperature=(1.0, 1.0, 0.25))
+    drawn = sample(spec=spec, guidance_scale=5.0)[0, FINEST]
+    same = sample(spec=REFINED, guidance_scale=3.0, temperature=0.25)[0, FINEST]
+    np.testing.assert_array_equal(drawn, same)
+
+
+def test_progress_with_a_refiner_counts_scales_not_passes():
+    done: list[int] = []
+    sample(spec=REFINED, on_scale=done.append)
+    assert done == [1, 2, 3]
+
+
+# ---- options
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 10), st.floats(0, 10))

@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2a_edge.scales import average_matrix, context_matrix, enlarge_matrix, scale_offsets
+from t2a_edge.scales import (
+    average_matrix,
+    context_matrix,
+    enlarge_matrix,
+    refiner_pass_of,
+    scale_offsets,
+)
 
 SCALES = [(1,), (1, 2, 4), (1, 2, 4, 8, 16), (2, 3, 6), (1, 3, 4, 12)]
 
@@ -108,3 +114,40 @@ def test_the_first_scale_has_seen_nothing(scales):
 def test_the_context_of_equal_codes_is_their_number_of_scales(scales):
     for scale in range(1, len(scales)):
         np.testing.assert_allclose(context_matrix(scales, scale).sum(1), scale, atol=1e-5)
+
+
+def neighbours(side: int, position: int) -> list[int]:
+    """Positions above, below, left and right."""
+    row, column = divmod(position, side)
+    around = [(row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)]
+    return [y * side + x for y, x in around if 0 <= y < side and 0 <= x < side]
+
+
+@given(side=sides, passes=st.sampled_from([1, 2, 4]))
+def test_every_position_is_drawn_in_one_of_the_passes(side, passes):
+    pass_of = refiner_pass_of(side, passes)
+    assert pass_of.shape == (side * side,)
+    assert pass_of.dtype == np.int64
+    assert set(pass_of.tolist()) <= set(range(passes))
+    if side > 1 and side % 2 == 0:
+        assert np.bincount(pass_of).tolist() == [side * side // passes] * passes
+
+
+@given(side=st.integers(2, 16))
+def test_two_passes_are_a_chequerboard(side):
+    pass_of = refiner_pass_of(side, 2)
+    for position in np.flatnonzero(pass_of == 1):
+        assert set(pass_of[neighbours(side, position)]) == {0}
+    for position in np.flatnonzero(pass_of == 0):
+        assert set(pass_of[neighbours(side, position)]) == {1}
+
+
+@given(side=sides)
+def test_four_passes_split_each_colour_of_the_chequerboard(side):
+    np.testing.assert_array_equal(refiner_pass_of(side, 4) // 2, refiner_pass_of(side, 2))
+
+
+@pytest.mark.parametrize("passes", [0, 3, 8])
+def test_another_number_of_passes_is_an_error(passes):
+    with pytest.raises(ValueError, match=f"{passes} passes; expected 1, 2 or 4"):
+        refiner_pass_of(4, passes)

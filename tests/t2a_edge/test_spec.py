@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from t2a_edge.errors import BundleError
-from t2a_edge.spec import Spec
+from t2a_edge.spec import REFINER_PASSES, Spec
 
 VALUES = {
     "image_size": 32,
@@ -34,8 +34,11 @@ sizes = st.integers(1, 10_000)
     guidance_scale=st.floats(0, 30),
     temperature=st.floats(0, 10),
     top_k=st.integers(0, 1024),
+    refiner_passes=st.sampled_from(REFINER_PASSES),
 )
-def test_a_spec_survives_json(finest, patch, numbers, guidance_scale, temperature, top_k):
+def test_a_spec_survives_json(
+    finest, patch, numbers, guidance_scale, temperature, top_k, refiner_passes
+):
     names = ["codebook_size", "code_dim", "max_words", "max_bytes", "layers", "heads", "head_dim"]
     spec = Spec(
         image_size=finest * patch,
@@ -46,6 +49,7 @@ def test_a_spec_survives_json(finest, patch, numbers, guidance_scale, temperatur
         top_k=top_k,
         scale_guidance=(1.0, 0.5, 0.25),
         scale_temperature=(1.0, 0.9, 0.5),
+        refiner_passes=refiner_passes,
     )
     assert Spec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
@@ -100,3 +104,29 @@ def test_sizes_must_be_whole_numbers_from_one(key, size):
 def test_scales_must_be_whole_numbers_from_one(scales):
     with pytest.raises(BundleError, match=r"scales has .*; expected a whole number from 1"):
         Spec.from_json({**VALUES, "scales": scales})
+
+
+def test_a_spec_of_before_the_refiner_has_none():
+    spec = Spec.from_json(VALUES)
+    assert spec.refiner_passes == 0
+    assert spec.coarse_scales == spec.scales
+
+
+@pytest.mark.parametrize("passes", [1, 2, 4])
+def test_the_refiner_takes_the_finest_scale_from_the_transformer(passes):
+    spec = Spec.from_json({**VALUES, "refiner_passes": passes})
+    assert spec.coarse_scales == (1, 2)
+    assert spec.positions == 1 + 4 + 16
+
+
+@pytest.mark.parametrize("passes", [-1, 3, 8, 2.0, True, "2", None, [2]])
+def test_refiner_passes_are_0_1_2_or_4(passes):
+    with pytest.raises(BundleError, match=r"refiner_passes is .*; expected 0, 1, 2 or 4"):
+        Spec.from_json({**VALUES, "refiner_passes": passes})
+
+
+def test_a_refiner_needs_a_coarser_scale():
+    one = {"scales": [4], "scale_guidance": [1.0], "scale_temperature": [1.0]}
+    assert Spec.from_json({**VALUES, **one}).coarse_scales == (4,)
+    with pytest.raises(BundleError, match="two scales at least"):
+        Spec.from_json({**VALUES, **one, "refiner_passes": 2})
