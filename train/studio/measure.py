@@ -21,14 +21,14 @@ SCALES = {
     "temperature": (-0.6, 0.3, 0.95),  # share of chroma that is warm, less the cool share
 }
 KEEP = 0.55  # of the strength asked for; a picture that measures less is corrected up to it
-CHROMATIC = 9.0  # C* from which a pixel counts as coloured
+CHROMATIC = 13.0  # C* from which a pixel counts as coloured
 
 # hue -> regions of (hue angle from, to, L* from, to, C* from, to)
 HUE_REGIONS: dict[str, tuple[tuple[float, float, float, float, float, float], ...]] = {
-    "red": ((12, 48, 12, 68, 26, 200),),
-    "orange": ((42, 76, 42, 86, 30, 200),),
-    "yellow": ((78, 116, 62, 100, 26, 200),),
-    "golden": ((66, 98, 42, 90, 30, 200),),
+    "red": ((12, 48, 8, 70, 20, 200),),
+    "orange": ((42, 76, 42, 88, 26, 200),),
+    "yellow": ((78, 116, 58, 100, 22, 200),),
+    "golden": ((66, 98, 42, 93, 24, 200),),
     "green": ((112, 182, 10, 95, 9, 200),),
     "teal": ((168, 238, 10, 90, 9, 200),),
     "blue": ((225, 304, 8, 92, 9, 200),),
@@ -144,7 +144,11 @@ def _corrected_once(lab: FloatArray, wanted: Mapping[str, float], is_: Measured)
     lab = _tone(lab, wanted, is_)
     target = _missed("chroma", wanted, is_)
     if target is not None:
-        lab[..., 1:] *= np.clip(target / max(is_.values["chroma"], 1.5), 0.15, 2.0)
+        gain = np.clip(target / max(is_.values["chroma"], 1.5), 0.15, 2.0)
+        # greys are left grey: paper that turns yellow would become a hue of its own
+        chroma = np.hypot(lab[..., 1], lab[..., 2])
+        shown = np.clip(chroma / 14, 0.25, 1) if gain > 1 else 1.0
+        lab[..., 1:] *= np.asarray(1 + (gain - 1) * shown)[..., None]
     target = _missed("temperature", wanted, is_)
     if target is not None and wanted.get("chroma", 0) > -0.9:
         shift = 7 * np.sign(target - is_.values["temperature"])

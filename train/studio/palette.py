@@ -91,17 +91,19 @@ def _scheme(
         # the asked hue twice, then a rest for the eye, so that it leads without being alone
         other = names[0] if lean != "any" and rng.random() < 0.6 else _ACROSS[hues[0]]
         rest = other if rng.random() < 0.4 else _NEUTRAL
-        names = [hues[0], hues[-1], rest if len(hues) == 1 else hues[0], hues[-1], hues[0]]
+        names = [hues[0], hues[0], rest if len(hues) == 1 else hues[1], hues[0], hues[-1]]
     elif rng.random() < 0.4 and values["chroma"] < 0.6:
         names.insert(int(rng.integers(1, 4)), _NEUTRAL)
     return [names[i % len(names)] for i in range(count)]
 
 
 def _lightness_plan(
-    values: Mapping[str, float], count: int, rng: np.random.Generator
+    values: Mapping[str, float], hues: Sequence[str], count: int, rng: np.random.Generator
 ) -> tuple[float, float, float, npt.NDArray[np.float64]]:
     """(ground, darkest, lightest, main colours) as L*."""
     middle = 54 + 30 * values["lightness"] + rng.uniform(-6, 6)
+    if hues:  # yellow is itself only where there is light, brown only where there is not
+        middle += 0.5 * (1 - abs(values["lightness"])) * (HUES[hues[0]][2] - middle)
     spread = 58 + 34 * values["contrast"] + rng.uniform(-6, 6)
     low, high = middle - spread / 2, middle + spread / 2
     low, high = max(low, 5.0), min(high, 96.0)
@@ -133,11 +135,11 @@ def mix_palette(
         rng: where chance comes from.
     """
     count = int(rng.integers(4, 6))
-    ground_l, low, high, levels = _lightness_plan(values, count, rng)
+    ground_l, low, high, levels = _lightness_plan(values, hues, count, rng)
     vivid = float(np.interp(values["chroma"], [-1, -0.6, 0, 0.6, 1], [0.03, 0.3, 0.72, 1.15, 1.5]))
-    vivid = max(vivid, 0.6) if hues else vivid
+    vivid = max(vivid, 0.62 + 0.2 * (values["chroma"] > -0.4)) if hues else vivid
     names = _scheme(values, hues, count, rng)
-    rows = [_colour(name, float(levels[i]), vivid, values, rng) for i, name in enumerate(names)]
+    rows = [_colour(name, float(levels[i]), vivid, values, rng, name in hues) for i, name in enumerate(names)]
     ground = _ground(names, ground_l, vivid, values, hues, rng)
     tint = HUES.get(names[0], HUES["earthy"])[0]
     ink = lch(max(low - 6, 4), min(12 * vivid, 12) * rng.uniform(0.2, 1), tint + 20)
@@ -154,7 +156,8 @@ def mix_palette(
 
 
 def _colour(
-    name: str, level: float, vivid: float, values: Mapping[str, float], rng: np.random.Generator
+    name: str, level: float, vivid: float, values: Mapping[str, float], rng: np.random.Generator,
+    asked: bool = False,
 ) -> tuple[float, float, float]:
     """Lab of a named colour, drawn from the planned L* towards where the hue is at home."""
     if name == _NEUTRAL:
@@ -162,6 +165,7 @@ def _colour(
     angle, spread, home, most = HUES[name]
     pull = np.interp(vivid, [0.1, 0.6, 1.3], [0.0, 0.5, 0.68])
     pull *= np.interp(values["contrast"], [-1, -0.3, 0.4, 1], [0.5, 0.9, 1, 0.8])
+    pull = max(pull, 0.78) if asked else pull
     level += pull * (home - level)
     strength = most * min(vivid, 1.45) * rng.uniform(0.8, 1.1)
     return lch(level, strength, angle + spread * rng.uniform(-1, 1))
@@ -183,7 +187,10 @@ def _ground(
 ) -> tuple[float, float, float]:
     """The ground: paper or slate most often, at times one of the colours, quieter."""
     plain = 0.55 - 0.5 * max(values["chroma"], 0)
-    if rng.random() < plain or (len(hues) == 2):
+    if len(hues) == 2:  # one hue under the other
+        lightness, a, b = _colour(hues[1], level, vivid, values, rng, True)
+        return 0.25 * level + 0.75 * lightness, 0.8 * a, 0.8 * b
+    if rng.random() < plain * (0.6 if hues else 1):
         return lch(level, min(rng.uniform(3, 15) * min(vivid, 1), 7 if hues else 15),
                    _paper_hue(values, rng))  # fmt: skip
     name = names[0] if hues or rng.random() < 0.5 else str(rng.choice(names))

@@ -21,6 +21,8 @@ HUE_FITS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "earthy": ((0, 1), (-0.7, 0.4)),
 }
 SOFT_HUES = ("brown", "earthy")  # never vivid
+# families with so much ground that a second hue would be hard to find
+OPEN = frozenset("mist washes orbits threads gesture constellation splinters weave".split())
 HUED = 0.5  # share of compositions with a named hue
 STRONG = 0.5  # weakest value of an axis that is set
 
@@ -41,7 +43,10 @@ def sample(seed: int) -> Composition:
         # more near the ends than near the middle: extremes are what people ask for
         attributes[axis] = side * float(STRONG + (reach - STRONG) * rng.random() ** 0.7)
     _reconcile(attributes, rng)
-    return Composition(name, attributes, _hues(attributes, rng), int(rng.integers(2**31)))
+    hues = _hues(attributes, rng)
+    if name in OPEN:
+        hues = hues[:1]
+    return Composition(name, attributes, hues, int(rng.integers(2**31)))
 
 
 def _reconcile(attributes: dict[str, float], rng: np.random.Generator) -> None:

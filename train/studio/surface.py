@@ -77,7 +77,7 @@ class Scene:
         for _ in range(36):  # laid in patches: one direction over a whole sheet looks like rain
             x, y, r = self.rng.uniform(0, 1, 3)
             patch = ellipse(x, y, 0.08 + 0.16 * r, 0.06 + 0.1 * r, 3 * x, 12)
-            angle = self.rng.normal(0.3, 0.7) % np.pi
+            angle = self.rng.normal(0.3, 0.3) % np.pi
             self._guide_canvas.drawPath(path_of(patch, True), self._mark(angle))
 
     def fill(
@@ -172,7 +172,7 @@ class Scene:
 
     def stroke(
         self, points: Points, tone: int, width: float, *, shade: float = 0.0, alpha: float = 1.0,
-        taper: float = 0.5, bristles: int = 0, dry: float = 0.0,
+        taper: float = 0.5, bristles: int = 0, dry: float = 0.0, uneven: float = 0.0,
     ) -> None:  # fmt: skip
         """A brush stroke: a tapering ribbon with hairs of differing shade along it.
 
@@ -184,18 +184,22 @@ class Scene:
             alpha: opacity.
             taper: 0 blunt to 1 pointed ends.
             bristles: hairs drawn over the body; 0 leaves them to the surface's fibres.
-            dry: share of the hairs that leave the ground bare, in [0, 1].
+            dry: how early the brush runs out of paint, in [0, 1].
+            uneven: how much the width wanders, in [0, 1].
         """
         n = len(points)
         t = np.linspace(0, 1, n)
         swell = 1 - taper * (1 - np.sin(np.pi * np.clip(t * 0.94 + 0.03, 0, 1)) ** 0.6)
-        widths = width * swell * (1 + 0.1 * self.rough * wobble(self.rng, n, 5))
+        widths = width * swell * np.maximum(1 + (uneven + 0.1 * self.rough) * wobble(self.rng, n, 5), 0.2)
         d = points[-1] - points[0]
         angle = float(np.arctan2(d[1], d[0]))
-        body = path_of(ribbon(points, np.maximum(widths, 1e-4)), True)
-        self.canvas.drawPath(
-            body, skia.Paint(AntiAlias=True, Color=self.colour(tone, shade, alpha * (1 - dry) ** 2))
-        )
+        full = max(int(n * (1 - 0.55 * dry)), 3)  # the body ends where the brush runs dry
+        outline = ribbon(points[:full], np.maximum(widths[:full], 1e-4))
+        body = path_of(outline, True)
+        paint = skia.Paint(AntiAlias=True, Color=self.colour(tone, shade, alpha))
+        if dry > 0:
+            paint.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, 0.0035))
+        self.canvas.drawPath(body, paint)
         if alpha > 0.3:
             self._guide_canvas.drawPath(body, self._mark(angle))
         if bristles:
@@ -209,16 +213,19 @@ class Scene:
         d = np.gradient(points, axis=0)
         normal = np.stack([-d[:, 1], d[:, 0]], axis=1)
         normal /= np.maximum(np.hypot(d[:, 0], d[:, 1]), 1e-9)[:, None]
-        hair = float(widths.max()) / count * 1.5
+        hair = float(widths.max()) / count * 1.25
         for offset in (np.arange(count) + 0.5) / count - 0.5:
-            start = int(rng.integers(0, max(n // 6, 1)))
-            stop = n - int(rng.integers(0, max(int(n * (0.12 + 0.4 * dry)), 1)))
+            # hairs at the edge of the brush run dry first
+            edge = 1 + 1.2 * abs(offset)
+            start = int(rng.integers(0, max(n // 12, 1)))
+            stop = n - int(rng.integers(0, max(int(n * (0.08 + 0.5 * dry) * edge), 1)))
             if stop - start < 3:
                 continue
-            line = points + normal * (offset * widths)[:, None]
-            tint = shade + rng.normal(0, 0.22 + 0.25 * self.rough)
-            self.line(line[start:stop], tone, hair * rng.uniform(0.5, 1.1), shade=tint,
-                      alpha=alpha * rng.uniform(0.55, 1.0))  # fmt: skip
+            stray = offset * widths * (1 + 0.12 * rng.normal())
+            line = points + normal * stray[:, None]
+            tint = shade + rng.normal(0, 0.3 + 0.25 * self.rough)
+            self.line(line[start:stop], tone, hair * rng.uniform(0.4, 1.1), shade=tint,
+                      alpha=alpha * rng.uniform(0.5, 1.0))  # fmt: skip
 
     def splatter(self, x: float, y: float, reach: float, count: int, tone: int, size: float) -> None:
         """Drops flung from a point: many small, few large, some with a tail."""

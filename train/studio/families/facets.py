@@ -36,7 +36,7 @@ def shards(s: Scene) -> None:
         s.traits.add("explosive")
     curved = s.values["contour"] > 0.15
     s.traits |= {"organic"} if curved else {"angular", "sharp", "jagged"}
-    joint = s.mix("weight", 0.012, 0.004)
+    joint = s.mix("weight", 0.007, 0.0015)
     side = rng.normal(0, 1, 2)
     for cell in _cells(points):
         middle = cell.mean(axis=0)

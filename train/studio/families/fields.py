@@ -68,7 +68,7 @@ def mist(s: Scene) -> None:
             cloud = ellipse(x, y, r * 2.4, r * 0.5, rng.normal(0, 0.12))
         else:
             cloud = blob(rng, x, y, r, 0.35)
-        s.fill(cloud, s.pick(0.03), shade=rng.uniform(-0.6, 0.6), alpha=rng.uniform(0.15, 0.5),
+        s.fill(cloud, s.pick(0.03), shade=rng.uniform(-0.6, 0.6), alpha=rng.uniform(0.25, 0.75),
                soft=rng.uniform(0.25, 0.6) * r * (0.6 if i % 3 else 0.25), gradient=0.4)
     if drift:
         s.traits.add("horizontal")
@@ -94,12 +94,12 @@ def washes(s: Scene) -> None:
         r = 0.32 * (1 - i / n) ** 0.8 + 0.04
         x, y = rng.uniform(0.05, 0.95, 2) * 0.65 + 0.35 * np.array([fx, fy])
         pool = blob(rng, x, y, r * rng.uniform(0.7, 1.2), 0.12 + 0.18 * (s.values["contour"] + 1) / 2)
-        tone, shade = s.pick(0.12), rng.uniform(-0.2, 0.8)
-        s.fill(pool, tone, shade=shade, alpha=0.5, soft=0.003 + 0.01 * rng.random(), mode=mode,
+        tone, shade = s.pick(0.15), rng.uniform(0, 0.9)
+        s.fill(pool, tone, shade=shade, alpha=rng.uniform(0.55, 0.9), soft=0.003 + 0.01 * rng.random(), mode=mode,
                gradient=0.9)  # fmt: skip
         for scale in (0.97, 0.86):  # thinner paint towards the middle
             inner = (pool - (x, y)) * scale + (x, y)
-            s.fill(inner, LIGHT if not dark else GROUND, alpha=0.1, soft=0.02, gradient=0)
+            s.fill(inner, tone, shade=-1 if dark else 1, alpha=0.22, soft=0.02, gradient=0.5)
         s.line(pool, tone, 0.0035, shade=shade - 0.5, alpha=0.35, closed=True, mode=mode, soft=0.001)
     if s.values["texture"] > 0.4:
         s.splatter(fx, fy, 0.4, 30, s.pick(0.3), 0.007)
@@ -116,8 +116,8 @@ def pointillism(s: Scene) -> None:
     """Fields made of many dots of pure colour, large shapes only to be guessed."""
     rng = s.rng
     s.ground()
-    n = s.count(420, 900)
-    order, size = s.values["order"], s.mix("weight", 0.009, 0.016)
+    n = s.count(480, 1000)
+    order, size = s.values["order"], s.mix("weight", 0.011, 0.019)
     if order > 0.4:
         side = int(n**0.5)
         gx, gy = np.meshgrid(np.arange(side), np.arange(side))
@@ -129,6 +129,7 @@ def pointillism(s: Scene) -> None:
     fx, fy = focus(s)
     tones = list(rng.permutation(s.palette.main))
     bend = rng.normal(0, 1, (3, 2))
+    glaze(s, 8)
     away = np.hypot(points[:, 0] - fx, points[:, 1] - fy)
     if s.values["direction"] > 0.25:
         s.traits |= {"circular", "radial"}

@@ -150,7 +150,9 @@ def bauhaus(s: Scene) -> None:
         s.disc(fx, fy, r * (1 - 0.27 * k), [s.pick(0), INK, ACCENT, LIGHT][k], gradient=0.4)
     s.disc(fx, fy, r * 1.35, s.pick(0), alpha=0.22, soft=0.03, gradient=0)
     n = s.count(5, 30)
-    for (x, y), size in zip(places(s, n), sizes(s, n, 0.02, 0.13), strict=False):
+    for (x, y), size in zip(places(s, n), sizes(s, n, 0.018, 0.19), strict=False):
+        if s.values["order"] < 0.4:  # large things gather about the focus
+            x, y = np.array([x, y]) + (np.array([fx, fy]) - (x, y)) * min(size * 3.2, 0.5)
         outline = shape(s, x, y, size)
         shadow(s, outline, 0.008)
         s.fill(outline, s.pick(0.16), alpha=alpha, gradient=0.4)

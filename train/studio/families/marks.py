@@ -5,20 +5,40 @@ import numpy as np
 from train.studio.families.layout import depth_alpha, divide, focus, glaze, places
 from train.studio.families.registry import family
 from train.studio.palette import ACCENT, GROUND, INK, LIGHT
-from train.studio.shapes import TAU, blob, smooth
+from train.studio.shapes import TAU, blob, resample, turned, wobble
 from train.studio.surface import Scene
 
 
-def _gesture(s: Scene, x: float, y: float, reach: float, knots: int) -> np.ndarray:
-    """The path of one sweep of the arm: a few knots about a point, joined in a curve."""
+def _gesture(s: Scene, x: float, y: float, reach: float) -> np.ndarray:
+    """The path of one sweep of the arm: an arc, a wave, a loop, a slash, or corners."""
     rng = s.rng
-    a = rng.uniform(0, TAU) + np.cumsum(rng.uniform(0.5, 2.2, knots) * rng.choice([-1, 1]))
-    r = reach * rng.uniform(0.4, 1.1, knots)
-    points = np.stack([x + r * np.cos(a), y + r * np.sin(a)], axis=1)
+    turn, lift = rng.uniform(0, TAU), rng.uniform(0.5, 1.0)
+    t = np.linspace(0, 1, 56)
     if s.values["contour"] < -0.2:
-        t = np.linspace(0, knots - 1, 48)
-        return np.stack([np.interp(t, np.arange(knots), points[:, i]) for i in (0, 1)], 1)
-    return smooth(points, 64)
+        knots = int(rng.integers(2, 5))
+        points = np.stack([np.linspace(-1, 1, knots), rng.uniform(-0.6, 0.6, knots)], axis=1)
+        line = resample(points, 56)
+    else:
+        kind = int(rng.integers(4))
+        line = np.stack([
+            [np.cos(4.2 * t) , -lift * np.sin(4.2 * t)],  # an arc
+            [2 * t - 1, lift * 0.6 * np.sin(TAU * t)],  # a wave
+            [1.6 * t - 0.8 - 0.5 * np.sin(TAU * t * 1.2), lift * np.cos(TAU * t * 1.1)],  # a loop
+            [2 * t - 1, 0.5 * lift * (t - 0.4) ** 2],  # a slash
+        ][kind], axis=1)  # fmt: skip
+    sway = 0.07 * np.stack([wobble(rng, 56, 3), wobble(rng, 56, 3)], 1) * t[:, None] * (1 - t[:, None]) * 4
+    return turned((line + sway) * reach, turn, x, y)
+
+
+def _wander(s: Scene, x: float, y: float, length: float, curl: float) -> np.ndarray:
+    """A line that goes its own way: its heading drifts, with a taste for one side."""
+    rng = s.rng
+    n = 44
+    heading = rng.uniform(0, TAU) + np.cumsum(rng.normal(rng.normal(0, 0.5), 1, n) * curl)
+    if s.values["contour"] < -0.2:
+        heading = np.repeat(heading[::11], 11)[:n]
+    steps = np.stack([np.cos(heading), np.sin(heading)], axis=1) * length / n
+    return np.asarray(np.array([x, y]) + np.cumsum(steps, axis=0))
 
 
 @family(texture=(0.5, 1), energy=(0.3, 1), order=(-1, -0.2), contour=(0.1, 1),
@@ -34,13 +54,13 @@ def splatter(s: Scene) -> None:
         x, y = (fx, fy) + rng.normal(0, 0.22, 2)
         s.fill(blob(rng, x, y, rng.uniform(0.03, 0.13) * s.mix("weight", 0.6, 1.4), 0.45), s.pick(0.2))
     for i in range(s.count(4, 26)):  # skeins thrown from the wrist
-        line = _gesture(s, *rng.uniform(0.2, 0.8, 2), rng.uniform(0.2, 0.6), int(rng.integers(4, 7)))
+        line = _wander(s, *rng.uniform(0.1, 0.9, 2), rng.uniform(0.5, 1.8), 0.22)
         tone = s.pick(0.12) if i % 3 else int(rng.choice([INK, LIGHT]))
         width = s.mix("weight", 0.004, 0.013) * rng.uniform(0.5, 1.6)
-        s.stroke(line, tone, width * 1.6, taper=0.9)
-        for _ in range(4):
+        s.stroke(line, tone, width * 1.2, taper=0.8, uneven=0.45)
+        for _ in range(6):
             px, py = line[int(rng.integers(len(line)))]
-            s.disc(px, py, width * rng.uniform(0.6, 1.6), tone, gradient=0, steady=True)
+            s.disc(px, py, width * (0.5 + 1.3 * rng.random() ** 3), tone, gradient=0, steady=True)
     for _ in range(s.count(4, 12)):
         x, y = rng.uniform(0.1, 0.9, 2)
         s.splatter(x, y, rng.uniform(0.1, 0.35), s.count(10, 34), s.pick(0.3), s.mix("weight", 0.008, 0.02))
@@ -64,15 +84,16 @@ def gesture(s: Scene) -> None:
     fx, fy = focus(s)
     for _ in range(s.count(2, 8)):  # thin colour under the writing
         x, y = rng.uniform(0.15, 0.85, 2)
-        line = _gesture(s, x, y, rng.uniform(0.1, 0.3), 3)
-        s.stroke(line, s.pick(0.1), rng.uniform(0.06, 0.16), alpha=0.9, taper=0.3, bristles=12, dry=0.4)
+        line = _gesture(s, x, y, rng.uniform(0.12, 0.3))
+        s.stroke(line, s.pick(0.1), rng.uniform(0.06, 0.17), alpha=0.9, taper=0.25, bristles=16,
+                 dry=0.5)  # fmt: skip
     n = s.count(1, 6)
     for i in range(n):
         x, y = (fx, fy) if i == 0 else rng.uniform(0.2, 0.8, 2)
-        line = _gesture(s, x, y, 0.42 if i == 0 else rng.uniform(0.12, 0.32), int(rng.integers(4, 7)))
+        line = _gesture(s, x, y, 0.4 if i == 0 else rng.uniform(0.12, 0.3))
         width = s.mix("weight", 0.035, 0.12) * (1.1 if i == 0 else rng.uniform(0.4, 0.9))
         tone = s.against(GROUND) if i == 0 or rng.random() < 0.45 else s.pick(0.3)
-        s.stroke(line, tone, width, taper=0.45, bristles=22, dry=0.25)
+        s.stroke(line, tone, width, taper=0.35, bristles=26, dry=rng.uniform(0.2, 0.6), uneven=0.16)
     if s.values["energy"] > 0.35:
         s.splatter(fx, fy, 0.4, 22, s.against(GROUND), 0.008)
     s.fill(blob(rng, *rng.uniform(0.2, 0.8, 2), 0.035, 0.2), ACCENT)
@@ -85,21 +106,22 @@ def improvisation(s: Scene) -> None:
     rng = s.rng
     s.ground()
     s.traits |= {"overlapping", "messy", "turbulent", "layered"}
-    for _ in range(s.count(16, 44)):
+    n = s.count(26, 60)
+    for i in range(n):
         x, y = rng.uniform(-0.05, 1.05, 2)
-        r = rng.uniform(0.05, 0.2)
-        s.fill(blob(rng, x, y, r, 0.35), s.pick(0.12), alpha=0.8, soft=rng.choice([0.002, 0.008, 0.02]),
-               gradient=0.9)  # fmt: skip
-    for _ in range(s.count(10, 40)):
+        r = 0.05 + 0.19 * (1 - i / n) ** 1.5
+        s.fill(blob(rng, x, y, r, 0.42), s.pick(0.14), alpha=rng.uniform(0.65, 1),
+               soft=rng.choice([0.001, 0.003, 0.012]), gradient=1.0)  # fmt: skip
+    for _ in range(s.count(8, 26)):
         x, y = rng.uniform(0, 1, 2)
-        line = _gesture(s, x, y, rng.uniform(0.06, 0.2), int(rng.integers(3, 5)))
-        s.stroke(line, s.pick(0.25), rng.uniform(0.015, 0.05), taper=0.6, bristles=5, dry=0.1)
-    width = s.mix("weight", 0.004, 0.014)
-    for _ in range(s.count(10, 36)):
+        line = _gesture(s, x, y, rng.uniform(0.05, 0.14))
+        s.stroke(line, s.pick(0.25), rng.uniform(0.015, 0.06), taper=0.5, bristles=6, dry=0.3)
+    width = s.mix("weight", 0.004, 0.013)
+    for _ in range(s.count(9, 34)):
         x, y = rng.uniform(0.05, 0.95, 2)
-        line = _gesture(s, x, y, rng.uniform(0.08, 0.3), int(rng.integers(3, 6)))
-        tone = INK if rng.random() < 0.8 else LIGHT
-        s.stroke(line, tone, width * rng.uniform(0.6, 1.9), taper=0.8)
+        line = _wander(s, x, y, rng.uniform(0.15, 0.8), 0.16)
+        tone = INK if rng.random() < 0.85 else LIGHT
+        s.stroke(line, tone, width * rng.uniform(0.5, 1.9), taper=0.85, uneven=0.3)
     for _ in range(5):
         x, y = rng.uniform(0.1, 0.9, 2)
         for k in range(4):

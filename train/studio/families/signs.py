@@ -5,8 +5,21 @@ import numpy as np
 from train.studio.families.layout import depth_alpha, divide, focus, glaze, places, shadow, shape, sizes
 from train.studio.families.registry import family
 from train.studio.palette import ACCENT, GROUND, INK, LIGHT
-from train.studio.shapes import TAU, arc, blob, box, ellipse, regular, smooth, turned
+from train.studio.shapes import TAU, arc, blob, box, ellipse, regular, ribbon, smooth, turned
 from train.studio.surface import Scene
+
+
+def _creature(s: Scene, x: float, y: float, r: float) -> np.ndarray:
+    """A bent body of swelling width: a kidney, a bone, a boomerang."""
+    rng = s.rng
+    t = np.linspace(0, 1, 40)
+    bend = rng.uniform(0.8, 3.0) * rng.choice([-1, 1])
+    heading = rng.uniform(0, TAU) + bend * t
+    spine = np.cumsum(np.stack([np.cos(heading), np.sin(heading)], 1), axis=0) / 40 * r * 2.6
+    spine = spine - spine.mean(axis=0) + (x, y)
+    ends = np.sin(np.pi * t) ** 0.5
+    swell = 0.75 + rng.uniform(0.1, 0.5) * np.cos(TAU * t * rng.choice([1, 1.5]) + rng.uniform(-1, 1))
+    return ribbon(spine, np.maximum(r * 1.15 * ends * swell, 1e-4))
 
 
 @family(contour=(0.6, 1), direction=(-0.2, 0.7), order=(-0.8, 0.5), density=(-1, 0.7),
@@ -21,9 +34,9 @@ def biomorphs(s: Scene) -> None:
     s.traits |= {"organic", "curved", "fluid"}
     n = s.count(3, 20)
     alpha = depth_alpha(s, 1, 0.8)
-    large = s.mix("weight", 0.13, 0.27) * np.interp(n, [3, 20], [1.1, 0.75])
+    large = s.mix("weight", 0.14, 0.3) * np.interp(n, [3, 20], [1.15, 0.8])
     for (x, y), r in zip(places(s, n, 0.16), sizes(s, n, 0.03, large), strict=False):
-        body = blob(rng, x, y, r, rng.uniform(0.2, 0.42))
+        body = _creature(s, x, y, r) if rng.random() < 0.5 else blob(rng, x, y, r, rng.uniform(0.2, 0.45))
         tone = s.pick(0.12) if rng.random() < 0.78 else s.against(GROUND)
         shadow(s, body, 0.01)
         s.fill(body, tone, alpha=alpha, gradient=0.25)
