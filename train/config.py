@@ -12,6 +12,8 @@ from t2a_edge.errors import ConfigError
 from t2a_edge.spec import REFINER_PASSES
 
 PRESETS = Path(__file__).parent / "presets"
+# keys that checkpoints of version 0.1 carry and nothing reads any more
+RETIRED = {("transformer", "guidance_dropout"), ("transformer", "word_dropout")}
 
 
 def _require(condition: bool, message: str) -> None:
@@ -27,6 +29,7 @@ class DataConfig:
         image_size: side of the square that is trained on, in pixels.
         shorter_side: images are scaled so that their shorter side has this many pixels.
         views: crops, turns and flips of each training image that are cached as indices.
+        recoloured: share of those views that get other colours, with the words that still hold.
         studio_pictures: pictures that the studio paints for training; 0 is none.
         studio_share: share of them in what is trained on; the rest is the data folder's.
         studio_views: turns and flips of each that are cached as indices.
@@ -36,6 +39,7 @@ class DataConfig:
     image_size: int = 256
     shorter_side: int = 288
     views: int = 16
+    recoloured: float = 0.0
     studio_pictures: int = 0
     studio_share: float = 0.5
     studio_views: int = 2
@@ -407,6 +411,8 @@ def _section(kind: Any, name: str, values: Any) -> Any:
     known = {f.name: f for f in fields(kind)}
     built = {}
     for key, value in values.items():
+        if (name, key) in RETIRED:
+            continue
         _known(key, known, f"key in [{name}],")
         expected = known[key].type
         if isinstance(value, list):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from t2a_edge.prompt import text_bytes_from_words
 from t2a_edge.scales import scale_offsets
+from train.augment import recoloured
 from train.checkpoint import load_module, load_tensors, save_tensors
 from train.codec import Codec
 from train.codec_task import EVALUATION_BATCH, autocast, images_from_uint8
@@ -79,12 +80,21 @@ class IndexMix:
 
 
 def cache_indices(
-    codec: Codec, store: PictureStore, preset: Preset, split: str, views: int, path: Path, key: str
+    codec: Codec,
+    store: PictureStore,
+    preset: Preset,
+    split: str,
+    path: Path,
+    key: str,
+    *,
+    views: int,
+    recolour: float = 0.0,
 ) -> IndexStore:
     """Encode the views of a split once; an unchanged codec and data set is not encoded again.
 
     Args:
         views: random views of each picture; 0 is its fixed one.
+        recolour: share of the views that get other colours.
         key: names the codec's weights and the data; a cache with another key is replaced.
     """
     if path.is_file():
@@ -102,6 +112,7 @@ def cache_indices(
     for number, index in enumerate(members):
         if views:
             pairs = [store.view(index, size, rng) for _ in range(views)]
+            pairs = [recoloured(*pair, rng) if rng.random() < recolour else pair for pair in pairs]
         else:
             pairs = [(store.centre(index, size), store.adjectives(index))]
         squares += [square for square, _ in pairs]

@@ -149,12 +149,17 @@ def index_stores(run: Run, codec: Codec, key: str) -> tuple[IndexMix, IndexStore
     train = []
     for number, store in enumerate(stores):
         views = preset.data.studio_views if number else preset.data.views
+        recolour = 0.0 if number else preset.data.recoloured
         path = cache / f"indices-{'studio' if number else 'train'}.safetensors"
-        full_key = f"{key}-{store.key}-{views}-{preset.data.image_size}"
-        train.append(cache_indices(codec, store, preset, "train", views, path, full_key))
+        full_key = f"{key}-{store.key}-{views}-{recolour}-{preset.data.image_size}"
+        train.append(
+            cache_indices(
+                codec, store, preset, "train", path, full_key, views=views, recolour=recolour
+            )
+        )
     path = cache / "indices-val.safetensors"
     full_key = f"{key}-{stores[0].key}-{preset.data.image_size}"
-    val = cache_indices(codec, stores[0], preset, "val", 0, path, full_key)
+    val = cache_indices(codec, stores[0], preset, "val", path, full_key, views=0)
     return IndexMix(train, shares), val
 
 

@@ -124,7 +124,8 @@ class Wording:
                 word = str(rng.choice(choices))
                 if poles().get(word, (word, 0))[0] not in taken:
                     words.append(word)
-        words = words or [given[int(rng.integers(len(given)))]]
+        if not words and given:
+            words = [given[int(rng.integers(len(given)))]]
         order = rng.permutation(len(words))[:most]
         return [self._maybe_swap(words[number], rng) for number in order]
 
