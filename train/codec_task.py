@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.codec import Codec, laplacian_loss
+from train.codec import Codec, colour_loss, laplacian_loss
 from train.config import FitConfig, Preset
 from train.data import PictureStore, UInt8Array
 from train.metrics import CodecReport, codec_report
@@ -47,7 +47,7 @@ class CodecTask:
         self._validation = centre_images(stores[0], "val", preset.data.image_size)
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        """L1, L2 and Laplacian differences, and the commitment."""
+        """Differences of pixels, octaves and colours, and the commitment."""
         config = self.preset.codec
         if step == config.plain_steps:
             self._start_codebook(rng)
@@ -55,9 +55,7 @@ class CodecTask:
         with autocast():
             out = self.module(images, plain=step < config.plain_steps)
         mse = F.mse_loss(out.images, images)
-        l1 = F.l1_loss(out.images, images)
-        bands = laplacian_loss(out.images, images)
-        loss = 2 * mse + 0.5 * l1 + 0.5 * bands + config.commitment * out.commitment
+        loss = pixel_loss(out.images, images) + config.commitment * out.commitment
         return {"loss": loss, "mse": mse, "commitment": out.commitment}
 
     def _start_codebook(self, rng: np.random.Generator) -> None:
@@ -79,6 +77,16 @@ class CodecTask:
     def start_qat(self) -> None:
         """Fake-quantise the decoder; the encoder is not shipped."""
         prepare(self.module.decoder, self.preset.qat)
+
+
+def pixel_loss(decoded: Tensor, images: Tensor) -> Tensor:
+    """L2, L1, Laplacian and colour differences of (B, 3, H, W) in [-1, 1], weighed by eye."""
+    return (
+        2 * F.mse_loss(decoded, images)
+        + 0.5 * F.l1_loss(decoded, images)
+        + 0.5 * laplacian_loss(decoded, images)
+        + 0.5 * colour_loss(decoded, images)
+    )
 
 
 def draw_pictures(

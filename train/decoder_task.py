@@ -8,8 +8,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.adversary import Discriminator, adaptive_weight, discriminator_loss, feature_loss
-from train.codec import Codec, laplacian_loss
-from train.codec_task import autocast, centre_images, draw_pictures, evaluate_codec, rebuild
+from train.codec import Codec
+from train.codec_task import (
+    autocast,
+    centre_images,
+    draw_pictures,
+    evaluate_codec,
+    pixel_loss,
+    rebuild,
+)
 from train.config import Preset
 from train.data import PictureStore
 from train.metrics import band_energy_error
@@ -59,7 +66,7 @@ class DecoderTask:
         with autocast():
             decoded = self.module.decoder(canvas).float()
         mse = F.mse_loss(decoded, images)
-        pixels = 2 * mse + 0.5 * F.l1_loss(decoded, images) + 0.5 * laplacian_loss(decoded, images)
+        pixels = pixel_loss(decoded, images)
         critic.requires_grad_(False)  # the decoder's loss must not teach the discriminator
         with autocast():
             judged, real = critic(decoded), critic(images)
