@@ -33,7 +33,10 @@ TABLE = Path(attribute_table.__file__)
 MEASURED = 0.75  # held-out AUC from which a measure counts
 FEW = 5  # held-out pictures of a pole below which its AUC says little
 ALIKE = 0.8  # Spearman correlation from which two axes are reported as one idea
-HEADER = ("measure", "statistics", "n- / n+", "train", "held-out AUC (95%)", "Spearman", "verdict")
+HEADER = (
+    "measure", "statistics and weights", "n- / n+ train, held-out", "AUC train",
+    "AUC held-out (95%)", "pole right", "Spearman", "verdict",
+)  # fmt: skip
 
 
 def annotated_words(root: Path) -> dict[str, frozenset[str]]:
@@ -74,16 +77,27 @@ def score_pictures(samples: Samples, measure: Measure) -> Floats:
     )
 
 
+def pole_right(scores: Floats, signs: Signs) -> float:
+    """Share of the pictures whose score has the sign of their pole, the mean of both poles."""
+    right = scores * signs > 0
+    return float(
+        np.mean([right[signs == pole].sum() / max(1, (signs == pole).sum()) for pole in (-1, 1)])
+    )
+
+
 def table_row(
     name: str, statistics: str, scores: Floats, signs: Signs, fitted: npt.NDArray[np.bool_]
 ) -> tuple[str, ...]:
-    """One line of the table: see HEADER."""
+    """One line of the table, see HEADER; figures after the first AUC are of held-out pictures."""
+    fitted_zero = name not in HUES
     held, kept = ~fitted, signs[~fitted]
     low, high = auc_interval(scores[held], kept)
     value = auc(scores[held], kept)
     counts = (int((kept < 0).sum()), int((kept > 0).sum()))
     verdict = "measured" if value >= MEASURED else "not measured"
-    if min(counts) < FEW and value >= MEASURED:
+    if value >= MEASURED > low:
+        verdict = "measured weakly"
+    if value >= MEASURED and min(counts) < FEW:
         verdict = f"measured; only {min(counts)} held out"
     fit_counts = f"{(signs[fitted] < 0).sum()} / {(signs[fitted] > 0).sum()}"
     return (
@@ -92,6 +106,7 @@ def table_row(
         f"{fit_counts}, {counts[0]} / {counts[1]}",
         f"{auc(scores[fitted], signs[fitted]):.3f}",
         f"{value:.3f} ({low:.2f}-{high:.2f})",
+        f"{pole_right(scores[held], kept):.2f}" if fitted_zero else "",
         f"{spearman(scores[held], kept.astype(float)):.2f}",
         verdict,
     )

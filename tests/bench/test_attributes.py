@@ -130,8 +130,8 @@ def test_the_table_of_a_data_folder(folder):
         c[1].strip(): c for c in (line.split("|") for line in done.output.splitlines()) if c[1:]
     }
     assert "1.000" in rows["temperature"][5]
-    assert rows["temperature"][7].strip().startswith("measured")
-    assert rows["symmetrical"][7].strip() == "not measured"  # no picture bears the word
+    assert rows["temperature"][8].strip().startswith("measured")
+    assert rows["symmetrical"][8].strip() == "not measured"  # no picture bears the word
     assert "ms of processor time" in done.output
     assert "depth: " in done.output
 
