@@ -5,13 +5,14 @@ SEED ?= 42
 OUT ?= art
 DATA ?= ../shared/data/paintings
 RUN ?= runs/base
+TEACHERS ?=
 PRESET ?= base
 
 RUNTIME := .venv-runtime
 DEV := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help art test test-slow lint format train checkpoint export bundle bench attributes samples wheel clean
+.PHONY: help art test test-slow lint format studio train checkpoint export bundle bench attributes samples wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -45,9 +46,15 @@ format: $(DEV)/.ready ## let ruff rewrite the code
 	$(DEV)/bin/ruff check --fix .
 	$(DEV)/bin/ruff format .
 
+studio: $(DEV)/.ready ## contact sheets of the procedural painter into OUT
+	$(DEV)/bin/python -m train studio --seed $(SEED) --out $(OUT)
+
 train: $(DEV)/.ready ## train PRESET on DATA into RUN; goes on where it was stopped
 	$(DEV)/bin/python -m train codec --preset $(PRESET) --data $(DATA) --run $(RUN)
 	$(DEV)/bin/python -m train generator --preset $(PRESET) --data $(DATA) --run $(RUN)
+
+words: $(DEV)/.ready ## distil the text engine into RUN; TEACHERS="--wordnet A --minilm B --glove C"
+	$(DEV)/bin/python -m train words --preset $(PRESET) --run $(RUN) $(TEACHERS)
 
 checkpoint: $(DEV)/.ready ## put a finished RUN into checkpoints/base.safetensors
 	$(DEV)/bin/python -m train checkpoint --preset $(PRESET) --data $(DATA) --run $(RUN)

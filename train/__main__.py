@@ -105,5 +105,17 @@ def checkpoint(out: Path, **options: Any) -> None:
     click.echo(str(out))
 
 
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("studio"), show_default=True,
+              help="Folder for families.png and axes.png.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def studio(out: Path, seed: int) -> None:
+    """Draw contact sheets of the procedural painter: its families, and its axes."""
+    from train.studio.sheet import axes_sheet, contact_sheet
+
+    click.echo(str(contact_sheet(out / "families.png", seed)))
+    click.echo(str(axes_sheet(out / "axes.png", seed)))
+
+
 if __name__ == "__main__":
     run_command(main)

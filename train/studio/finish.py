@@ -1,4 +1,4 @@
-"""From painted shapes to a picture: brush fibres, relief, grain, haze, and the colour correction."""
+"""From painted shapes to a picture: colour correction, haze, brush fibres, relief and grain."""
 
 from functools import lru_cache
 
@@ -11,7 +11,7 @@ from train.studio.colour import FloatArray, lab_from_rgb, rgb_from_lab
 from train.studio.measure import correct
 from train.studio.surface import Scene
 
-BASE = 768  # pixels on which textures are made before they are brought to size
+BASE = 512  # pixels on which textures are made before they are brought to size
 ANGLES = 12  # directions for which brush fibres are kept
 KINDS = ("brush", "impasto", "grain", "canvas")
 
@@ -106,6 +106,8 @@ def _surface(scene: Scene, lab: FloatArray, kind: str) -> None:
     y, x = np.indices((size, size), dtype=np.int32)
     y = (y + (strip % 16) * size // 16) % size
     x = (x + (strip // 16) * size // 16) % size
+    force = guide[..., 1].astype(np.float32) / 255  # a ground is brushed more quietly than a mark
+    show = show * force
     hairs, relief = _fibres(size)
     flat = (turn * size + y) * size + x
     if kind == "impasto":

@@ -126,7 +126,9 @@ def _tone(lab: FloatArray, wanted: Mapping[str, float], is_: Measured) -> FloatA
     # a soft shoulder and toe in place of clipping
     low, high = 4.0, 97.0
     light = np.where(light < 12, low + (12 - low) * np.exp((np.minimum(light, 12) - 12) / 8), light)
-    light = np.where(light > 90, high - (high - 90) * np.exp((90 - np.maximum(light, 90)) / 7), light)
+    light = np.where(
+        light > 90, high - (high - 90) * np.exp((90 - np.maximum(light, 90)) / 7), light
+    )
     lab = lab.copy()
     lab[..., 0] = light
     return lab

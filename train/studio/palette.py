@@ -59,21 +59,22 @@ _SCHEMES: dict[str, tuple[str, ...]] = {
     "any": (
         "red blue yellow", "golden blue red teal", "earthy blue orange brown", "orange teal yellow",
         "pink red golden blue", "blue golden teal", "green red earthy", "violet orange golden",
-        "blue pink orange violet", "teal red golden", "earthy green blue", "yellow blue red green",
-        "pink teal golden", "blue earthy red", "golden violet pink", "green yellow blue orange",
+        "blue pink orange violet", "green red golden", "earthy green blue", "yellow blue red green",
+        "pink blue golden", "blue earthy red", "golden violet pink", "green yellow blue orange",
     ),
     "warm": (
         "red orange yellow", "earthy golden brown", "orange red golden", "golden red brown",
         "red earthy orange", "yellow orange brown", "brown red golden", "earthy orange yellow",
     ),
     "cool": (
-        "blue teal blue", "teal blue green", "blue blue teal", "blue teal violet", "teal blue teal",
+        "blue teal blue", "teal blue green", "blue blue violet", "blue teal violet",
+        "blue green blue",
     ),
 }  # fmt: skip
 _NEUTRAL = "neutral"
 _ACROSS = {
-    "red": "teal", "orange": "blue", "yellow": "blue", "golden": "blue", "green": "red",
-    "teal": "orange", "blue": "orange", "violet": "golden", "pink": "green", "brown": "teal",
+    "red": "blue", "orange": "blue", "yellow": "blue", "golden": "blue", "green": "red",
+    "teal": "orange", "blue": "orange", "violet": "golden", "pink": "green", "brown": "golden",
     "earthy": "blue", _NEUTRAL: "red",
 }  # fmt: skip
 
@@ -139,7 +140,10 @@ def mix_palette(
     vivid = float(np.interp(values["chroma"], [-1, -0.6, 0, 0.6, 1], [0.03, 0.3, 0.72, 1.15, 1.5]))
     vivid = max(vivid, 0.62 + 0.2 * (values["chroma"] > -0.4)) if hues else vivid
     names = _scheme(values, hues, count, rng)
-    rows = [_colour(name, float(levels[i]), vivid, values, rng, name in hues) for i, name in enumerate(names)]
+    rows = [
+        _colour(name, float(levels[i]), vivid, values, rng, name in hues)
+        for i, name in enumerate(names)
+    ]
     ground = _ground(names, ground_l, vivid, values, hues, rng)
     tint = HUES.get(names[0], HUES["earthy"])[0]
     ink = lch(max(low - 6, 4), min(12 * vivid, 12) * rng.uniform(0.2, 1), tint + 20)
@@ -156,15 +160,19 @@ def mix_palette(
 
 
 def _colour(
-    name: str, level: float, vivid: float, values: Mapping[str, float], rng: np.random.Generator,
+    name: str,
+    level: float,
+    vivid: float,
+    values: Mapping[str, float],
+    rng: np.random.Generator,
     asked: bool = False,
 ) -> tuple[float, float, float]:
     """Lab of a named colour, drawn from the planned L* towards where the hue is at home."""
     if name == _NEUTRAL:
         return lch(level, rng.uniform(0, 9) * min(vivid, 1), _paper_hue(values, rng))
     angle, spread, home, most = HUES[name]
-    pull = np.interp(vivid, [0.1, 0.6, 1.3], [0.0, 0.5, 0.68])
-    pull *= np.interp(values["contrast"], [-1, -0.3, 0.4, 1], [0.5, 0.9, 1, 0.8])
+    pull = float(np.interp(vivid, [0.1, 0.6, 1.3], [0.0, 0.5, 0.68]))
+    pull *= float(np.interp(values["contrast"], [-1, -0.3, 0.4, 1], [0.5, 0.9, 1, 0.8]))
     pull = max(pull, 0.78) if asked else pull
     level += pull * (home - level)
     strength = most * min(vivid, 1.45) * rng.uniform(0.8, 1.1)

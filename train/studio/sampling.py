@@ -22,7 +22,9 @@ HUE_FITS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 }
 SOFT_HUES = ("brown", "earthy")  # never vivid
 # families with so much ground that a second hue would be hard to find
-OPEN = frozenset("mist washes orbits threads gesture constellation splinters weave".split())
+OPEN = frozenset(
+    ["mist", "washes", "orbits", "threads", "gesture", "constellation", "splinters", "weave"]
+)
 HUED = 0.5  # share of compositions with a named hue
 STRONG = 0.5  # weakest value of an axis that is set
 
@@ -73,7 +75,9 @@ def _hues(attributes: dict[str, float], rng: np.random.Generator) -> tuple[str, 
     for hue, ((cool, warm), (dark, bright)) in HUE_FITS.items():
         suits = warmth == 0 or (warm >= 0.5 if warmth > 0 else cool <= -0.5)
         muted = hue in SOFT_HUES and chroma > 0.3
-        strong = hue not in SOFT_HUES and chroma < -0.5 and hue in ("red", "orange", "yellow", "golden")
+        strong = (
+            hue not in SOFT_HUES and chroma < -0.5 and hue in ("red", "orange", "yellow", "golden")
+        )
         if suits and dark <= light <= bright and not muted and not strong:
             fits.append(hue)
     if not fits:

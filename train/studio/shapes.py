@@ -1,4 +1,4 @@
-"""Outlines as (n, 2) arrays of points in unit coordinates: x right, y down, the picture is 0 to 1."""
+"""Outlines as (n, 2) arrays of points; x right, y down, the picture is from 0 to 1."""
 
 import numpy as np
 import numpy.typing as npt
@@ -39,13 +39,19 @@ def span(x0: float, y0: float, x1: float, y1: float) -> Points:
 def smooth(points: Points, n: int = 60, closed: bool = False) -> Points:
     """A Catmull-Rom curve through points, as n points."""
     p = np.asarray(points, float)
-    p = np.vstack([p[-1:], p, p[:2]]) if closed else np.vstack([2 * p[0] - p[1], p, 2 * p[-1] - p[-2]])
+    p = (
+        np.vstack([p[-1:], p, p[:2]])
+        if closed
+        else np.vstack([2 * p[0] - p[1], p, 2 * p[-1] - p[-2]])
+    )
     segments = len(p) - 3
     t = np.linspace(0, segments, n, endpoint=not closed)
     i = np.minimum(t.astype(int), segments - 1)
     u = (t - i)[:, None]
     a, b, c, d = p[i], p[i + 1], p[i + 2], p[i + 3]
-    cubic = 2 * b + (c - a) * u + (2 * a - 5 * b + 4 * c - d) * u**2 + (3 * b - a - 3 * c + d) * u**3
+    cubic = (
+        2 * b + (c - a) * u + (2 * a - 5 * b + 4 * c - d) * u**2 + (3 * b - a - 3 * c + d) * u**3
+    )
     return np.asarray(cubic / 2)
 
 

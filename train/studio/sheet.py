@@ -12,6 +12,7 @@ from train.studio.families import FAMILIES
 from train.studio.sampling import sample
 
 COLUMNS = 8
+TILE = 128  # pixels
 CAPTION = 16  # pixels of height for a row's name
 PAPER, TYPE = (250, 249, 246), (40, 40, 44)
 
@@ -34,33 +35,32 @@ def _sheet(rows: Sequence[tuple[str, Sequence[Composition]]], tile: int, path: P
     return path
 
 
-def _samples_of(name: str, count: int, seed: int) -> list[Composition]:
-    found: list[Composition] = []
+def _samples(names: Sequence[str], count: int, seed: int) -> dict[str, list[Composition]]:
+    """The first samples of each family, in the order of their seeds."""
+    found: dict[str, list[Composition]] = {name: [] for name in names}
     at = seed * 100_000
-    while len(found) < count:
+    while any(len(drawn) < count for drawn in found.values()):
         drawn = sample(at)
         at += 1
-        if drawn.family == name:
-            found.append(drawn)
+        if len(found.get(drawn.family, [drawn] * count)) < count:
+            found[drawn.family].append(drawn)
     return found
 
 
-def contact_sheet(
-    path: Path, seed: int = 0, tile: int = 128, families: Sequence[str] = ()
-) -> Path:
+def contact_sheet(path: Path, seed: int = 0, tile: int = 128, families: Sequence[str] = ()) -> Path:
     """Write a sheet with eight samples of every family, one family a row.
 
     Args:
         path: of the picture to write.
         seed: of the samples.
-        tile: side of each picture in pixels.
+        tile: side of each picture in pixels, 128 when not given.
         families: names to show; all when empty.
     """
     names = list(families) or sorted(FAMILIES)
-    return _sheet([(name, _samples_of(name, COLUMNS, seed)) for name in names], tile, path)
+    return _sheet(list(_samples(names, COLUMNS, seed).items()), tile or TILE, path)
 
 
-def axes_sheet(path: Path, seed: int = 0, tile: int = 128) -> Path:
+def axes_sheet(path: Path, seed: int = 0, tile: int | None = None) -> Path:
     """Write a sheet with one row an axis: four families at its negative and its positive pole.
 
     The two of a pair differ in that axis alone.
@@ -78,4 +78,4 @@ def axes_sheet(path: Path, seed: int = 0, tile: int = 128) -> Path:
             number = int(rng.integers(2**31))
             pictures += [Composition(str(name), {axis.name: s}, (), number) for s in (-0.95, 0.95)]
         rows.append((f"{axis.name}: {axis.negative} | {axis.positive}", pictures))
-    return _sheet(rows, tile, path)
+    return _sheet(rows, tile or TILE, path)

@@ -51,8 +51,8 @@ class Scene:
 
     def count(self, low: int, high: int, axis: str = "density") -> int:
         """A number of things, spaced evenly in ratio along an axis, with a little chance."""
-        ratio = (high / low) ** ((self.values[axis] + 1) / 2)
-        return max(round(low * ratio * self.rng.uniform(0.85, 1.15)), 1)
+        ratio: float = (high / low) ** ((self.values[axis] + 1) / 2)
+        return max(round(float(low * ratio * self.rng.uniform(0.85, 1.15))), 1)
 
     def pick(self, accent: float = 0.08) -> int:
         """A colour: mostly the main ones by weight, the accent now and then."""
@@ -78,7 +78,7 @@ class Scene:
             x, y, r = self.rng.uniform(0, 1, 3)
             patch = ellipse(x, y, 0.08 + 0.16 * r, 0.06 + 0.1 * r, 3 * x, 12)
             angle = self.rng.normal(0.3, 0.3) % np.pi
-            self._guide_canvas.drawPath(path_of(patch, True), self._mark(angle))
+            self._guide_canvas.drawPath(path_of(patch, True), self._mark(angle, 0.5))
 
     def fill(
         self,
@@ -190,7 +190,11 @@ class Scene:
         n = len(points)
         t = np.linspace(0, 1, n)
         swell = 1 - taper * (1 - np.sin(np.pi * np.clip(t * 0.94 + 0.03, 0, 1)) ** 0.6)
-        widths = width * swell * np.maximum(1 + (uneven + 0.1 * self.rough) * wobble(self.rng, n, 5), 0.2)
+        widths = (
+            width
+            * swell
+            * np.maximum(1 + (uneven + 0.1 * self.rough) * wobble(self.rng, n, 5), 0.2)
+        )
         d = points[-1] - points[0]
         angle = float(np.arctan2(d[1], d[0]))
         full = max(int(n * (1 - 0.55 * dry)), 3)  # the body ends where the brush runs dry
@@ -227,7 +231,9 @@ class Scene:
             self.line(line[start:stop], tone, hair * rng.uniform(0.4, 1.1), shade=tint,
                       alpha=alpha * rng.uniform(0.5, 1.0))  # fmt: skip
 
-    def splatter(self, x: float, y: float, reach: float, count: int, tone: int, size: float) -> None:
+    def splatter(
+        self, x: float, y: float, reach: float, count: int, tone: int, size: float
+    ) -> None:
         """Drops flung from a point: many small, few large, some with a tail."""
         rng = self.rng
         away = rng.uniform(0, 2 * np.pi)

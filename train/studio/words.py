@@ -1,7 +1,7 @@
 """Adjectives that are true of a painted composition: each word has a rule, and a salience.
 
-A rule reads the study: the values the picture was painted with (`v`), the colour scores that it
-measures (`m`, in the same [-1, 1]-like scale), its mean L* and C*, and the traits of what was drawn.
+A rule reads the study: the values the picture was painted with (`v`), the scores it measures
+in their stead for colour, its mean L* and C*, and the traits of what was drawn.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,15 +47,19 @@ def _facts(seen: Study) -> Facts:
     return Facts(values, numbers["lightness"], numbers["chroma"], seen.traits, hues)
 
 
+APART = ("red", "golden", "green", "blue", "pink")  # hues that share no colour
+
 Rule = Callable[[Facts], bool]
-# A word without a rule holds wherever its pole is plain. The rules narrow words down to what is seen.
+# A word without a rule holds wherever its pole is plain; a rule narrows it down to what is seen.
 RULES: dict[str, Rule] = {
     "cold": lambda f: f.v["temperature"] < -0.7,
     "icy": lambda f: f.light > 62 and f.v["temperature"] < -0.5,
     "wintry": lambda f: f.light > 60 and f.chroma < 22,
     "hot": lambda f: f.chroma > 32 and f.hues["red"] + f.hues["orange"] > 0.35,
     "fiery": lambda f: f.chroma > 32 and f.hues["red"] + f.hues["orange"] > 0.4,
-    "sunny": lambda f: f.light > 60 and f.hues["yellow"] + f.hues["golden"] > 0.35 and f.chroma > 20,
+    "sunny": lambda f: (
+        f.light > 60 and f.chroma > 20 and f.hues["yellow"] + f.hues["golden"] > 0.35
+    ),
     "shadowy": lambda f: f.v["contrast"] < 0.3,
     "black": lambda f: f.light < 19,
     "nocturnal": lambda f: f.light < 30 and f.v["temperature"] < 0.2,
@@ -68,7 +72,7 @@ RULES: dict[str, Rule] = {
     "monochrome": lambda f: f.chroma < 5,
     "grey": lambda f: f.chroma < 5 and 25 < f.light < 85,
     "muted": lambda f: f.chroma > 3.5,
-    "colorful": lambda f: sum(f.hues[h] > 0.12 for h in ("red", "golden", "green", "blue", "pink")) > 1,
+    "colorful": lambda f: sum(f.hues[hue] > 0.12 for hue in APART) > 1,
     "hazy": lambda f: f.any("hazy", "blurred", "atmospheric"),
     "blurred": lambda f: f.any("blurred", "hazy"),
     "stark": lambda f: f.chroma < 18,
@@ -131,10 +135,10 @@ RULES: dict[str, Rule] = {
     "massive": lambda f: f.v["density"] < 0.8,
 }  # fmt: skip
 # Said wherever they were drawn, whatever the strength of their axis
-DRAWN = frozenset(
-    "splattered striped spiral grainy symmetrical vertical horizontal diagonal translucent wavy "
-    "radial swirling explosive jagged rhythmic".split()
-)
+DRAWN = frozenset((
+    "splattered", "striped", "spiral", "grainy", "symmetrical", "vertical", "horizontal",
+    "diagonal", "translucent", "wavy", "radial", "swirling", "explosive", "jagged", "rhythmic",
+))  # fmt: skip
 MOOD_RULES: dict[str, Rule] = {
     "playful": lambda f: f.v["chroma"] > 0.1 and f.light > 48 and f.v["contour"] > -0.1
     and f.v["energy"] > 0 and f.v["order"] < 0.6,
@@ -172,7 +176,7 @@ def true_words(composition: Composition, seen: Study) -> dict[str, float]:
                 continue
             if drawn and abs(value) < 0.12:
                 continue  # near the middle the pole itself is in doubt
-            if RULES.get(word, lambda _: True)(facts):
+            if word not in RULES or RULES[word](facts):
                 special = 0.35 * (word in RULES)  # narrower words say more
                 found[word] = min(abs(value), 1.0) + asked + special + 0.3 * drawn
     for hue, share in facts.hues.items():

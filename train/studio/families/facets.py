@@ -6,7 +6,7 @@ from scipy.spatial import Voronoi
 from train.studio.families.layout import depth_alpha, focus, places
 from train.studio.families.registry import family
 from train.studio.palette import ACCENT, INK, LIGHT
-from train.studio.shapes import TAU, arc, blob, smooth
+from train.studio.shapes import TAU, Points, arc, blob, smooth
 from train.studio.surface import Scene
 
 
@@ -31,8 +31,8 @@ def shards(s: Scene) -> None:
     points = points + rng.normal(0, 0.02 * (s.values["order"] < 0.4), points.shape)
     if s.values["energy"] > 0.2:  # cells grow with distance from the blow
         gap = points - (fx, fy)
-        far = np.hypot(gap[:, 0], gap[:, 1])[:, None]
-        points = (fx, fy) + gap * (0.35 + 0.75 * far / far.max()) * 1.1
+        away = np.hypot(gap[:, 0], gap[:, 1])[:, None]
+        points = (fx, fy) + gap * (0.35 + 0.75 * away / away.max()) * 1.1
         s.traits.add("explosive")
     curved = s.values["contour"] > 0.15
     s.traits |= {"organic"} if curved else {"angular", "sharp", "jagged"}
@@ -43,9 +43,9 @@ def shards(s: Scene) -> None:
         if not (-0.3 < middle[0] < 1.3 and -0.3 < middle[1] < 1.3):
             continue
         away = cell - middle
-        reach = np.hypot(away[:, 0], away[:, 1])
+        reach: Points = np.hypot(away[:, 0], away[:, 1])
         inner = middle + away * np.maximum(1 - joint / np.maximum(reach, 1e-3), 0.2)[:, None]
-        far = float(np.hypot(*(middle - (fx, fy))))
+        far = float(np.hypot(middle[0] - fx, middle[1] - fy))
         tone = ACCENT if far < 0.08 else s.pick(0.06)
         shade = 0.6 * float(np.tanh((middle - 0.5) @ side * 2)) + rng.uniform(-0.5, 0.5)
         if curved:
@@ -86,15 +86,15 @@ def planes(s: Scene) -> None:
         else:
             k = int(rng.integers(3, 5))
             a = np.sort(turn + TAU * (np.arange(k) + rng.uniform(-0.25, 0.25, k)) / k)
-            reach = r * rng.uniform(0.55, 1.25, k)
+            reach: Points = r * rng.uniform(0.55, 1.25, k)
             outline = np.stack([x + reach * np.cos(a), y + reach * np.sin(a)], axis=1)
         tone = s.pick(0.07) if rng.random() < 0.85 else int(rng.choice([INK, LIGHT]))
         s.fill(outline, tone, alpha=alpha, angle=turn, gradient=0.95, shade=rng.uniform(-0.3, 0.3))
         if rng.random() < 0.3:
             s.line(outline[:2] * 1.3 - outline[1:2] * 0.3, INK, 0.004, alpha=0.8)
     for _ in range(s.count(2, 8)):
-        a, mid = lean + rng.normal(0, 0.7), np.array([fx, fy]) + rng.normal(0, 0.2, 2)
-        d = np.array([np.cos(a), np.sin(a)]) * rng.uniform(0.2, 0.6)
+        way, mid = lean + rng.normal(0, 0.7), np.array([fx, fy]) + rng.normal(0, 0.2, 2)
+        d = np.array([np.cos(way), np.sin(way)]) * rng.uniform(0.2, 0.6)
         s.line(np.array([mid - d, mid + d]), int(rng.choice([INK, LIGHT])), 0.005, alpha=0.85)
 
 

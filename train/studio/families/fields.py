@@ -68,8 +68,14 @@ def mist(s: Scene) -> None:
             cloud = ellipse(x, y, r * 2.4, r * 0.5, rng.normal(0, 0.12))
         else:
             cloud = blob(rng, x, y, r, 0.35)
-        s.fill(cloud, s.pick(0.03), shade=rng.uniform(-0.6, 0.6), alpha=rng.uniform(0.25, 0.75),
-               soft=rng.uniform(0.25, 0.6) * r * (0.6 if i % 3 else 0.25), gradient=0.4)
+        s.fill(
+            cloud,
+            s.pick(0.03),
+            shade=rng.uniform(-0.6, 0.6),
+            alpha=rng.uniform(0.25, 0.75),
+            soft=rng.uniform(0.25, 0.6) * r * (0.6 if i % 3 else 0.25),
+            gradient=0.4,
+        )
     if drift:
         s.traits.add("horizontal")
     for k in range(5):  # a glow, brightest in its middle
@@ -93,14 +99,19 @@ def washes(s: Scene) -> None:
     for i in range(n):
         r = 0.32 * (1 - i / n) ** 0.8 + 0.04
         x, y = rng.uniform(0.05, 0.95, 2) * 0.65 + 0.35 * np.array([fx, fy])
-        pool = blob(rng, x, y, r * rng.uniform(0.7, 1.2), 0.12 + 0.18 * (s.values["contour"] + 1) / 2)
+        pool = blob(
+            rng, x, y, r * rng.uniform(0.7, 1.2), 0.12 + 0.18 * (s.values["contour"] + 1) / 2
+        )
         tone, shade = s.pick(0.15), rng.uniform(0, 0.9)
-        s.fill(pool, tone, shade=shade, alpha=rng.uniform(0.55, 0.9), soft=0.003 + 0.01 * rng.random(), mode=mode,
+        edge = 0.003 + 0.01 * rng.random()
+        s.fill(pool, tone, shade=shade, alpha=rng.uniform(0.55, 0.9), soft=edge, mode=mode,
                gradient=0.9)  # fmt: skip
         for scale in (0.97, 0.86):  # thinner paint towards the middle
             inner = (pool - (x, y)) * scale + (x, y)
             s.fill(inner, tone, shade=-1 if dark else 1, alpha=0.22, soft=0.02, gradient=0.5)
-        s.line(pool, tone, 0.0035, shade=shade - 0.5, alpha=0.35, closed=True, mode=mode, soft=0.001)
+        s.line(
+            pool, tone, 0.0035, shade=shade - 0.5, alpha=0.35, closed=True, mode=mode, soft=0.001
+        )
     if s.values["texture"] > 0.4:
         s.splatter(fx, fy, 0.4, 30, s.pick(0.3), 0.007)
     if s.values["energy"] > 0.3:

@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from train.studio.families.layout import depth_alpha, divide, focus, glaze, places, shadow, shape, sizes
+from train.studio.families.layout import (
+    depth_alpha,
+    divide,
+    focus,
+    glaze,
+    places,
+    shadow,
+    shape,
+    sizes,
+)
 from train.studio.families.registry import family
 from train.studio.palette import ACCENT, GROUND, INK, LIGHT
 from train.studio.shapes import TAU, arc, box, ellipse, regular, span, turned, wedge
@@ -88,7 +97,9 @@ def suprematist(s: Scene) -> None:
         s.fill(outline, tone, angle=turn, alpha=alpha, gradient=0.3)
     for _ in range(s.count(2, 7)):
         x, y = rng.uniform(0.1, 0.9, 2)
-        bar = box(x, y, rng.uniform(0.2, 0.6), rng.uniform(0.002, 0.007), lean + rng.normal(0, loose))
+        bar = box(
+            x, y, rng.uniform(0.2, 0.6), rng.uniform(0.002, 0.007), lean + rng.normal(0, loose)
+        )
         s.fill(bar, s.against(GROUND), gradient=0, steady=True)
 
 
@@ -128,7 +139,9 @@ def checks(s: Scene) -> None:
                 tone = int(rng.choice([GROUND, LIGHT, INK])) if rng.random() < 0.14 else tone
                 chosen[key] = (tone, glow + rng.uniform(-0.45, 0.45))
             tone, shade = chosen[key]
-            cell = np.array([corner[i, j], corner[i + 1, j], corner[i + 1, j + 1], corner[i, j + 1]])
+            cell = np.array(
+                [corner[i, j], corner[i + 1, j], corner[i + 1, j + 1], corner[i, j + 1]]
+            )
             middle = cell.mean(axis=0)
             s.fill(middle + (cell - middle) * (1.02 - joint), tone, shade=shade, gradient=0.2,
                    angle=float(rng.choice([0, np.pi / 2])), steady=joint < 0.02)  # fmt: skip
@@ -166,8 +179,12 @@ def bauhaus(s: Scene) -> None:
             s.line(arc(x, y, rng.uniform(0.05, 0.25), turn, rng.uniform(1, 3.4)), s.pick(0.3),
                    rng.uniform(0.003, 0.012))  # fmt: skip
         else:
-            s.fill(box(x, y, rng.uniform(0.15, 0.6), rng.choice([0.003, 0.006, 0.014]), turn),
-                   s.against(GROUND) if rng.random() < 0.6 else s.pick(0.4), gradient=0, steady=True)
+            s.fill(
+                box(x, y, rng.uniform(0.15, 0.6), rng.choice([0.003, 0.006, 0.014]), turn),
+                s.against(GROUND) if rng.random() < 0.6 else s.pick(0.4),
+                gradient=0,
+                steady=True,
+            )
     if rng.random() < 0.5:  # a small chequer, a habit of the time
         x, y = rng.uniform(0.15, 0.8, 2)
         for i in range(4):
@@ -201,14 +218,26 @@ def ornament(s: Scene) -> None:
             a = turn + TAU * f / folds - TAU / 4
             if s.values["contour"] < 0:
                 unit = [regular(0, 0, size, 3), box(0, 0, size * 1.5, size * 1.5, np.pi / 4),
-                        box(0, 0, size * 2.4, size * 0.6), regular(0, 0, size, 6)][kind]  # fmt: skip
+                        box(0, 0, size * 2.4, size * 0.6),
+                        regular(0, 0, size, 6)][kind]  # fmt: skip
             else:
-                unit = [ellipse(0, 0, size, size), ellipse(0, 0, size * 1.6, size * 0.7),
-                        ellipse(0, 0, size * 0.6, size * 1.1), ellipse(0, 0, size, size)][kind]
+                unit = [
+                    ellipse(0, 0, size, size),
+                    ellipse(0, 0, size * 1.6, size * 0.7),
+                    ellipse(0, 0, size * 0.6, size * 1.1),
+                    ellipse(0, 0, size, size),
+                ][kind]
             spot = turned(unit, a, 0.5 + r * 0.85 * np.cos(a), 0.5 + r * 0.85 * np.sin(a))
             s.fill(spot, tone, shade=shade, alpha=alpha, angle=a, gradient=0.2, steady=True)
             if k % 2 == 0 and kind != 1:
-                s.fill(wedge(0.5, 0.5, r * 0.42, r * 0.5, a - 0.7 * np.pi / folds,
-                             1.4 * np.pi / folds), tone, shade=-shade, gradient=0.1, steady=True)
+                s.fill(
+                    wedge(
+                        0.5, 0.5, r * 0.42, r * 0.5, a - 0.7 * np.pi / folds, 1.4 * np.pi / folds
+                    ),
+                    tone,
+                    shade=-shade,
+                    gradient=0.1,
+                    steady=True,
+                )
     s.disc(0.5, 0.5, edge / rings * 0.7, ACCENT)
     s.disc(0.5, 0.5, edge / rings * 0.3, LIGHT)

@@ -16,7 +16,7 @@ def focus(s: Scene) -> tuple[float, float]:
 
 
 def places(s: Scene, n: int, margin: float = 0.06) -> Points:
-    """n points: a lattice when ordered, spread out in the middle, in loose clumps when not.
+    """N points: a lattice when ordered, spread out in the middle, in loose clumps when not.
 
     Returns:
         (n, 2) points; fewer or more by a few on a lattice.
@@ -38,16 +38,16 @@ def places(s: Scene, n: int, margin: float = 0.06) -> Points:
         far = rng.uniform(0, 1, (n, 2))
         points = np.where(rng.random((n, 1)) < 0.6, near, far)
         return np.clip(points, -0.02, 1.02)
-    points = [rng.uniform(margin, 1 - margin, 2)]
+    kept = [rng.uniform(margin, 1 - margin, 2)]
     for _ in range(n - 1):  # best of a few candidates keeps them apart
         tried = rng.uniform(margin, 1 - margin, (7, 2))
-        gap = np.min(np.hypot(*(tried[:, None] - np.array(points)[None]).transpose(2, 0, 1)), axis=1)
-        points.append(tried[int(np.argmax(gap))])
-    return np.array(points)
+        gap = np.min(np.hypot(*(tried[:, None] - np.array(kept)[None]).transpose(2, 0, 1)), axis=1)
+        kept.append(tried[int(np.argmax(gap))])
+    return np.array(kept)
 
 
 def sizes(s: Scene, n: int, small: float, large: float) -> Points:
-    """n radii, largest first: a few large, many small; alike when ordered and still."""
+    """N radii, largest first: a few large, many small; alike when ordered and still."""
     rng = s.rng
     even = max(s.values["order"], 0) * 0.7
     steep = np.interp(s.values["energy"], [-1, 1], [1.0, 2.0])
@@ -108,7 +108,9 @@ def glaze(s: Scene, n: int = 3) -> None:
     for _ in range(n):
         x, y = rng.uniform(0, 1, 2)
         r = rng.uniform(0.25, 0.5)
-        s.fill(blob(rng, x, y, r, 0.3), s.pick(0), alpha=rng.uniform(0.08, 0.22), soft=0.09, gradient=0)
+        s.fill(
+            blob(rng, x, y, r, 0.3), s.pick(0), alpha=rng.uniform(0.08, 0.22), soft=0.09, gradient=0
+        )
 
 
 def divide(s: Scene) -> None:

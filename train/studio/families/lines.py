@@ -46,7 +46,9 @@ def stripes(s: Scene) -> None:
         for _ in range(s.count(2, 12)):
             x = rng.uniform(-0.1, 1.1)
             thin = np.array([[x, -0.3], [x, 1.3]]) - 0.5
-            s.line(turned(thin, angle - np.pi / 2, 0.5, 0.5), s.pick(0.5), rng.uniform(0.002, 0.008))
+            s.line(
+                turned(thin, angle - np.pi / 2, 0.5, 0.5), s.pick(0.5), rng.uniform(0.002, 0.008)
+            )
 
 
 @family(contour=(0.5, 1), direction=(-0.5, 0.6), order=(-0.4, 1), depth=(-0.8, 0.6))
@@ -106,7 +108,7 @@ def weave(s: Scene) -> None:
         for j in range(k0, k1):
             x, y = (i + 0.5) * step, (j + 0.5) * step
             over = (i + j) % 2 == 0
-            for upright in ((False, True) if over else (True, False)):
+            for upright in (False, True) if over else (True, False):
                 tone = tones_x[i % 3] if upright else tones_y[j % 2]
                 long = 1.06 * step
                 w, h = (width, long) if upright else (long, width)
@@ -164,7 +166,8 @@ def flow(s: Scene) -> None:
         tone = int(tones[int((warp[i] + 3) * 0.9) % len(tones)])
         if rng.random() < 0.06 + 0.05 * last:
             tone = int(rng.choice([ACCENT, LIGHT, INK]))
-        s.stroke(lines[i], tone, width * rng.uniform(0.6, 1.7) * (1.6 - last), shade=rng.uniform(-0.6, 0.6),
+        wide = width * rng.uniform(0.6, 1.7) * (1.6 - last)
+        s.stroke(lines[i], tone, wide, shade=rng.uniform(-0.6, 0.6),
                  taper=0.7, bristles=3 if i % 2 else 0)  # fmt: skip
 
 
@@ -190,11 +193,15 @@ def threads(s: Scene) -> None:
         u = i / max(n - 1, 1) - 0.5
         own = wobble(rng, 50, 3) * swing * 0.25 * (1 - order)
         y = middle + span_ * u + (rng.normal(0, 0.05 * (1 - order))) + base * (1 + u) + own
-        line = turned(np.stack([t, y], 1) - 0.5, angle + rng.normal(0, 0.12) * (order < 0), 0.5, 0.5)
+        line = turned(
+            np.stack([t, y], 1) - 0.5, angle + rng.normal(0, 0.12) * (order < 0), 0.5, 0.5
+        )
         tone = s.pick(0.1) if rng.random() < 0.7 else s.against(GROUND)
         s.line(line, tone, rng.uniform(0.0015, 0.006), alpha=rng.uniform(0.5, 1))
     for _ in range(2):
         k = rng.integers(10, 30)
-        y = middle + span_ * rng.uniform(-0.4, 0.4) + base[k:k + 12]
-        band = ribbon(np.stack([t[k:k + 12], y], 1), 0.02 + 0.04 * np.sin(np.linspace(0, np.pi, 12)))
+        y = middle + span_ * rng.uniform(-0.4, 0.4) + base[k : k + 12]
+        band = ribbon(
+            np.stack([t[k : k + 12], y], 1), 0.02 + 0.04 * np.sin(np.linspace(0, np.pi, 12))
+        )
         s.fill(turned(band - 0.5, angle, 0.5, 0.5), ACCENT, steady=True)

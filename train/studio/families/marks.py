@@ -26,7 +26,13 @@ def _gesture(s: Scene, x: float, y: float, reach: float) -> np.ndarray:
             [1.6 * t - 0.8 - 0.5 * np.sin(TAU * t * 1.2), lift * np.cos(TAU * t * 1.1)],  # a loop
             [2 * t - 1, 0.5 * lift * (t - 0.4) ** 2],  # a slash
         ][kind], axis=1)  # fmt: skip
-    sway = 0.07 * np.stack([wobble(rng, 56, 3), wobble(rng, 56, 3)], 1) * t[:, None] * (1 - t[:, None]) * 4
+    sway = (
+        0.07
+        * np.stack([wobble(rng, 56, 3), wobble(rng, 56, 3)], 1)
+        * t[:, None]
+        * (1 - t[:, None])
+        * 4
+    )
     return turned((line + sway) * reach, turn, x, y)
 
 
@@ -51,10 +57,13 @@ def splatter(s: Scene) -> None:
     s.traits |= {"splattered", "messy", "explosive", "rough"}
     fx, fy = focus(s)
     for _ in range(s.count(2, 7)):
-        x, y = (fx, fy) + rng.normal(0, 0.22, 2)
-        s.fill(blob(rng, x, y, rng.uniform(0.03, 0.13) * s.mix("weight", 0.6, 1.4), 0.45), s.pick(0.2))
+        x, y = np.array([fx, fy]) + rng.normal(0, 0.22, 2)
+        s.fill(
+            blob(rng, x, y, rng.uniform(0.03, 0.13) * s.mix("weight", 0.6, 1.4), 0.45), s.pick(0.2)
+        )
     for i in range(s.count(4, 26)):  # skeins thrown from the wrist
-        line = _wander(s, *rng.uniform(0.1, 0.9, 2), rng.uniform(0.5, 1.8), 0.22)
+        x, y = rng.uniform(0.1, 0.9, 2)
+        line = _wander(s, x, y, rng.uniform(0.5, 1.8), 0.22)
         tone = s.pick(0.12) if i % 3 else int(rng.choice([INK, LIGHT]))
         width = s.mix("weight", 0.004, 0.013) * rng.uniform(0.5, 1.6)
         s.stroke(line, tone, width * 1.2, taper=0.8, uneven=0.45)
@@ -63,7 +72,9 @@ def splatter(s: Scene) -> None:
             s.disc(px, py, width * (0.5 + 1.3 * rng.random() ** 3), tone, gradient=0, steady=True)
     for _ in range(s.count(4, 12)):
         x, y = rng.uniform(0.1, 0.9, 2)
-        s.splatter(x, y, rng.uniform(0.1, 0.35), s.count(10, 34), s.pick(0.3), s.mix("weight", 0.008, 0.02))
+        s.splatter(
+            x, y, rng.uniform(0.1, 0.35), s.count(10, 34), s.pick(0.3), s.mix("weight", 0.008, 0.02)
+        )
     for _ in range(s.count(1, 7)):
         x, y = rng.uniform(0.05, 0.95), rng.uniform(0, 0.5)
         run = np.array([[x, y], [x + rng.normal(0, 0.004), y + rng.uniform(0.2, 0.5)]])
@@ -79,7 +90,13 @@ def gesture(s: Scene) -> None:
     divide(s)
     glaze(s, 3)
     s.traits |= {"gestural", "rough"}
-    s.traits |= {"fluid"} if s.values["contour"] > 0.3 else {"angular"} if s.values["contour"] < -0.3 else set()
+    s.traits |= (
+        {"fluid"}
+        if s.values["contour"] > 0.3
+        else {"angular"}
+        if s.values["contour"] < -0.3
+        else set()
+    )
     depth_alpha(s)
     fx, fy = focus(s)
     for _ in range(s.count(2, 8)):  # thin colour under the writing
@@ -96,7 +113,8 @@ def gesture(s: Scene) -> None:
         s.stroke(line, tone, width, taper=0.35, bristles=26, dry=rng.uniform(0.2, 0.6), uneven=0.16)
     if s.values["energy"] > 0.35:
         s.splatter(fx, fy, 0.4, 22, s.against(GROUND), 0.008)
-    s.fill(blob(rng, *rng.uniform(0.2, 0.8, 2), 0.035, 0.2), ACCENT)
+    x, y = rng.uniform(0.2, 0.8, 2)
+    s.fill(blob(rng, x, y, 0.035, 0.2), ACCENT)
 
 
 @family(energy=(0.3, 1), order=(-1, -0.1), density=(0.2, 1), contour=(-0.3, 1), texture=(0.1, 1),
@@ -146,12 +164,20 @@ def dabs(s: Scene) -> None:
     tones = list(rng.permutation(s.palette.main))
     for x, y in points:
         far = np.hypot(x - fx, y - fy)
-        angle = base + rng.normal(0, s.mix("order", 0.7, 0.06)) + 0.4 * s.values["energy"] * np.sin(6 * far)
+        angle = (
+            base
+            + rng.normal(0, s.mix("order", 0.7, 0.06))
+            + 0.4 * s.values["energy"] * np.sin(6 * far)
+        )
         d = np.array([np.cos(angle), np.sin(angle)]) * length * rng.uniform(0.6, 1.2)
-        zone = np.sin((x * side[0, 0] + y * side[0, 1]) * 3) + np.sin((x * side[1, 0] + y * side[1, 1]) * 5)
+        zone = np.sin((x * side[0, 0] + y * side[0, 1]) * 3) + np.sin(
+            (x * side[1, 0] + y * side[1, 1]) * 5
+        )
         tone = int(tones[int((zone + 2 + rng.normal(0, 0.35)) * 1.1) % len(tones)])
         tone = ACCENT if far < 0.1 or rng.random() < 0.03 else tone
         bow = np.array([-d[1], d[0]]) * s.values["contour"] * 0.4
-        line = np.array([[x, y] - d, [x, y] - d / 3 + bow, [x, y] + d / 3 + bow, [x, y] + d])
-        s.stroke(line, tone, length * s.mix("weight", 0.55, 1.2), shade=rng.uniform(-0.7, 0.7), taper=0.2,
+        at = np.array([x, y])
+        line = np.array([at - d, at - d / 3 + bow, at + d / 3 + bow, at + d])
+        width = length * s.mix("weight", 0.55, 1.2)
+        s.stroke(line, tone, width, shade=rng.uniform(-0.7, 0.7), taper=0.2,
                  bristles=4)  # fmt: skip

@@ -40,8 +40,10 @@ def rings(s: Scene) -> None:
             inner = edge - (edge - inner) * s.mix("weight", 0.5, 1.0) if inner else 0.0
             for q in range(quarters):
                 a = turn + TAU * q / quarters + (k % 2) * 0.0
-                piece = (wedge(x, y, inner * r, edge * r, a, TAU / quarters + 0.01)
-                         if quarters > 1 or inner else ellipse(x, y, edge * r, edge * r))  # fmt: skip
+                whole = quarters == 1 and not inner
+                sweep = TAU / quarters + 0.01
+                piece = (ellipse(x, y, edge * r, edge * r) if whole
+                         else wedge(x, y, inner * r, edge * r, a, sweep))  # fmt: skip
                 tone = s.pick(0.12) if rng.random() < 0.88 else int(rng.choice([INK, LIGHT]))
                 s.fill(piece, tone, alpha=alpha, gradient=0.3, angle=a + np.pi / 2,
                        steady=quarters > 1)  # fmt: skip
@@ -79,8 +81,8 @@ def spiral(s: Scene) -> None:
             s.line(line, s.against(tone), 0.003, alpha=0.7)
         for _ in range(s.count(2, 14)):
             i = int(rng.integers(20, 108))
-            s.disc(*(line[i] + rng.normal(0, pitch * 0.4, 2)), 0.004 + 0.014 * rng.random() ** 2,
-                   s.pick(0.4))  # fmt: skip
+            x, y = line[i] + rng.normal(0, pitch * 0.4, 2)
+            s.disc(x, y, 0.004 + 0.014 * rng.random() ** 2, s.pick(0.4))
     s.disc(fx, fy, 0.03, ACCENT)
 
 
@@ -130,7 +132,7 @@ def orbits(s: Scene) -> None:
     for i in range(n):
         r = rng.uniform(0.08, 0.5)
         tilt = rng.uniform(0, np.pi) if s.values["order"] < 0.3 else 0.4
-        x, y = (fx, fy) + rng.normal(0, 0.12 * (1 - s.values["order"]), 2)
+        x, y = np.array([fx, fy]) + rng.normal(0, 0.12 * (1 - s.values["order"]), 2)
         path = ellipse(x, y, r, r * rng.uniform(0.4, 1), tilt, 64)
         s.line(path, s.pick(0.1) if i % 3 else s.against(0), rng.choice([0.0018, 0.003, 0.006]),
                closed=True, alpha=rng.uniform(0.5, 1))  # fmt: skip

@@ -1,11 +1,33 @@
 """Families of signs: biomorphs, glyphs, constellations, mobiles."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from train.studio.families.layout import depth_alpha, divide, focus, glaze, places, shadow, shape, sizes
+from train.studio.families.layout import (
+    depth_alpha,
+    divide,
+    focus,
+    glaze,
+    places,
+    shadow,
+    shape,
+    sizes,
+)
 from train.studio.families.registry import family
 from train.studio.palette import ACCENT, GROUND, INK, LIGHT
-from train.studio.shapes import TAU, arc, blob, box, ellipse, regular, ribbon, smooth, turned
+from train.studio.shapes import (
+    TAU,
+    Points,
+    arc,
+    blob,
+    box,
+    ellipse,
+    regular,
+    ribbon,
+    smooth,
+    turned,
+)
 from train.studio.surface import Scene
 
 
@@ -18,7 +40,9 @@ def _creature(s: Scene, x: float, y: float, r: float) -> np.ndarray:
     spine = np.cumsum(np.stack([np.cos(heading), np.sin(heading)], 1), axis=0) / 40 * r * 2.6
     spine = spine - spine.mean(axis=0) + (x, y)
     ends = np.sin(np.pi * t) ** 0.5
-    swell = 0.75 + rng.uniform(0.1, 0.5) * np.cos(TAU * t * rng.choice([1, 1.5]) + rng.uniform(-1, 1))
+    swell = 0.75 + rng.uniform(0.1, 0.5) * np.cos(
+        TAU * t * rng.choice([1, 1.5]) + rng.uniform(-1, 1)
+    )
     return ribbon(spine, np.maximum(r * 1.15 * ends * swell, 1e-4))
 
 
@@ -36,7 +60,11 @@ def biomorphs(s: Scene) -> None:
     alpha = depth_alpha(s, 1, 0.8)
     large = s.mix("weight", 0.14, 0.3) * np.interp(n, [3, 20], [1.15, 0.8])
     for (x, y), r in zip(places(s, n, 0.16), sizes(s, n, 0.03, large), strict=False):
-        body = _creature(s, x, y, r) if rng.random() < 0.5 else blob(rng, x, y, r, rng.uniform(0.2, 0.45))
+        body = (
+            _creature(s, x, y, r)
+            if rng.random() < 0.5
+            else blob(rng, x, y, r, rng.uniform(0.2, 0.45))
+        )
         tone = s.pick(0.12) if rng.random() < 0.78 else s.against(GROUND)
         shadow(s, body, 0.01)
         s.fill(body, tone, alpha=alpha, gradient=0.25)
@@ -49,60 +77,100 @@ def biomorphs(s: Scene) -> None:
     for _ in range(s.count(1, 9)):
         p = rng.uniform(0.1, 0.9, 2) + np.cumsum(rng.normal(0, 0.1, (5, 2)), axis=0)
         s.line(smooth(p, 50), s.against(GROUND), rng.choice([0.003, 0.005]))
-        s.disc(*p[-1], rng.uniform(0.007, 0.018), s.pick(0.4))
+        s.disc(p[-1, 0], p[-1, 1], rng.uniform(0.007, 0.018), s.pick(0.4))
+
+
+@dataclass(frozen=True)
+class _Pen:
+    """Where and how one sign is written."""
+
+    s: Scene
+    x: float
+    y: float
+    r: float
+    turn: float
+    tone: int
+    width: float
+
+    def at(self, *points: tuple[float, float]) -> Points:
+        """Points of the sign's own square, -1 to 1, on the sheet."""
+        return turned(np.array(points) * self.r, self.turn, self.x, self.y)
+
+    def line(self, points: Points) -> None:
+        self.s.line(points, self.tone, self.width)
+
+
+def _eye(p: _Pen) -> None:
+    p.s.disc(p.x, p.y, p.r * 0.7, p.tone)
+    p.s.disc(p.x, p.y, p.r * 0.3, p.s.pick(0.5))
+
+
+def _hook(p: _Pen) -> None:
+    p.line(arc(p.x, p.y, p.r, p.turn, 4.2))
+    p.s.disc(p.x, p.y, p.r * 0.25, p.s.pick(0.4))
+
+
+def _moon(p: _Pen) -> None:
+    outer = arc(p.x, p.y, p.r, p.turn - 1.3, 2.6)
+    p.s.fill(np.vstack([outer, arc(p.x - p.r * 0.3, p.y, p.r, p.turn + 1.1, -2.2)]), p.tone)
+
+
+def _snail(p: _Pen) -> None:
+    t = np.linspace(0.1, 1, 60)
+    spin = 12 * t + p.turn
+    p.line(np.stack([p.x + p.r * t * np.cos(spin), p.y + p.r * t * np.sin(spin)], axis=1))
+
+
+def _snake(p: _Pen) -> None:
+    p.line(smooth(p.at((-1.2, 0), (-0.6, -0.6), (0, 0.5), (0.6, -0.5), (1.2, 0.2))))
+
+
+def _pebble(p: _Pen) -> None:
+    p.s.fill(blob(p.s.rng, p.x, p.y, p.r * 0.8, 0.35), p.tone)
+
+
+def _star(p: _Pen) -> None:
+    for k in range(4):
+        a = np.pi * k / 4
+        p.line(p.at((-np.cos(a), -np.sin(a)), (np.cos(a), np.sin(a))))
+
+
+def _ladder(p: _Pen) -> None:
+    for u in (-0.35, 0.35):
+        p.line(p.at((u, -1), (u, 1)))
+    for v in (-0.7, -0.2, 0.3, 0.8):
+        p.line(p.at((-0.35, v), (0.35, v)))
+
+
+def _arrow(p: _Pen) -> None:
+    p.line(p.at((-1, 0), (1, 0)))
+    p.s.fill(p.at((1.3, 0), (0.7, -0.4), (0.7, 0.4)), p.tone)
+
+
+def _peak(p: _Pen) -> None:
+    p.s.fill(regular(p.x, p.y, p.r * 0.8, 3, p.turn - TAU / 4), p.tone)
+
+
+def _chequer(p: _Pen) -> None:
+    for i in range(0, 9, 2):
+        cell = box((i // 3 - 1) * 0.5, (i % 3 - 1) * 0.5, 0.5, 0.5) * p.r
+        p.s.fill(turned(cell, p.turn, p.x, p.y), p.tone, gradient=0)
+
+
+def _zigzag(p: _Pen) -> None:
+    p.line(p.at((-1, 0.5), (-0.5, -0.5), (0, 0.5), (0.5, -0.5), (1, 0.5)))
+
+
+ROUND_SIGNS = (_eye, _hook, _moon, _snail, _snake, _pebble)
+STRAIGHT_SIGNS = (_star, _ladder, _arrow, _peak, _chequer, _zigzag)
 
 
 def _glyph(s: Scene, x: float, y: float, r: float, tone: int) -> None:
-    """One of some dozen signs: star, ladder, moon, eye, arrow, comb..."""
-    rng = s.rng
-    turn = 0.0 if s.values["order"] > 0.3 else rng.normal(0, 0.5)
-    width = max(r * s.mix("weight", 0.08, 0.26), 0.0025)
-
-    def at(*points: tuple[float, float]) -> np.ndarray:
-        return turned(np.array(points) * r, turn, x, y)
-
-    curved = s.values["contour"] + rng.normal(0, 0.5) > 0
-    kind = int(rng.integers(6))
-    if curved:
-        if kind == 0:
-            s.disc(x, y, r * 0.7, tone)
-            s.disc(x, y, r * 0.3, s.pick(0.5))
-        elif kind == 1:
-            s.line(arc(x, y, r, turn, 4.2), tone, width)
-            s.disc(x, y, r * 0.25, s.pick(0.4))
-        elif kind == 2:  # moon
-            moon = np.vstack([arc(x, y, r, turn - 1.3, 2.6), arc(x - r * 0.3, y, r, turn + 1.1, -2.2)])
-            s.fill(moon, tone)
-        elif kind == 3:
-            t = np.linspace(0.1, 1, 60)
-            s.line(np.stack([x + r * t * np.cos(12 * t), y + r * t * np.sin(12 * t)], 1), tone, width)
-        elif kind == 4:
-            s.line(smooth(at((-1.2, 0), (-0.6, -0.6), (0, 0.5), (0.6, -0.5), (1.2, 0.2))), tone, width)
-        else:
-            s.fill(blob(rng, x, y, r * 0.8, 0.35), tone)
-        return
-    if kind == 0:  # star
-        for k in range(4):
-            a = np.pi * k / 4
-            s.line(at((-np.cos(a), -np.sin(a)), (np.cos(a), np.sin(a))), tone, width * 0.7)
-    elif kind == 1:  # ladder
-        for u in (-0.35, 0.35):
-            s.line(at((u, -1), (u, 1)), tone, width * 0.7)
-        for v in (-0.7, -0.2, 0.3, 0.8):
-            s.line(at((-0.35, v), (0.35, v)), tone, width * 0.7)
-    elif kind == 2:  # arrow
-        s.line(at((-1, 0), (1, 0)), tone, width)
-        s.fill(at((1.3, 0), (0.7, -0.4), (0.7, 0.4)), tone)
-    elif kind == 3:
-        s.fill(regular(x, y, r * 0.8, 3, turn - TAU / 4), tone)
-    elif kind == 4:  # chequer
-        for i in range(3):
-            for j in range(3):
-                cell = box((i - 1) * 0.5, (j - 1) * 0.5, 0.5, 0.5) * r
-                if (i + j) % 2 == 0:
-                    s.fill(turned(cell, turn, x, y), tone, gradient=0)
-    else:
-        s.line(at((-1, 0.5), (-0.5, -0.5), (0, 0.5), (0.5, -0.5), (1, 0.5)), tone, width)
+    """One sign, round or straight by the picture's contour."""
+    turn = 0.0 if s.values["order"] > 0.3 else s.rng.normal(0, 0.5)
+    width = max(r * s.mix("weight", 0.07, 0.24), 0.0025)
+    alphabet = ROUND_SIGNS if s.values["contour"] + s.rng.normal(0, 0.5) > 0 else STRAIGHT_SIGNS
+    alphabet[int(s.rng.integers(len(alphabet)))](_Pen(s, x, y, r, turn, tone, width))
 
 
 @family(direction=(-0.4, 0.4), density=(-1, 1), depth=(-1, 0.2), energy=(-0.6, 0.7))
@@ -117,7 +185,9 @@ def signs(s: Scene) -> None:
     points = places(s, n, 0.09)
     if s.values["order"] > 0.5 and rng.random() < 0.6:
         for x, y in points:  # each sign in its own field
-            s.fill(box(x, y, 1.7 * r, 1.7 * r), s.pick(0), shade=rng.uniform(-0.4, 0.4), gradient=0.2)
+            s.fill(
+                box(x, y, 1.7 * r, 1.7 * r), s.pick(0), shade=rng.uniform(-0.4, 0.4), gradient=0.2
+            )
         s.traits |= {"structured"}
     for x, y in points:
         tone = s.against(GROUND) if rng.random() < 0.55 else s.pick(0.3)
@@ -132,13 +202,20 @@ def constellation(s: Scene) -> None:
     s.ground(GROUND, shade=-0.3)
     for _ in range(5):  # clouds far behind
         x, y = rng.uniform(0, 1, 2)
-        s.fill(blob(rng, x, y, rng.uniform(0.15, 0.4), 0.4), s.pick(0), alpha=0.3, soft=0.08, gradient=0)
+        s.fill(
+            blob(rng, x, y, rng.uniform(0.15, 0.4), 0.4),
+            s.pick(0),
+            alpha=0.3,
+            soft=0.08,
+            gradient=0,
+        )
     s.traits |= {"atmospheric", "scattered", "stars", "delicate"}
     n = s.count(9, 36)
     star = LIGHT if s.palette.lab[GROUND, 0] < 55 else INK
     dust = rng.uniform(0, 1, (s.count(40, 220), 2))
     for x, y in dust:
-        s.disc(x, y, 0.0012 + 0.0025 * rng.random() ** 3, star, alpha=rng.uniform(0.4, 1), gradient=0,
+        r = 0.0012 + 0.0025 * rng.random() ** 3
+        s.disc(x, y, r, star, alpha=rng.uniform(0.4, 1), gradient=0,
                steady=True)  # fmt: skip
     points = places(s, n, 0.1)
     gap = np.hypot(*(points[:, None] - points[None]).transpose(2, 0, 1))
@@ -155,7 +232,9 @@ def constellation(s: Scene) -> None:
             s.disc(x, y, r * 0.45, s.against(tone))
     fx, fy = focus(s)
     for k in range(4):
-        s.disc(fx, fy, 0.085 - 0.016 * k, ACCENT, alpha=0.28 + 0.15 * k, soft=0.012 * (3 - k) + 0.001)
+        s.disc(
+            fx, fy, 0.085 - 0.016 * k, ACCENT, alpha=0.28 + 0.15 * k, soft=0.012 * (3 - k) + 0.001
+        )
 
 
 @family(order=(-0.6, 1), density=(-1, 0.4), energy=(-0.9, 0.5), texture=(-1, 0.6))
@@ -179,7 +258,9 @@ def cutouts(s: Scene) -> None:
         x, y = rng.uniform(0.1, 0.9, 2) * 0.75 + 0.25 * np.array([fx, fy])
         outline = shape(s, x, y, r)
         tone = s.pick(0.15) if i % 4 else int(rng.choice([*s.palette.main, INK]))
-        copies = [outline, np.stack([1 - outline[:, 0], outline[:, 1]], axis=1)] if mirror else [outline]
+        copies = (
+            [outline, np.stack([1 - outline[:, 0], outline[:, 1]], axis=1)] if mirror else [outline]
+        )
         shade, angle = rng.uniform(-0.3, 0.3), rng.uniform(0, np.pi)
         for copy in copies:
             shadow(s, copy)
