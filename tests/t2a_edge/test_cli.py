@@ -19,6 +19,7 @@ from t2a_edge.noise import MAX_SEED
 
 ROOT = Path(t2a_edge.__file__).parents[1]
 LONG_NAME = "a" * 300
+ENGINES = ["text.onnx", "transformer.onnx", "refiner.onnx", "decoder.onnx"]
 
 
 class Ended:
@@ -106,8 +107,16 @@ def pixels_of(path: str) -> np.ndarray:
         (["a" * 5000], "5000 bytes; expected at most"),
         (["wa\x07rm"], "control character U+0007"),
         (["\x1b[31mred"], "control character U+001B"),
+        ([":"], "expected an adjective"),
+        (["dark:"], 'has "dark:"; expected a weight from 0 to 4'),
+        (["dark:x"], 'has "dark:x"; expected a weight'),
+        (["dark:nan"], 'has "dark:nan"; expected a weight'),
+        (["dark:9"], 'has "dark:9"; expected a weight'),
+        (["warm -"], "with one minus before it"),
+        (["-busy:5"], "busy:5"),
+        (["−−busy"], "with one minus before it"),
     ],
-    ids=["none", "empty", "blank", "200", "200 in one", "long", "bell", "escape"],
+    ids=str,
 )
 def test_words_that_cannot_be_used_are_refused(generate, out, words, said):
     assert_refused(generate(*words), out, said)
@@ -134,6 +143,18 @@ def test_words_that_cannot_be_used_are_refused(generate, out, words, said):
         ("--threads", "0", "threads are 0; expected 1 to 256"),
         ("--threads", "100000", "threads are 100000"),
         ("--colour", "red", "No such option"),
+        ("--busy", "", "No such option"),
+        ("-5", "", "No such option"),
+        ("-x", "", "No such option"),
+        ("--guidance", "-inf", "guidance scale is -inf"),
+        ("--out", "-pictures/art.jpg", "'-pictures/art.jpg'; expected a .png file or a folder"),
+        ("--amount", "nan", "amount is nan; expected a number from 0 to 1"),
+        ("--amount", "-0.1", "amount is -0.1"),
+        ("--amount", "1.5", "amount is 1.5"),
+        ("--amount", "half", "'half' is not a valid float"),
+        ("--blend", "", "no adjectives"),
+        ("--blend", "cool:9", "expected a weight from 0 to 4"),
+        ("--blend", "--busy", "with one minus before it"),
     ],
 )
 def test_options_that_cannot_be_used_are_refused(generate, out, option, value, said):
@@ -186,7 +207,7 @@ def test_a_missing_bundle_is_refused(generate, out, tmp_path, name):
     assert_refused(ended, out, "No bundle at", "bundle.json")
 
 
-@pytest.mark.parametrize("engine", ["text.onnx", "transformer.onnx", "decoder.onnx"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_bundle_with_a_flipped_byte_is_refused(generate, out, damaged, engine):
     content = bytearray((damaged / engine).read_bytes())
     content[len(content) // 2] ^= 1
@@ -194,7 +215,7 @@ def test_a_bundle_with_a_flipped_byte_is_refused(generate, out, damaged, engine)
     assert_refused(generate("warm", "--bundle", damaged), out, engine, "damaged or foreign")
 
 
-@pytest.mark.parametrize("engine", ["text.onnx", "transformer.onnx", "decoder.onnx"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_bundle_with_a_truncated_engine_is_refused(generate, out, damaged, engine):
     content = (damaged / engine).read_bytes()
     (damaged / engine).write_bytes(content[: len(content) // 2])
@@ -363,6 +384,75 @@ def test_options_go_into_the_metadata(generate):
     assert (metadata["guidance_scale"], metadata["temperature"]) == (1.5, 0.25)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["warm", "-busy", "dark:1.4"],
+        ["warm -busy dark:1.4"],
+        ["warm", "\N{MINUS SIGN}Busy", "dark:1.40"],
+        ["--", "warm", "-busy", "dark:1.4"],
+    ],
+)
+def test_words_may_have_weights_and_be_avoided(generate, out, words):
+    ended = generate("--quiet", "--seed", 7, *words)
+    assert (ended.code, ended.err) == (0, [])
+    assert ended.out == [str(out / "warm-not-busy-dark-1-4-7.png")]
+    assert read_metadata(Path(ended.out[0]))["prompt"] == "warm -busy dark:1.4"
+
+
+@pytest.mark.parametrize("word", ["-busy", "-été", "-é", "-暖か", "-🔥", "-blue-green"])
+def test_a_word_of_any_script_can_be_avoided_and_come_first(generate, word):
+    ended = generate(word, "warm", "--seed", 7, "--quiet")
+    assert ended.code == 0
+    assert read_metadata(Path(ended.out[0]))["prompt"] == f"{word} warm"
+
+
+def test_an_option_may_follow_an_avoided_word(generate, out):
+    ended = generate("-dark", "--seed", 7, "-cool", "--count", 2)
+    assert ended.out == [str(out / f"not-dark-not-cool-{seed}.png") for seed in (7, 8)]
+
+
+def test_an_avoided_word_that_training_did_not_use_is_named_without_its_minus(generate):
+    ended = generate("warm", "-zesty:2", "--blend", "quirky")
+    assert len(ended.err) == 1
+    for word in ("zesty", "quirky"):
+        assert f'"{word}"' in ended.err[0]
+
+
+def test_a_folder_may_begin_with_a_minus(generate, out, monkeypatch):
+    monkeypatch.chdir(out)
+    ended = generate("warm", "--seed", 7, "--out", "-pictures")
+    assert (ended.code, ended.err) == (0, [])
+    assert [str(path) for path in out.rglob("*.png")] == [str(out / "-pictures" / "warm-7.png")]
+
+
+def test_two_prompts_are_blended_and_the_picture_says_so(generate, out):
+    ended = generate("warm", "--blend", "cool, -dark", "--amount", 0.3, "--seed", 7)
+    assert (ended.code, ended.err) == (0, [])
+    assert ended.out == [str(out / "warm-to-cool-not-dark-0-3-7.png")]
+    metadata = read_metadata(Path(ended.out[0]))
+    assert (metadata["prompt"], metadata["blend"]) == ("warm", "cool -dark")
+    assert (metadata["amount"], metadata["seed"]) == (0.3, 7)
+
+
+@pytest.mark.parametrize("blend", [["--blend", "-dark"], ["--blend=-dark"]])
+def test_a_blend_may_begin_with_an_avoided_word(generate, blend):
+    ended = generate("warm", *blend, "--seed", 7)
+    assert read_metadata(Path(ended.out[0]))["blend"] == "-dark"
+
+
+def test_a_picture_without_a_blend_says_nothing_of_it(generate):
+    metadata = read_metadata(Path(generate("warm", "--seed", 7).out[0]))
+    assert metadata.keys().isdisjoint({"blend", "amount"})
+
+
+@pytest.mark.parametrize(("amount", "same"), [(0, "warm"), (1, "cool")])
+def test_either_end_of_a_blend_is_that_prompt(generate, amount, same):
+    blended = generate("warm", "--blend", "cool", "--amount", amount, "--seed", 7).out[0]
+    plain = generate(same, "--seed", 7).out[0]
+    assert pixels_of(blended).tobytes() == pixels_of(plain).tobytes()
+
+
 def test_adjectives_can_be_typed_in_one_text(generate, out):
     ended = generate("warm, DARK;pale", "--seed", 7)
     assert ended.out == [str(out / "warm-dark-pale-7.png")]
@@ -440,7 +530,9 @@ def test_progress_on_a_terminal_vanishes_when_the_picture_is_done(generate, caps
 # ---- help
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["generate", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["-h"], ["generate", "--help"], ["generate", "warm", "-h"]]
+)
 def test_help_goes_to_stdout(run, arguments):
     ended = run(*arguments)
     assert ended.code == 0
