@@ -75,15 +75,14 @@ class TextEngine(nn.Module):
     def forward(self, text_bytes: Tensor) -> Tensor:
         """Embed every word; a word of zero bytes is embedded too, and masked by its weight."""
         rows, valid = self.rows(text_bytes)
-        count = valid.sum(-1, keepdim=True).to(torch.float32)  # (B, W, 1)
-        if self.training:  # the same sum in half the time, but no graph can be made of it
-            flat = rows.flatten(0, 1), valid.flatten(0, 1).to(torch.float32)  # (B*W, G) each
-            total = F.embedding_bag(
-                flat[0], self.table.quantized_weight(), mode="sum", per_sample_weights=flat[1]
+        if self.training:  # the same mean in a third of the time, but no graph can be made of it
+            ends = valid.flatten(0, 1).sum(-1).cumsum(0)  # (B*W,)
+            mean = F.embedding_bag(
+                rows[valid], self.table.quantized_weight(), F.pad(ends[:-1], (1, 0)), mode="mean"
             ).view(*rows.shape[:2], -1)  # (B, W, T)
         else:
-            total = (self.table(rows) * valid.unsqueeze(-1).to(torch.float32)).sum(-2)
-        mean = total / count  # (B, W, T)
+            vectors = self.table(rows) * valid.unsqueeze(-1).to(torch.float32)  # (B, W, G, T)
+            mean = vectors.sum(-2) / valid.sum(-1, keepdim=True).to(torch.float32)  # (B, W, T)
         x = F.gelu(self.first(self.norm(mean)))
         embedding: Tensor = self.second(x)
         return embedding

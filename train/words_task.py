@@ -18,9 +18,9 @@ from train.text import TextEngine
 VALIDATION_WORDS = 1500
 INFLECTED_BYTES = 9  # longer words take "more", not an ending
 COMMON_RANK = 50_000  # a word of this rank counts half as common as the commonest
-KNOWN_WEIGHT = 6.0  # sampling weight that a word of the vocabulary has on top
-LABELLED_WEIGHT = 3.0
-SCORED_WEIGHT = 4.0  # times the word's largest axis score
+# How often a word is drawn, added up: any word, the commonest, one with a full axis score, a
+# labelled one, one of the vocabulary.
+ANY_WEIGHT, COMMON_WEIGHT, SHOWN_WEIGHT, LABELLED_WEIGHT, KNOWN_WEIGHT = 0.3, 0.5, 8.0, 3.0, 6.0
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,8 @@ class WordsTask:
         words = self.lexicon.words
         told = np.array([word in labelled for word in words]) * LABELLED_WEIGHT
         base = np.array([word in vocabulary for word in words]) * KNOWN_WEIGHT
-        return np.asarray(0.5 + common + SCORED_WEIGHT * shown + told + base)
+        weights = ANY_WEIGHT + COMMON_WEIGHT * common + SHOWN_WEIGHT * shown**2 + told + base
+        return np.asarray(weights)
 
     def _written(self, word: str, rng: np.random.Generator) -> str:
         """The word as somebody might type it."""

@@ -41,7 +41,7 @@ def load_glove(path: Path, words: Sequence[str]) -> tuple[Tensor, Tensor]:
         ranks = torch.full((len(words),), len(table))
         for i, word in enumerate(words):
             if word in table:
-                values = torch.tensor(table[word])
+                values = torch.tensor(table[word], dtype=torch.float32)
                 out[i] = values[:size] / values[:size].norm().clamp_min(1e-9)
                 ranks[i] = int(values[-1])
     except (json.JSONDecodeError, KeyError, TypeError, ValueError, RuntimeError) as exc:

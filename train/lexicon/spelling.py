@@ -58,7 +58,7 @@ def inflected(word: str, ending: str) -> str:
         and word[-2] in VOWELS
         and word[-3] not in VOWELS
     )
-    if ending == "ly" and word.endswith("le"):
+    if ending == "ly" and word.endswith("le") and word[-3:-2] not in VOWELS:
         return word[:-1] + "y"
     if ending == "ly" and word.endswith("ic"):
         return word + "ally"
