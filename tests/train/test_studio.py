@@ -19,7 +19,7 @@ TRUE_COLOUR = 0.97  # share of strong colour labels that must measure on their s
 TRUE_HUE = 0.95  # share of named hues that must lead, or be seen beside the one that leads
 LEADS, SEEN = 1 / 3, 0.08  # shares of the coloured area
 SIZES_DIFFER = 6.0  # mean difference of 8-bit values between 128 px and 256 px made smaller
-SAMPLES = 240
+SAMPLES = 180
 
 
 @pytest.fixture(scope="module")

@@ -159,10 +159,10 @@ MOOD_RULES: dict[str, Rule] = {
 }  # fmt: skip
 
 
-def true_words(composition: Composition, seen: Study) -> dict[str, float]:
+def true_words(composition: Composition, seen: Study, plain: float = PLAIN) -> dict[str, float]:
     """All known adjectives that hold, each with its salience (about 0.4 to 2).
 
-    Words of one axis are all of one pole.
+    Words of one axis are all of one pole; `plain` is the weakest value that counts.
     """
     facts = _facts(seen)
     found: dict[str, float] = {}
@@ -172,7 +172,7 @@ def true_words(composition: Composition, seen: Study) -> dict[str, float]:
         asked = 0.45 * (abs(composition.attributes.get(axis.name, 0.0)) >= PLAIN)
         for word in words:
             drawn = word in DRAWN and word in facts.has
-            if not drawn and abs(value) < PLAIN:
+            if not drawn and abs(value) < plain:
                 continue
             if drawn and abs(value) < 0.12:
                 continue  # near the middle the pole itself is in doubt
@@ -201,7 +201,11 @@ def adjectives(
     Returns:
         Known adjectives, at most two of one axis, never both poles of one; moods come last.
     """
-    true = true_words(composition, seen or study(composition))
+    seen = seen or study(composition)
+    true = true_words(composition, seen)
+    if sum(word not in MOODS for word in true) < 2 * MOST:
+        # a picture with nothing strong about it: its milder sides are named
+        true = true_words(composition, seen, PLAIN / 2) | true
     wanted = int(rng.integers(FEWEST, MOST + 1))
     moods = [word for word in true if word in MOODS]
     said: dict[str, float] = {}
@@ -209,7 +213,7 @@ def adjectives(
         said[str(rng.choice(moods))] = 0.0
     of_axis: dict[str, int] = {}
     # Gumbel noise on salience draws without replacement in proportion to its exponential
-    rank = {w: 2.2 * s + rng.gumbel() for w, s in true.items() if w not in MOODS}
+    rank = {w: 3.2 * s + rng.gumbel() for w, s in true.items() if w not in MOODS}
     for word in sorted(rank, key=rank.__getitem__, reverse=True):
         axis = poles().get(word, ("hue", 0))[0]
         most = 2 if axis in ("hue", "direction") else 1 + (rng.random() < 0.18)

@@ -20,7 +20,7 @@ def _cells(points: np.ndarray) -> list[np.ndarray]:
 
 
 @family(contour=(-1, 1), order=(-1, 0.8), density=(-0.4, 1), direction=(-0.4, 0.3),
-        depth=(-0.7, 0.6), energy=(-0.6, 0.8), weight=(-0.5, 1))  # fmt: skip
+        depth=(-1, 0.2), energy=(-0.3, 0.8), weight=(-0.5, 1))  # fmt: skip
 def shards(s: Scene) -> None:
     """A sheet broken into cells: crystals when straight, pebbles when curved."""
     rng = s.rng
@@ -62,8 +62,8 @@ def shards(s: Scene) -> None:
                 s.fill(face, tone, shade=shade + 0.7 * lit, gradient=0.2, steady=True)
 
 
-@family(contour=(-1, 0.7), order=(-1, 0.2), density=(0, 1), depth=(0.2, 1), energy=(-0.2, 1),
-        direction=(-0.8, 0.6), weight=(-0.2, 1))  # fmt: skip
+@family(contour=(-1, 0.7), order=(-0.7, 0.1), density=(0, 1), depth=(0.2, 1),
+        energy=(-0.2, 1), direction=(-0.4, 0.3), weight=(-0.2, 1))  # fmt: skip
 def planes(s: Scene) -> None:
     """Cubist planes: large faces shaded to an edge, cut by long lines and arcs."""
     rng = s.rng
@@ -98,7 +98,7 @@ def planes(s: Scene) -> None:
         s.line(np.array([mid - d, mid + d]), int(rng.choice([INK, LIGHT])), 0.005, alpha=0.85)
 
 
-@family(contour=(-1, -0.3), order=(-1, 0.6), energy=(0.3, 1), direction=(-0.5, 0.6),
+@family(contour=(-1, -0.3), order=(-1, 0.6), energy=(0.3, 1), direction=(0.2, 0.8),
         density=(-0.4, 1), depth=(-0.6, 0.8))  # fmt: skip
 def splinters(s: Scene) -> None:
     """Long sharp triangles that fly out from one point."""

@@ -3,7 +3,7 @@
 import numpy as np
 import skia
 
-from train.studio.families.layout import depth_alpha, divide, focus, glaze
+from train.studio.families.layout import divide, focus, glaze
 from train.studio.families.registry import family
 from train.studio.palette import ACCENT, GROUND, LIGHT
 from train.studio.shapes import TAU, blob, box, ellipse, span
@@ -11,7 +11,7 @@ from train.studio.surface import Scene
 
 
 @family(contour=(-0.7, 0.3), order=(0.1, 1), density=(-1, 0.1), energy=(-1, -0.2),
-        direction=(-0.9, -0.2), weight=(-0.6, 1))  # fmt: skip
+        direction=(-0.9, -0.2), weight=(-0.6, 1), depth=(-0.3, 0.8))  # fmt: skip
 def colour_fields(s: Scene) -> None:
     """Soft-edged rectangles that hover over a stained ground."""
     rng = s.rng
@@ -52,7 +52,7 @@ def gradient_tone(s: Scene) -> int:
     return GROUND if s.rng.random() < 0.7 else s.pick(0)
 
 
-@family(contour=(0.2, 1), order=(-0.8, 0.3), density=(-0.9, 0.3), energy=(-1, 0.3),
+@family(contour=(0.2, 1), order=(-0.3, 0.3), density=(-0.9, 0.3), energy=(-1, 0.3),
         depth=(0.2, 1), direction=(-0.3, 0.5), weight=(-1, 0), texture=(-1, 1))  # fmt: skip
 def mist(s: Scene) -> None:
     """Clouds and light in layers of soft colour."""
@@ -84,8 +84,8 @@ def mist(s: Scene) -> None:
     s.blur = 0.004 if s.values["contrast"] > 0 else 0.012
 
 
-@family(contour=(0.1, 1), order=(-0.7, 0.5), depth=(0.4, 1), direction=(-0.3, 0.8),
-        weight=(-1, 0.2), density=(-0.9, 0.7), texture=(-0.3, 1))  # fmt: skip
+@family(contour=(0.1, 1), order=(-0.3, 0.3), depth=(0.4, 1), direction=(-0.3, 0.45),
+        weight=(-0.6, 0.2), density=(-0.9, 0.7), texture=(-0.3, 1), energy=(-0.8, 0.5))  # fmt: skip
 def washes(s: Scene) -> None:
     """Wet translucent pools with a dark drying rim, one over another."""
     rng = s.rng
@@ -121,8 +121,8 @@ def washes(s: Scene) -> None:
             s.line(drip, s.pick(0.3), 0.004, alpha=0.5)
 
 
-@family(contour=(-0.2, 0.9), order=(-1, 0.9), depth=(-0.6, 0.7), direction=(-0.4, 0.9),
-        density=(0.3, 1), weight=(-1, 0), texture=(0.1, 1))  # fmt: skip
+@family(contour=(-0.2, 0.9), order=(-1, 0.9), depth=(-0.6, 0.2), direction=(-0.4, 0.9),
+        density=(0.3, 1), weight=(-1, 0), texture=(0.1, 1), energy=(-0.4, 0.4))  # fmt: skip
 def pointillism(s: Scene) -> None:
     """Fields made of many dots of pure colour, large shapes only to be guessed."""
     rng = s.rng
@@ -159,4 +159,3 @@ def pointillism(s: Scene) -> None:
             s.fill(ellipse(x, y, r, r * 0.85, rng.uniform(0, TAU), 10), tone, shade=shade,
                    gradient=0, steady=True)  # fmt: skip
     s.traits.add("grainy")
-    depth_alpha(s)

@@ -69,8 +69,8 @@ def suprematist(s: Scene) -> None:
     rng = s.rng
     s.ground(GROUND, shade=0.3)
     divide(s)
-    lean = rng.choice([-1, 1]) * rng.uniform(0.35, 0.9)
-    s.traits |= {"diagonal", "geometric"}
+    lean = rng.choice([-1, 1]) * rng.uniform(0.75, 1.25) * s.mix("energy", 0.04, 0.85)
+    s.traits |= {"geometric"} | ({"diagonal"} if abs(lean) > 0.3 else set())
     fx, fy = focus(s)
     n = s.count(5, 34)
     alpha = depth_alpha(s, 1, 0.85)
@@ -172,7 +172,7 @@ def bauhaus(s: Scene) -> None:
         if rng.random() < 0.3:
             s.line(outline, s.against(GROUND), 0.003, closed=True)
     lean = rng.uniform(0, np.pi)
-    for i in range(s.count(4, 20)):
+    for i in range(s.count(3, 24, "energy")):
         x, y = rng.uniform(0.05, 0.95, 2)
         turn = lean + (i % 3) * 0.5 + rng.normal(0, 0.15)
         if rng.random() < 0.3 + 0.4 * s.values["direction"]:
@@ -195,7 +195,7 @@ def bauhaus(s: Scene) -> None:
 
 
 @family(order=(0.6, 1), direction=(0.1, 1), density=(-0.3, 1), contour=(-0.9, 0.9),
-        energy=(-0.8, 0.6), depth=(-1, 0.5))  # fmt: skip
+        energy=(-0.8, 0.3), depth=(-1, 0.5))  # fmt: skip
 def ornament(s: Scene) -> None:
     """A rosette: the same figures turned about the middle, ring after ring."""
     rng = s.rng

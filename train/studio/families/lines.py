@@ -16,7 +16,7 @@ def _widths(s: Scene, n: int) -> np.ndarray:
     return np.asarray(shares)
 
 
-@family(contour=(-1, -0.3), direction=(-1, -0.5), energy=(-1, 0.7), depth=(-1, 0.5),
+@family(contour=(-1, -0.3), direction=(-1, -0.5), energy=(-0.8, 0.3), depth=(-1, 0.5),
         texture=(-1, 1))  # fmt: skip
 def stripes(s: Scene) -> None:
     """Bands of colour from edge to edge, with rests between the loud ones."""
@@ -121,7 +121,7 @@ def weave(s: Scene) -> None:
 
 
 @family(contour=(0, 1), energy=(-0.2, 1), direction=(-0.6, 1), density=(-0.5, 1),
-        order=(-1, 0.7), texture=(0, 1), depth=(-0.5, 0.8))  # fmt: skip
+        order=(-1, 0.7), texture=(0, 1), depth=(-0.3, 0.3))  # fmt: skip
 def flow(s: Scene) -> None:
     """Brush strokes that follow a current, or whirl about eyes."""
     rng = s.rng
@@ -130,7 +130,7 @@ def flow(s: Scene) -> None:
     n = s.count(90, 420)
     round_ = s.values["direction"]
     base = rng.uniform(0, TAU)
-    wild = s.mix("order", 1.6, 0.4)
+    wild = s.mix("order", 1.6, 0.4) * s.mix("direction", 0.35, 1.1)
     eyes = rng.uniform(0.15, 0.85, (max(round(1 + 2 * (1 - s.values["order"])), 1), 2))
     spin = rng.choice([-1.0, 1.0], len(eyes))
     knots = rng.normal(0, 1.6, (4, 2)), rng.uniform(0, TAU, 4)
@@ -172,7 +172,7 @@ def flow(s: Scene) -> None:
 
 
 @family(contour=(-0.2, 1), direction=(-1, 0.3), density=(-1, 0.6), weight=(-1, -0.2),
-        depth=(-0.8, 0.5), order=(-1, 0.8), texture=(-1, 0.6))  # fmt: skip
+        depth=(-0.8, 0.2), order=(-1, 0.8), texture=(-1, 0.6), energy=(-0.9, 0.35))  # fmt: skip
 def threads(s: Scene) -> None:
     """Thin lines that run together across an open field."""
     rng = s.rng
@@ -194,7 +194,7 @@ def threads(s: Scene) -> None:
         own = wobble(rng, 50, 3) * swing * 0.25 * (1 - order)
         y = middle + span_ * u + (rng.normal(0, 0.05 * (1 - order))) + base * (1 + u) + own
         line = turned(
-            np.stack([t, y], 1) - 0.5, angle + rng.normal(0, 0.12) * (order < 0), 0.5, 0.5
+            np.stack([t, y], 1) - 0.5, angle + rng.normal(0, 0.4) * max(-order, 0), 0.5, 0.5
         )
         tone = s.pick(0.1) if rng.random() < 0.7 else s.against(GROUND)
         s.line(line, tone, rng.uniform(0.0015, 0.006), alpha=rng.uniform(0.5, 1))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from train.studio.families.layout import depth_alpha, divide, focus, glaze, places
+from train.studio.families.layout import divide, focus, glaze, places
 from train.studio.families.registry import family
 from train.studio.palette import ACCENT, GROUND, INK, LIGHT
 from train.studio.shapes import TAU, blob, resample, turned, wobble
@@ -48,7 +48,7 @@ def _wander(s: Scene, x: float, y: float, length: float, curl: float) -> np.ndar
 
 
 @family(texture=(0.5, 1), energy=(0.3, 1), order=(-1, -0.2), contour=(0.1, 1),
-        direction=(-0.2, 0.5), depth=(-0.3, 0.8))  # fmt: skip
+        direction=(-0.2, 0.5), depth=(-0.3, 0.3))  # fmt: skip
 def splatter(s: Scene) -> None:
     """Flung and dripped paint: skeins, drops, pools."""
     rng = s.rng
@@ -82,7 +82,7 @@ def splatter(s: Scene) -> None:
 
 
 @family(texture=(0.2, 1), density=(-1, 0.2), energy=(-0.2, 1), contour=(-0.5, 1),
-        weight=(-0.2, 1), direction=(-0.5, 0.8), order=(-0.9, 0.2))  # fmt: skip
+        weight=(-0.2, 1), direction=(-0.2, 0.4), order=(-0.45, 0.2), depth=(-0.4, 0.3))  # fmt: skip
 def gesture(s: Scene) -> None:
     """A few sweeps of a wide dry brush, like writing that cannot be read."""
     rng = s.rng
@@ -97,7 +97,6 @@ def gesture(s: Scene) -> None:
         if s.values["contour"] < -0.3
         else set()
     )
-    depth_alpha(s)
     fx, fy = focus(s)
     for _ in range(s.count(2, 8)):  # thin colour under the writing
         x, y = rng.uniform(0.15, 0.85, 2)
@@ -117,8 +116,8 @@ def gesture(s: Scene) -> None:
     s.fill(blob(rng, x, y, 0.035, 0.2), ACCENT)
 
 
-@family(energy=(0.3, 1), order=(-1, -0.1), density=(0.2, 1), contour=(-0.3, 1), texture=(0.1, 1),
-        depth=(0, 1), direction=(-0.4, 0.7))  # fmt: skip
+@family(energy=(0.3, 1), order=(-1, -0.1), density=(0.2, 1), contour=(-0.3, 1),
+        texture=(0.1, 1), depth=(0, 1), direction=(-0.3, 0.3))  # fmt: skip
 def improvisation(s: Scene) -> None:
     """Patches of colour that run into each other under a tangle of dark lines."""
     rng = s.rng
@@ -147,8 +146,8 @@ def improvisation(s: Scene) -> None:
             s.stroke(np.array([[x, y], [x + 0.02, y - 0.05], [x + 0.05, y - 0.1]]) + d, INK, 0.007)
 
 
-@family(texture=(0.1, 1), direction=(-0.9, 0.4), order=(-0.9, 0.9), contour=(-0.6, 0.6),
-        density=(0.1, 1), depth=(-0.5, 0.6))  # fmt: skip
+@family(texture=(0.1, 1), direction=(-0.9, 0), order=(-0.9, 0.9), contour=(-0.6, 0.6),
+        density=(0.1, 1), depth=(-0.4, 0.3))  # fmt: skip
 def dabs(s: Scene) -> None:
     """Short strokes of a loaded flat brush, laid side by side like tiles."""
     rng = s.rng

@@ -10,7 +10,7 @@ from train.studio.surface import Scene
 
 
 @family(contour=(0.4, 1), direction=(0.5, 1), order=(-0.5, 1), density=(-0.6, 1),
-        depth=(-0.8, 0.7))  # fmt: skip
+        depth=(-0.8, 0.7), energy=(-0.4, 0.4))  # fmt: skip
 def rings(s: Scene) -> None:
     """Discs of broken rings, one great and some small, their quarters out of step."""
     rng = s.rng
@@ -86,7 +86,7 @@ def spiral(s: Scene) -> None:
     s.disc(fx, fy, 0.03, ACCENT)
 
 
-@family(contour=(-0.7, 0.4), direction=(0.3, 1), order=(-0.3, 1), energy=(0, 1),
+@family(contour=(-0.8, 0.1), direction=(0.3, 1), order=(-0.3, 1), energy=(0, 1),
         density=(-0.6, 1), depth=(-0.8, 0.5))  # fmt: skip
 def sunburst(s: Scene) -> None:
     """Rays from a disc, to the edges of the sheet."""
@@ -117,7 +117,7 @@ def sunburst(s: Scene) -> None:
 
 
 @family(contour=(0.5, 1), direction=(0.5, 1), weight=(-1, 0), order=(-0.8, 0.8),
-        density=(-1, 0.4), depth=(0, 1))  # fmt: skip
+        density=(-1, 0.4), depth=(0, 1), energy=(-0.4, 0.4))  # fmt: skip
 def orbits(s: Scene) -> None:
     """Thin ellipses about unseen centres, with bodies on them."""
     rng = s.rng

@@ -47,7 +47,7 @@ def _creature(s: Scene, x: float, y: float, r: float) -> np.ndarray:
 
 
 @family(contour=(0.6, 1), direction=(-0.2, 0.7), order=(-0.8, 0.5), density=(-1, 0.7),
-        depth=(-1, 0.7), energy=(-1, 0.7))  # fmt: skip
+        depth=(-1, 0.7), energy=(-0.8, 0.35))  # fmt: skip
 def biomorphs(s: Scene) -> None:
     """Living outlines, cut from flat colour, with an eye here and a thread there."""
     rng = s.rng
@@ -173,7 +173,7 @@ def _glyph(s: Scene, x: float, y: float, r: float, tone: int) -> None:
     alphabet[int(s.rng.integers(len(alphabet)))](_Pen(s, x, y, r, turn, tone, width))
 
 
-@family(direction=(-0.4, 0.4), density=(-1, 1), depth=(-1, 0.2), energy=(-0.6, 0.7))
+@family(direction=(-0.4, 0.4), density=(-1, 1), depth=(-1, 0.2), energy=(-0.3, 0.45))
 def signs(s: Scene) -> None:
     """A script of small signs on a worn ground."""
     rng = s.rng
@@ -194,8 +194,8 @@ def signs(s: Scene) -> None:
         _glyph(s, x, y, r * rng.uniform(0.45, 1.0 + 0.4 * (s.values["order"] < 0)), tone)
 
 
-@family(contour=(-0.3, 0.6), direction=(-0.4, 0.5), weight=(-1, -0.3), depth=(0, 1),
-        density=(-1, 0.3), order=(-1, 0.2))  # fmt: skip
+@family(contour=(-0.2, 0.45), direction=(-0.4, 0.5), weight=(-1, -0.3), depth=(0, 1),
+        density=(-1, 0.3), order=(-1, 0.2), energy=(-0.8, 0.2))  # fmt: skip
 def constellation(s: Scene) -> None:
     """Points of light and the thin lines between them."""
     rng = s.rng
@@ -237,7 +237,8 @@ def constellation(s: Scene) -> None:
         )
 
 
-@family(order=(-0.6, 1), density=(-1, 0.4), energy=(-0.9, 0.5), texture=(-1, 0.6))
+@family(order=(-0.6, 1), density=(-1, 0.4), energy=(-0.9, 0.2), texture=(-1, 0.6),
+        direction=(-0.3, 0.3))  # fmt: skip
 def cutouts(s: Scene) -> None:
     """Large flat shapes that touch and overlap, as if cut from painted paper."""
     rng = s.rng
