@@ -8,8 +8,9 @@ from PIL import Image
 
 from bench.gates import BUDGETS, Gate, Outcome, judge_all, load_gates
 from bench.measure import Effort, TimingRunner, measure_stages, percentiles
+from t2a_edge.bundle import ENGINES, engine_file
 from t2a_edge.errors import ConfigError
-from t2a_edge.runner import OnnxRunner
+from t2a_edge.runner import OnnxRunner, RefinerInputs
 
 
 def run_bench(bundles, *arguments):
@@ -76,7 +77,7 @@ def test_the_shipped_budgets_name_figures_of_the_report(tiny_bundles, tmp_path):
     assert [g["figure"] for g in report["gates"]] == [g.figure for g in load_gates(BUDGETS)]
     assert "decoder on CPU" in done.stdout
     assert report["int8"]["peak_memory_mb"] > 10
-    assert report["int8"]["size_bytes"].keys() == {"text.onnx", "transformer.onnx", "decoder.onnx"}
+    assert report["int8"]["size_bytes"].keys() == {engine_file(e) for e in ENGINES}
 
 
 def test_a_failed_gate_exits_with_1_and_names_figure_and_limit(tiny_bundles, tmp_path):
@@ -106,16 +107,21 @@ def test_stages_add_up_to_the_pipeline(tiny_bundles):
     folders = {p: tiny_bundles / f"tiny-{p}" for p in ("fp32", "int8")}
     figures = measure_stages(folders, "cpu", 1, Effort(runs=1))
     for parts in figures.values():
-        total = sum(parts[f"{s}_ms"]["p50"] for s in ("text", "transformer", "decoder", "sampling"))
+        total = sum(parts[f"{s}_ms"]["p50"] for s in (*ENGINES, "sampling"))
         assert total == pytest.approx(parts["pipeline_ms"]["p50"], abs=0.01)
         assert parts["pipeline_ms"]["samples"] == 1
 
 
 def test_timing_does_not_change_the_answer(tiny_bundle):
-    with OnnxRunner(tiny_bundle) as plain, TimingRunner(OnnxRunner(tiny_bundle)) as timed:
-        indices = np.arange(21)[None]
+    runners = [OnnxRunner(tiny_bundle, ENGINES) for _ in range(2)]
+    with runners[0] as plain, TimingRunner(runners[1]) as timed:
+        indices = (np.arange(21 + 64) % 32)[None]
         np.testing.assert_array_equal(plain.decoder(indices), timed.decoder(indices))
+        words = np.ones((1, 2, 32), np.float32), np.ones((1, 2), np.float32)
+        inputs = RefinerInputs(indices[:, :21], indices[:, 21:], *words)
+        np.testing.assert_array_equal(plain.refiner(inputs), timed.refiner(inputs))
         assert timed.seconds["decoder"] > 0
+        assert timed.seconds["refiner"] > 0
         assert timed.seconds["text"] == 0
 
 

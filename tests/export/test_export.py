@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from export.graphs import graph_sources, onnx_from_module
 from export.pack import PRECISIONS, export_bundle
@@ -13,11 +14,19 @@ from export.parity import TOLERANCES, compare_runners
 from export.qdq import check_integer_kernels, cpu_form, expected_kernels, tidy
 from export.torch_runner import TorchRunner
 from t2a_edge import TextToArt
-from t2a_edge.bundle import load_bundle
+from t2a_edge.bundle import ENGINES, engines, load_bundle
 from t2a_edge.errors import ExportError
-from t2a_edge.runner import OnnxRunner
+from t2a_edge.prompt import text_bytes_from_words
+from t2a_edge.runner import OnnxRunner, RefinerInputs
+from t2a_edge.sampler import Conditioning, SamplingOptions, sample_indices
+from train.codec import Codec
+from train.config import load_preset
+from train.generator_task import Generator
 from train.model import Model
 from train.qat import QatConv2d, QatLinear, disable
+
+COARSE = 1 + 4 + 16
+POSITIONS = COARSE + 64
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +46,16 @@ def test_the_bundle_matches_the_model_within_its_tolerance(model, tiny_bundles, 
     if precision == "fp32":
         for module in model.modules:
             disable(module)
-    with OnnxRunner(tiny_bundles / f"tiny-{precision}") as runner:
+    with OnnxRunner(tiny_bundles / f"tiny-{precision}", ENGINES) as runner:
         parity = compare_runners(TorchRunner(model), runner, model.spec, precision)
     assert parity.failures() == []
-    assert set(parity.max_absdiff) == {"text", "transformer", "decoder"}
+    assert set(parity.max_absdiff) == set(ENGINES)
 
 
 def test_int8_is_not_float(model, tiny_bundles):
     for module in model.modules:
         disable(module)
-    with OnnxRunner(tiny_bundles / "tiny-int8") as runner:
+    with OnnxRunner(tiny_bundles / "tiny-int8", ENGINES) as runner:
         parity = compare_runners(TorchRunner(model), runner, model.spec, "fp32")
     assert any("transformer differs by" in failure for failure in parity.failures())
     with pytest.raises(ExportError, match=r"does not match its source: .*limit"):
@@ -62,6 +71,11 @@ def test_every_linear_layer_and_convolution_runs_in_integer_kernels(model, tiny_
     assert kernels["decoder"] == {"conv": convs, "linear": 0}
     assert kernels["text"] == {"conv": 0, "linear": in_text}
     assert kernels["transformer"] == {"conv": 0, "linear": in_transformer}
+    in_refiner = {
+        kind: sum(isinstance(m, layer) for m in model.refiner.modules())
+        for kind, layer in (("conv", QatConv2d), ("linear", QatLinear))
+    }
+    assert kernels["refiner"] == in_refiner
     for name in kernels:
         graph = onnx.load(tiny_bundle / f"{name}.onnx")
         assert check_integer_kernels(name, graph) == kernels[name]
@@ -92,7 +106,7 @@ def test_the_processor_form_computes_the_same(decoder_graph):
 
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    indices = np.random.default_rng(1).integers(0, 32, (2, 21))
+    indices = np.random.default_rng(1).integers(0, 32, (2, POSITIONS))
     before = copy.deepcopy(decoder_graph)
     pixels = [
         onnxruntime.InferenceSession(graph.SerializeToString(), options).run(
@@ -105,11 +119,17 @@ def test_the_processor_form_computes_the_same(decoder_graph):
 
 
 def test_engines_take_any_batch_and_number_of_words(tiny_bundle):
-    with OnnxRunner(tiny_bundle) as runner:
+    with OnnxRunner(tiny_bundle, ENGINES) as runner:
         for batch in (1, 3):
-            assert runner.decoder(np.zeros((batch, 21), np.int64)).shape == (batch, 32, 32, 3)
+            indices = np.zeros((batch, POSITIONS), np.int64)
+            assert runner.decoder(indices).shape == (batch, 32, 32, 3)
             text_bytes = np.full((batch, batch + 1, 32), ord("a"), np.uint8)
-            assert runner.text(text_bytes).shape == (batch, batch + 1, 32)
+            embedding = runner.text(text_bytes)
+            assert embedding.shape == (batch, batch + 1, 32)
+            coarse, drawn = indices[:, :COARSE], indices[:, COARSE:] - 1
+            weights = np.ones((batch, batch + 1), np.float32)
+            logits = runner.refiner(RefinerInputs(coarse, drawn, embedding, weights))
+            assert logits.shape == (batch, 64, 32)
 
 
 def test_the_manifest_says_where_the_bundle_comes_from(tiny_bundle):
@@ -118,6 +138,27 @@ def test_the_manifest_says_where_the_bundle_comes_from(tiny_bundle):
                 "checkpoint_sha256", "source_commit", "versions", "files"):  # fmt: skip
         assert manifest[key], key
     assert manifest["parity"]["tolerance"]["psnr_db"] == TOLERANCES["int8"].psnr_db
+
+
+def test_the_card_has_the_refiner_s_figures(tiny_bundle):
+    card = (tiny_bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "The refiner, over 8 x 8 positions:" in card
+    assert "refiner 30 steps" in card
+
+
+def test_a_model_without_refiner_draws_every_scale_with_the_transformer():
+    preset = load_preset("tiny", ["refiner.passes=0"])
+    torch.manual_seed(1)
+    plain = Model(preset, Codec(preset.codec), Generator(preset), None, ("warm",), {})
+    plain.transformer.codebook.copy_(plain.codec.quantizer.codebook)
+    assert tuple(graph_sources(plain)) == engines(plain.spec) == ("text", "transformer", "decoder")
+    runner, spec = TorchRunner(plain), plain.spec
+    text_bytes, weights = text_bytes_from_words(["warm"], spec.max_words, spec.max_bytes)
+    conditioning = Conditioning(runner.text(text_bytes[None]), weights[None], (1.0,))
+    options = SamplingOptions(guidance_scale=2.0, temperature=1.0, top_k=0)
+    indices = sample_indices(runner, spec, conditioning, 1, options)
+    assert indices.shape == (1, POSITIONS)
+    assert runner.decoder(indices).shape == (1, 32, 32, 3)
 
 
 def test_int8_is_a_fraction_of_fp32(tiny_bundles):

@@ -9,6 +9,7 @@ from train.metrics import codebook_figures, codec_report, mean_ciede2000
 
 PRESET = load_preset("tiny")
 CONFIG = PRESET.codec
+CANVAS = CONFIG.scales[-1]
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def images(count=6):
 def test_shapes(codec):
     codec.eval()
     indices = codec.encode(images())
-    assert indices.shape == (6, 1 + 4 + 16)
+    assert indices.shape == (6, 1 + 4 + 16 + 64)
     decoded = codec.decode(indices)
     assert decoded.shape == (6, 3, 32, 32)
     assert decoded.abs().max() <= 1
@@ -33,7 +34,7 @@ def test_shapes(codec):
 def test_each_scale_codes_what_the_coarser_ones_left():
     torch.manual_seed(4)
     quantizer = MultiScaleQuantizer(CONFIG).eval()
-    latents = torch.randn(3, CONFIG.code_dim, 4, 4)
+    latents = torch.randn(3, CONFIG.code_dim, CANVAS, CANVAS)
     canvas, indices, _ = quantizer(latents)
     total, start = torch.zeros_like(latents), 0
     for side in CONFIG.scales:
@@ -43,7 +44,7 @@ def test_each_scale_codes_what_the_coarser_ones_left():
         assert torch.equal(nearest, indices[:, start : start + side * side])
         start += side * side
         codes = quantizer.codebook[nearest].view(3, side, side, -1).permute(0, 3, 1, 2)
-        matrix = torch.from_numpy(enlarge_matrix(side, 4).copy())
+        matrix = torch.from_numpy(enlarge_matrix(side, CANVAS).copy())
         total = total + torch.einsum("hs,bcst,wt->bchw", matrix, codes, matrix)
     torch.testing.assert_close(canvas, total, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(quantizer.canvas_from_indices(indices), canvas)
@@ -75,7 +76,7 @@ def test_k_means_finds_separate_clusters():
     quantizer = MultiScaleQuantizer(CONFIG)
     centres = torch.randn(8, CONFIG.code_dim) * 10
     picks = torch.randint(8, (64,))
-    latents = centres[picks].view(64, -1, 1, 1).expand(-1, -1, 4, 4)
+    latents = centres[picks].view(64, -1, 1, 1).expand(-1, -1, CANVAS, CANVAS)
     quantizer.start_from(latents)
     distance = torch.cdist(centres, quantizer.codebook).min(1).values
     assert float(distance.max()) < 0.1

@@ -13,9 +13,9 @@ def test_every_shipped_preset_loads_and_survives_json(name):
 
 
 def test_overrides_lie_on_top():
-    preset = load_preset("tiny", ["transformer.layers=3", "sampling.scale_guidance=[1, 0.5, 0]"])
+    preset = load_preset("tiny", ["transformer.layers=3", "sampling.scale_guidance=[1, 0.5, 0, 2]"])
     assert preset.transformer.layers == 3
-    assert preset.sampling.scale_guidance == (1.0, 0.5, 0.0)
+    assert preset.sampling.scale_guidance == (1.0, 0.5, 0.0, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -28,14 +28,20 @@ def test_overrides_lie_on_top():
         ("transformer.layers", "expected section.key=value"),
         ("transformer.heads=5", "expected a width that the heads divide"),
         ("codec.scales=[1, 3, 4]", "expected divisors of the last one"),
-        ("codec.scales=[1, 2, 8]", "expected the same"),
+        ("codec.scales=[1, 2, 4]", "expected the same"),
         ("codec.decoder_blocks=[1]", "expected one for each resolution"),
         ("data.shorter_side=16", "expected at least data.image_size"),
         ("data.views=0", "expected at least 1"),
         ("codec_fit.steps=0", "expected at least 1"),
         ("text.ngrams=[9]", "expected lengths from 1 to 6"),
         ("qat.momentum=0.0", r"expected \(0, 1\]"),
-        ("sampling.scale_temperature=[1]", "expected 3, one for each scale"),
+        ("sampling.scale_temperature=[1]", "expected 4, one for each scale"),
+        ("refiner.passes=3", r"expected one of \[0, 1, 2, 4\]"),
+        ("refiner.passes=2.0", "refiner.passes is 2.0"),
+        ("codec.scales=[8]", "expected two scales at least"),
+        ("data.studio_views=0", "expected at least 1"),
+        ("data.studio_pictures=-1", "expected 0 or more pictures"),
+        ("data.studio_share=1.0", r"a share in \[0, 1\)"),
     ],
 )
 def test_what_does_not_fit_is_refused(override, message):
@@ -53,3 +59,13 @@ def test_a_file_that_is_not_toml_is_refused(tmp_path):
     path.write_text("[codec\n")
     with pytest.raises(ConfigError, match="is not TOML"):
         load_preset(str(path))
+
+
+@pytest.mark.parametrize("passes", [0, 1, 2, 4])
+def test_the_refiner_takes_the_finest_scale_from_the_transformer(passes):
+    preset = load_preset("tiny", [f"refiner.passes={passes}"])
+    assert preset.coarse_scales == ((1, 2, 4) if passes else (1, 2, 4, 8))
+
+
+def test_one_scale_is_enough_without_a_refiner():
+    assert load_preset("tiny", ["codec.scales=[8]", "refiner.passes=0"]).coarse_scales == (8,)

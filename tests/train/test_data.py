@@ -146,3 +146,23 @@ def test_views_turn_adjectives_with_the_picture(data_folder, tmp_path):
         assert ("vertical" in words) == (across < down)  # rows of waves: drawn along the height
         seen.add(words)
     assert seen == {("dark", "vertical"), ("dark", "horizontal")}
+
+
+def test_a_store_is_named_by_its_pictures_and_adjectives(folder, rewrite, tmp_path):
+    def key(side: int = 40) -> str:
+        return PixelStore(load_rows(folder), side, tmp_path / "cache").key
+
+    first = key()
+    assert key() == first
+    assert key(44) != first
+    rewrite(0, adjectives=["cold"])
+    changed = key()
+    assert changed != first
+    Image.new("RGB", (50, 50), "black").save(load_rows(folder)[0].path)
+    assert key() not in (first, changed)
+
+
+def test_a_store_tells_the_adjectives_of_a_picture(data_folder, tmp_path):
+    store = PixelStore(load_rows(data_folder), 40, tmp_path)
+    assert store.adjectives(2) == ("dark", "vertical")
+    assert store.centre(2, 32).shape == (32, 32, 3)

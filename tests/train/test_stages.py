@@ -1,42 +1,133 @@
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from t2a_edge.errors import CheckpointError
+from t2a_edge.errors import CheckpointError, ConfigError
 from train.checkpoint import load_tensors, save_tensors
+from train.codec import Codec
+from train.config import QatConfig, load_preset
+from train.generator_task import Generator, batch_words
 from train.model import Model
-from train.stages import assemble_model, index_stores, train_generator, trained_codec
+from train.qat import prepare
+from train.stages import (
+    Run,
+    assemble_model,
+    index_stores,
+    train_generator,
+    train_refiner,
+    trained_codec,
+    trained_generator,
+    trained_refiner,
+    trained_text,
+)
+from train.text import TextEngine
 
 
 def test_the_report_has_loss_and_accuracy_of_each_scale(tiny_run):
     report = json.loads((tiny_run.folder / "generator" / "report.json").read_text())
-    for scale in range(len(tiny_run.preset.codec.scales)):
+    assert "loss_scale_3" not in report["val"]  # that is the refiner's
+    for scale in range(len(tiny_run.preset.coarse_scales)):
         assert report["val"][f"loss_scale_{scale}"] > 0
         assert 0 <= report["val"][f"accuracy_scale_{scale}"] <= 1
 
 
-def test_training_makes_the_generator_better(tiny_run):
-    history = json.loads((tiny_run.folder / "generator" / "history.json").read_text())
+def test_the_refiners_report_has_loss_and_accuracy_of_each_pass(tiny_run):
+    report = json.loads((tiny_run.folder / "refiner" / "report.json").read_text())
+    for number in range(tiny_run.preset.refiner.passes):
+        assert report["val"][f"loss_pass_{number}"] > 0
+        assert 0 <= report["val"][f"accuracy_pass_{number}"] <= 1
+
+
+@pytest.mark.parametrize("stage", ["generator", "refiner"])
+def test_training_makes_generator_and_refiner_better(tiny_run, stage):
+    history = json.loads((tiny_run.folder / stage / "history.json").read_text())
     assert history[-1]["loss"] < history[0]["loss"]
 
 
 def test_indices_are_cached_with_their_adjectives(tiny_run):
     codec, key = trained_codec(tiny_run)
-    stores = index_stores(tiny_run, codec, key, tiny_run.store())
+    mix, val = index_stores(tiny_run, codec, key)
+    (train,) = mix.stores
+    assert mix.shares == [1.0]
     images = 24 * tiny_run.preset.data.views
-    assert stores["train"].indices.shape == (images, 21)
-    assert len(stores["train"].adjectives) == images
-    cached, _ = load_tensors(tiny_run.folder / "cache" / "indices-train.safetensors")
-    assert torch.equal(cached["indices"].long(), stores["train"].indices)
+    assert train.indices.shape == (images, 21 + 64)
+    assert len(train.adjectives) == images
+    assert val.indices.shape == (4, 21 + 64)
+    for split, store in (("train", train), ("val", val)):
+        cached, _ = load_tensors(tiny_run.folder / "cache" / f"indices-{split}.safetensors")
+        assert torch.equal(cached["indices"], store.indices)
 
 
-def test_a_generator_needs_a_finished_codec(tiny_run, tmp_path):
-    with pytest.raises(CheckpointError, match="run `python -m train codec` first"):
-        train_generator(replace(tiny_run, folder=tmp_path))
+# ---- each stage needs the ones before it, and those that it was trained with
+
+
+def copy_of(run: Run, folder: Path, *stages: str) -> Run:
+    """The run with some of its finished stages in another folder."""
+    for stage in (*stages, "cache"):
+        shutil.copytree(run.folder / stage, folder / stage)
+    return replace(run, folder=folder)
+
+
+@pytest.mark.parametrize(
+    ("train", "finished", "missing"),
+    [
+        (train_generator, [], "codec"),
+        (train_refiner, [], "codec"),
+        (train_refiner, ["codec"], "generator"),
+        (assemble_model, ["codec", "generator"], "refiner"),
+    ],
+)
+def test_a_stage_needs_the_ones_before_it(tiny_run, tmp_path, train, finished, missing):
+    run = copy_of(tiny_run, tmp_path, *finished)
+    with pytest.raises(CheckpointError, match=f"run `python -m train {missing}` first"):
+        train(run)
+
+
+def test_a_generator_of_another_codec_is_refused(tiny_run):
+    with pytest.raises(CheckpointError, match=r"trained on another codec .* train generator` aga"):
+        trained_generator(tiny_run, "another")
+
+
+@pytest.mark.parametrize("other", ["codec", "generator"])
+def test_a_refiner_of_another_codec_or_generator_is_refused(tiny_run, other):
+    _, codec_key = trained_codec(tiny_run)
+    _, generator_key = trained_generator(tiny_run, codec_key)
+    assert trained_refiner(tiny_run, codec_key, generator_key) is not None
+    keys = {"codec": codec_key, "generator": generator_key, other: "another"}
+    with pytest.raises(CheckpointError, match=rf"trained on another {other} .* train refiner` aga"):
+        trained_refiner(tiny_run, keys["codec"], keys["generator"])
+
+
+def test_a_preset_without_refiner_has_no_such_stage(tiny_run):
+    preset = load_preset("tiny", ["refiner.passes=0"])
+    with pytest.raises(ConfigError, match="preset has no refiner"):
+        train_refiner(replace(tiny_run, preset=preset))
+
+
+def test_a_generator_takes_the_text_engine_of_the_words_stage(tiny_run, tmp_path):
+    run = copy_of(tiny_run, tmp_path, "codec")
+    assert trained_text(run) is None
+    torch.manual_seed(9)
+    engine = TextEngine(run.preset.text, run.preset.transformer.width)
+    prepare(engine, QatConfig(momentum=1.0))
+    engine.train()(batch_words([("warm", "dark")], run.preset)[0])
+    words = {f"text.{name}": tensor for name, tensor in engine.state_dict().items()}
+    save_tensors(tmp_path / "words" / "best.safetensors", words | {"head": torch.ones(1)}, {})
+    assert trained_text(run) is None  # the stage is not finished
+    (tmp_path / "words" / "report.json").write_text("{}")
+    train_generator(run)
+    generator, _ = trained_generator(run, trained_codec(run)[1])
+    for name, tensor in generator.text.state_dict().items():
+        assert torch.equal(tensor, words[f"text.{name}"]), name
+
+
+# ---- the whole model in one file
 
 
 def test_a_model_survives_its_checkpoint(tiny_run, tiny_checkpoint):
@@ -45,17 +136,37 @@ def test_a_model_survives_its_checkpoint(tiny_run, tiny_checkpoint):
     assert loaded.vocabulary == tuple(sorted({"warm", "smooth", "cool", "striped", "dark",
                                               "vertical", "pale", "horizontal"}))  # fmt: skip
     assert loaded.parameter_count() == model.parameter_count()
-    for name, tensor in model.generator.state_dict().items():
-        other = loaded.generator.state_dict()[name]
-        torch.testing.assert_close(other, tensor, rtol=2e-3, atol=1e-4)  # float16 on disk
-    assert torch.equal(loaded.transformer.codebook, loaded.codec.quantizer.codebook)
+    for part in ("generator", "refiner"):
+        for name, tensor in getattr(model, part).state_dict().items():
+            other = getattr(loaded, part).state_dict()[name]
+            torch.testing.assert_close(other, tensor, rtol=2e-3, atol=1e-4)  # float16 on disk
+    for part in (loaded.transformer, loaded.refiner):
+        assert torch.equal(part.codebook, loaded.codec.quantizer.codebook)
 
 
-def test_a_checkpoint_that_does_not_fit_its_preset_is_refused(tiny_checkpoint, tmp_path):
+def test_a_model_without_refiner_survives_its_checkpoint(tmp_path):
+    preset = load_preset("tiny", ["refiner.passes=0"])
+    torch.manual_seed(1)
+    Model(preset, Codec(preset.codec), Generator(preset), None, ("warm",), {}).save(
+        tmp_path / "plain.safetensors"
+    )
+    loaded = Model.load(tmp_path / "plain.safetensors")
+    assert loaded.refiner is None
+    assert loaded.spec.refiner_passes == 0
+    assert loaded.spec.coarse_scales == preset.codec.scales
+
+
+@pytest.mark.parametrize(
+    ("part", "section", "key"),
+    [("generator", "transformer", "layers"), ("refiner", "refiner", "blocks")],
+)
+def test_a_checkpoint_that_does_not_fit_its_preset_is_refused(
+    tiny_checkpoint, tmp_path, part, section, key
+):
     tensors, about = load_tensors(tiny_checkpoint)
-    about["preset"]["transformer"]["layers"] = 3
+    about["preset"][section][key] = 3
     save_tensors(tmp_path / "other.safetensors", tensors, about)
-    with pytest.raises(CheckpointError, match="generator does not fit the preset"):
+    with pytest.raises(CheckpointError, match=f"{part} does not fit the preset"):
         Model.load(tmp_path / "other.safetensors")
 
 
@@ -71,6 +182,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
         (["codec", "--data", "nowhere"], "No data folder at nowhere"),
         (["codec", "--set", "codec.scale=[1]"], "did you mean scales"),
         (["generator", "--preset", "huge"], "No preset 'huge'"),
+        (["refiner", "--preset", "tiny", "--set", "refiner.passes=3"], "expected one of [0, 1, 2"),
         (["paint"], "No such command 'paint'"),
     ],
 )
