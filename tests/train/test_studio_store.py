@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import torch
+
+from train import studio_store
+from train.codec_task import draw_pictures
+from train.config import load_preset
+from train.data import TURNED
+from train.studio_store import VAL_EVERY, StudioStore, paint_chunk
+
+SIZE, COUNT = 32, 21
+
+
+class Inline:
+    """A pool of processes that is none: the test need not start any."""
+
+    def __init__(self, *_args, **_options):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        pass
+
+    map = staticmethod(map)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("studio")
+
+
+@pytest.fixture
+def make(cache, monkeypatch):
+    monkeypatch.setattr(studio_store, "ProcessPoolExecutor", Inline)
+    monkeypatch.setattr(studio_store, "studio_version", lambda: "one")
+    return lambda count=COUNT, seed=5: StudioStore(count, SIZE, seed, cache)
+
+
+def test_pictures_are_those_of_consecutive_seeds_with_their_adjectives(make):
+    store = make()
+    squares, words = paint_chunk([5, 6, 7], SIZE)
+    for index in range(3):
+        np.testing.assert_array_equal(store.centre(index, SIZE), squares[index])
+        assert store.adjectives(index) == tuple(words[index])
+    assert store.centre(0, SIZE).shape == (SIZE, SIZE, 3)
+    assert store.centre(0, SIZE).dtype == np.uint8
+
+
+def test_every_picture_has_adjectives(make):
+    store = make()
+    assert all(store.adjectives(index) for index in range(COUNT))
+
+
+def test_one_picture_in_twenty_is_kept_from_training(make):
+    store = make()
+    assert store.by_split["val"] == [0, VAL_EVERY]
+    assert sorted(store.by_split["val"] + store.by_split["train"]) == list(range(COUNT))
+    assert store.by_split["test"] == []
+
+
+def test_an_unchanged_studio_does_not_paint_again(make, monkeypatch):
+    first = make()
+    monkeypatch.setattr(studio_store, "_paint_all", None)
+    again = make()
+    assert again.key == first.key
+    np.testing.assert_array_equal(again.centre(3, SIZE), first.centre(3, SIZE))
+    with pytest.raises(TypeError):  # it would paint
+        make(seed=6)
+    monkeypatch.setattr(studio_store, "studio_version", lambda: "two")
+    with pytest.raises(TypeError):
+        make()
+
+
+def test_a_view_is_the_picture_turned_with_its_adjectives(make):
+    store = make()
+    for seed in range(12):
+        square, words = store.view(4, SIZE, np.random.default_rng(seed))
+        original, given = store.centre(4, SIZE), store.adjectives(4)
+        eight = [np.rot90(side, k) for side in (original, original[:, ::-1]) for k in range(4)]
+        assert any(np.array_equal(square, turned) for turned in eight)
+        assert words in (given, tuple(TURNED.get(word, word) for word in given))
+
+
+class OneColour:
+    """A store of training pictures of one grey level."""
+
+    def __init__(self, level: int) -> None:
+        self.level, self.by_split = level, {"train": list(range(10)), "val": [], "test": []}
+
+    def view(self, _index, size, _rng):
+        return np.full((size, size, 3), self.level, np.uint8), ("grey",)
+
+
+def test_the_codec_is_trained_on_stores_by_their_shares():
+    preset = load_preset("tiny", ["codec_fit.batch=400"])
+    stores = [OneColour(0), OneColour(255)]
+    rng = np.random.default_rng(1)
+    images = draw_pictures(stores, [0.75, 0.25], preset, rng, preset.codec_fit)
+    assert images.shape == (400, 3, 32, 32)
+    assert set(torch.unique(images).tolist()) == {-1.0, 1.0}
+    assert float((images[:, 0, 0, 0] < 0).float().mean()) == pytest.approx(0.75, abs=0.06)
