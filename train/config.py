@@ -150,12 +150,12 @@ class WordsConfig:
         held_out: share of the lexicon's strings that training never sees, to measure spelling.
     """
 
-    teacher_dim: int = 64
-    score_weight: float = 1.2
+    teacher_dim: int = 48
+    score_weight: float = 1.4
     pair_weight: float = 4.0
     antonym_weight: float = 1.0
     antonym_cosine: float = 0.0
-    misspelt: float = 0.25
+    misspelt: float = 0.3
     inflected: float = 0.1
     nonsense: float = 0.05
     held_out: float = 0.0

@@ -20,7 +20,7 @@ INFLECTED_BYTES = 9  # longer words take "more", not an ending
 COMMON_RANK = 50_000  # a word of this rank counts half as common as the commonest
 # How often a word is drawn, added up: any word, the commonest, one with a full axis score, a
 # labelled one, one of the vocabulary.
-ANY_WEIGHT, COMMON_WEIGHT, SHOWN_WEIGHT, LABELLED_WEIGHT, KNOWN_WEIGHT = 0.3, 0.5, 8.0, 3.0, 6.0
+ANY_WEIGHT, COMMON_WEIGHT, SHOWN_WEIGHT, LABELLED_WEIGHT, KNOWN_WEIGHT = 0.4, 0.6, 6.0, 2.0, 6.0
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class WordsTask:
         words = self.lexicon.words
         told = np.array([word in labelled for word in words]) * LABELLED_WEIGHT
         base = np.array([word in vocabulary for word in words]) * KNOWN_WEIGHT
-        weights = ANY_WEIGHT + COMMON_WEIGHT * common + SHOWN_WEIGHT * shown**2 + told + base
+        weights = ANY_WEIGHT + COMMON_WEIGHT * common + SHOWN_WEIGHT * shown + told + base
         return np.asarray(weights)
 
     def _written(self, word: str, rng: np.random.Generator) -> str:
