@@ -114,6 +114,15 @@ def test_words_of_weight_zero_are_not_there(refiner, indices, drawn, words):
 
 
 @torch.no_grad()
+def test_without_words_nothing_is_added(refiner, indices, drawn, words):
+    before = refiner(indices, drawn, *words)
+    refiner.prompt_in.bias += 1
+    after = refiner(indices, drawn, *words)
+    assert (after[0] - before[0]).abs().max() > 1e-4
+    torch.testing.assert_close(after[1], before[1], rtol=0, atol=0)
+
+
+@torch.no_grad()
 def test_a_heavier_word_pulls_more_and_only_relative_weights_count(refiner, indices, drawn, words):
     embedding, weights = words
     even, double = (refiner(indices, drawn, embedding, w)[0] for w in (weights, 2 * weights))
