@@ -51,7 +51,9 @@ def build_lexicon(preset: Preset, sources: Sources, folder: Path) -> tuple[Lexic
     antonyms = [(place[a], place[b]) for a, b in wordnet.antonyms() if a in place and b in place]
     pairs = torch.tensor(antonyms + opposite_poles(labels, place))
     teacher = principal_components(scorer.x, preset.words.teacher_dim)
-    return Lexicon(words, teacher, scores, teachers.rank, pairs), figures
+    same = similar.strengths == 1
+    synonyms = torch.stack([similar.rows[same], similar.columns[same]], dim=-1)
+    return Lexicon(words, teacher, scores, teachers.rank, pairs, synonyms), figures
 
 
 def _cached_scores(scorer: Scorer, labels: Labels, path: Path) -> tuple[Tensor, dict[str, Any]]:
@@ -95,6 +97,7 @@ def train_words(run: "Run", sources: Sources) -> dict[str, Any]:
         "int8_bytes": int8_bytes(task.module.text),
         "val": task.validate(),
         "geometry": geometry(task),
+        "closeness": closeness(task),
     }
     text = json.dumps(report, indent=1) + "\n"
     (folder / "report.json").write_text(text, encoding="utf-8")
@@ -126,6 +129,24 @@ def geometry(task: WordsTask) -> dict[str, float]:
         picks = picks[torch.randperm(len(picks), generator=rng)[:PAIRS]]
         ours = embed_words(task.module.text, [task.lexicon.words[int(i)] for i in picks])
         found[name] = round(spearman(_cosines(ours), _cosines(task.targets[picks])), 4)
+    return found
+
+
+def closeness(task: WordsTask) -> dict[str, float]:
+    """Mean cosine of synonyms, of antonyms and opposite poles, and of any two words, in [-1, 1]."""
+    rng = torch.Generator().manual_seed(0)
+    groups = {
+        "synonyms": task.lexicon.synonyms,
+        "antonyms": task.lexicon.antonyms,
+        "any": torch.randint(len(task.lexicon.words), (PAIRS, 2), generator=rng),
+    }
+    found = {}
+    for name, pairs in groups.items():
+        if len(pairs):
+            picks = pairs[torch.randperm(len(pairs), generator=rng)[:PAIRS]]
+            words = [task.lexicon.words[int(i)] for i in picks.flatten()]
+            ends = F.normalize(embed_words(task.module.text, words), dim=-1).view(len(picks), 2, -1)
+            found[name] = round(float((ends[:, 0] * ends[:, 1]).sum(-1).mean()), 4)
     return found
 
 

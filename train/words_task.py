@@ -33,6 +33,7 @@ class Lexicon:
         scores: (V, A) axis scores, columns as in `train.lexicon.labels.COLUMNS`.
         rank: (V,) place by commonness.
         antonyms: (M, 2) positions of words that must end apart.
+        synonyms: (M, 2) positions of words of one sense; for the report alone.
     """
 
     words: tuple[str, ...]
@@ -40,6 +41,7 @@ class Lexicon:
     scores: Tensor
     rank: Tensor
     antonyms: Tensor
+    synonyms: Tensor
 
 
 def principal_components(x: Tensor, dim: int) -> Tensor:

@@ -198,7 +198,8 @@ def task() -> WordsTask:
     for word, (axis, sign) in poles().items():
         scores[words.index(word), COLUMNS.index(axis)] = sign
     antonyms = torch.tensor([[words.index("warm"), words.index("cold")]])
-    lexicon = Lexicon(words, teacher, scores, torch.arange(len(words)), antonyms)
+    synonyms = torch.tensor([[words.index("warm"), words.index("hot")]])
+    lexicon = Lexicon(words, teacher, scores, torch.arange(len(words)), antonyms, synonyms)
     return WordsTask(load_preset("tiny"), lexicon, frozenset(words[:3]))
 
 
@@ -233,6 +234,7 @@ def test_held_out_strings_are_never_drawn(task):
         torch.cat([task.lexicon.scores, torch.zeros(extra, len(COLUMNS))]),
         torch.arange(len(words)),
         task.lexicon.antonyms,
+        task.lexicon.synonyms,
     )
     held = WordsTask(preset, lexicon, frozenset())
     assert 0 < len(held.held_out) <= extra  # the vocabulary always stays
@@ -258,6 +260,7 @@ def test_the_stage_writes_an_engine_that_loads_as_the_generators(task, tmp_path,
     report = train_words(run, Sources())
     assert report["lexicon"] == len(known_words())
     assert set(report["geometry"]) == {"all", "shown"}
+    assert set(report["closeness"]) == {"synonyms", "antonyms", "any"}
     engine = TextEngine(task.preset.text, task.preset.transformer.width)
     engine.load_state_dict(load_words(tmp_path), strict=True)
     loaded = load_text_engine(tmp_path, task.preset)
