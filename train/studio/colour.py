@@ -59,7 +59,10 @@ def _linear_from_lab(lab: FloatArray) -> FloatArray:
 
 
 def _outside(linear: FloatArray) -> npt.NDArray[np.bool_]:
-    return np.asarray((linear.min(axis=-1) < -0.002) | (linear.max(axis=-1) > 1.004))
+    # channel by channel: reducing over an axis of three is many times slower
+    r, g, b = (linear[..., i] for i in range(3))
+    low, high = np.minimum(np.minimum(r, g), b), np.maximum(np.maximum(r, g), b)
+    return np.asarray((low < -0.002) | (high > 1.004))
 
 
 def rgb_from_lab(lab: npt.NDArray[np.floating]) -> UInt8Array:

@@ -71,9 +71,7 @@ def _choose_kind(scene: Scene) -> str:
     kind = str(rng.choice(KINDS, p=(0.36, 0.26, 0.24, 0.14)))
     if texture > 0.35:
         scene.traits.add("textured")
-        scene.traits |= {"grain": {"grainy"}, "impasto": {"rough"}}.get(
-            kind, set()
-        )
+        scene.traits |= {"grain": {"grainy"}, "impasto": {"rough"}}.get(kind, set())
     elif texture < -0.35:
         scene.traits.add("flat")
     return kind

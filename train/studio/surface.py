@@ -129,7 +129,7 @@ class Scene:
         if mode is not None:
             paint.setBlendMode(mode)
         self.canvas.drawPath(path, paint)
-        if alpha > 0.3 and soft < 0.03:
+        if alpha > 0.3 and soft < 0.012:
             self._guide_canvas.drawPath(path, self._mark(angle))
 
     def _mark(self, angle: float, strength: float = 1.0) -> Any:
@@ -140,7 +140,9 @@ class Scene:
     def hand(self, points: Points, amount: float | None = None) -> Points:
         """An outline as a hand would draw it: steadier on a smooth picture."""
         amount = 0.0012 + 0.006 * self.rough if amount is None else amount
-        if self.values["texture"] < -0.35 or amount < 0.001:
+        extent = float(np.ptp(points, axis=0).max())
+        amount = min(amount, 0.03 * extent)  # a small dot stays a dot
+        if self.values["texture"] < -0.35 or amount < 0.0004:
             return points
         n = max(len(points), 28) if len(points) < 40 else len(points)
         line = resample(points, n, closed=True) if len(points) < 12 else points

@@ -52,7 +52,8 @@ def gradient_tone(s: Scene) -> int:
     return GROUND if s.rng.random() < 0.7 else s.pick(0)
 
 
-@family(contour=(0.2, 1), order=(-0.3, 0.3), density=(-0.9, 0.3), energy=(-1, 0.3),
+@family(contrast=(-1, 0.4),
+        contour=(0.2, 1), order=(-0.3, 0.3), density=(-0.9, 0.3), energy=(-1, 0.3),
         depth=(0.2, 1), direction=(-0.3, 0.5), weight=(-1, 0), texture=(-1, 1))  # fmt: skip
 def mist(s: Scene) -> None:
     """Clouds and light in layers of soft colour."""
@@ -73,7 +74,7 @@ def mist(s: Scene) -> None:
             s.pick(0.03),
             shade=rng.uniform(-0.6, 0.6),
             alpha=rng.uniform(0.25, 0.75),
-            soft=rng.uniform(0.25, 0.6) * r * (0.6 if i % 3 else 0.25),
+            soft=rng.uniform(0.25, 0.6) * r * (0.6 if i % 3 else 0.12),
             gradient=0.4,
         )
     if drift:
@@ -96,12 +97,17 @@ def washes(s: Scene) -> None:
     mode = skia.BlendMode.kScreen if dark else skia.BlendMode.kMultiply
     n = s.count(4, 20)
     fx, fy = focus(s)
+    long = rng.random() < 0.35
+    if long:
+        s.traits.add("horizontal")
     for i in range(n):
         r = 0.32 * (1 - i / n) ** 0.8 + 0.04
         x, y = rng.uniform(0.05, 0.95, 2) * 0.65 + 0.35 * np.array([fx, fy])
-        pool = blob(
-            rng, x, y, r * rng.uniform(0.7, 1.2), 0.12 + 0.18 * (s.values["contour"] + 1) / 2
-        )
+        if long:
+            pool = ellipse(x, y, r * rng.uniform(1.4, 2.4), r * rng.uniform(0.3, 0.6))
+            pool = s.hand(pool, 0.012)
+        else:
+            pool = blob(rng, x, y, r * rng.uniform(0.7, 1.2), s.mix("contour", 0.14, 0.34))
         tone, shade = s.pick(0.15), rng.uniform(0, 0.9)
         edge = 0.003 + 0.01 * rng.random()
         s.fill(pool, tone, shade=shade, alpha=rng.uniform(0.55, 0.9), soft=edge, mode=mode,

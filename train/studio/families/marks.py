@@ -61,19 +61,19 @@ def splatter(s: Scene) -> None:
         s.fill(
             blob(rng, x, y, rng.uniform(0.03, 0.13) * s.mix("weight", 0.6, 1.4), 0.45), s.pick(0.2)
         )
-    for i in range(s.count(4, 26)):  # skeins thrown from the wrist
+    for i in range(s.count(9, 40)):  # skeins thrown from the wrist
         x, y = rng.uniform(0.1, 0.9, 2)
         line = _wander(s, x, y, rng.uniform(0.5, 1.8), 0.22)
         tone = s.pick(0.12) if i % 3 else int(rng.choice([INK, LIGHT]))
-        width = s.mix("weight", 0.004, 0.013) * rng.uniform(0.5, 1.6)
+        width = s.mix("weight", 0.0025, 0.009) * rng.uniform(0.5, 2.2)
         s.stroke(line, tone, width * 1.2, taper=0.8, uneven=0.45)
         for _ in range(6):
             px, py = line[int(rng.integers(len(line)))]
             s.disc(px, py, width * (0.5 + 1.3 * rng.random() ** 3), tone, gradient=0, steady=True)
-    for _ in range(s.count(4, 12)):
+    for _ in range(s.count(5, 14)):
         x, y = rng.uniform(0.1, 0.9, 2)
         s.splatter(
-            x, y, rng.uniform(0.1, 0.35), s.count(10, 34), s.pick(0.3), s.mix("weight", 0.008, 0.02)
+            x, y, rng.uniform(0.1, 0.35), s.count(16, 44), s.pick(0.3), s.mix("weight", 0.008, 0.02)
         )
     for _ in range(s.count(1, 7)):
         x, y = rng.uniform(0.05, 0.95), rng.uniform(0, 0.5)

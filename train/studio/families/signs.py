@@ -22,7 +22,6 @@ from train.studio.shapes import (
     arc,
     blob,
     box,
-    ellipse,
     regular,
     ribbon,
     smooth,
@@ -194,7 +193,8 @@ def signs(s: Scene) -> None:
         _glyph(s, x, y, r * rng.uniform(0.45, 1.0 + 0.4 * (s.values["order"] < 0)), tone)
 
 
-@family(contour=(-0.2, 0.45), direction=(-0.4, 0.5), weight=(-1, -0.3), depth=(0, 1),
+@family(contrast=(-1, 0.45),
+        contour=(-0.2, 0.45), direction=(-0.4, 0.5), weight=(-1, -0.3), depth=(0, 1),
         density=(-1, 0.3), order=(-1, 0.2), energy=(-0.8, 0.2))  # fmt: skip
 def constellation(s: Scene) -> None:
     """Points of light and the thin lines between them."""
@@ -259,11 +259,11 @@ def cutouts(s: Scene) -> None:
         x, y = rng.uniform(0.1, 0.9, 2) * 0.75 + 0.25 * np.array([fx, fy])
         outline = shape(s, x, y, r)
         tone = s.pick(0.15) if i % 4 else int(rng.choice([*s.palette.main, INK]))
-        copies = (
-            [outline, np.stack([1 - outline[:, 0], outline[:, 1]], axis=1)] if mirror else [outline]
-        )
+        copies = [outline]
+        if mirror:  # over both axes: over one alone, shapes look out of the sheet like a face
+            copies += [(1, 0) + outline * (-1, 1), (0, 1) + outline * (1, -1), 1 - outline]
         shade, angle = rng.uniform(-0.3, 0.3), rng.uniform(0, np.pi)
         for copy in copies:
             shadow(s, copy)
             s.fill(copy, tone, alpha=alpha, shade=shade, gradient=0.15, angle=angle, steady=mirror)
-    s.fill(ellipse(*((0.5, fy) if mirror else (fx, fy)), 0.05, 0.05), ACCENT)
+    s.disc(0.5 if mirror else fx, 0.5 if mirror else fy, 0.05, ACCENT)
