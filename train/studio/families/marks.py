@@ -139,7 +139,7 @@ def improvisation(s: Scene) -> None:
         line = _wander(s, x, y, rng.uniform(0.15, 0.8), 0.16)
         tone = INK if rng.random() < 0.85 else LIGHT
         s.stroke(line, tone, width * rng.uniform(0.5, 1.9), taper=0.85, uneven=0.3)
-    for _ in range(5):
+    for _ in range(int(rng.integers(0, 4))):  # combs of parallel ticks
         x, y = rng.uniform(0.1, 0.9, 2)
         for k in range(4):
             d = np.array([k * 0.02, k * 0.006])

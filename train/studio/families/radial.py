@@ -69,7 +69,7 @@ def spiral(s: Scene) -> None:
     pitch = reach / (turns * arms)
     for k in range(arms):
         a = start + TAU * k / arms + way * TAU * turns * t**0.85
-        r = reach * t * (1 + loose * np.sin(5 * a + rng.uniform(0, TAU)))
+        r = reach * t * (1 + loose * np.sin(1.37 * a + rng.uniform(0, TAU)))
         line = np.stack([fx + r * np.cos(a), fy + r * np.sin(a)], axis=1)
         width = pitch * s.mix("weight", 0.25, 0.95) * t**0.35 * (1 - 0.75 * (t > 0.93))
         tone = s.pick(0.15)

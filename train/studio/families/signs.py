@@ -193,7 +193,7 @@ def signs(s: Scene) -> None:
         _glyph(s, x, y, r * rng.uniform(0.45, 1.0 + 0.4 * (s.values["order"] < 0)), tone)
 
 
-@family(contrast=(-1, 0.45),
+@family(contrast=(-1, 0.45), lightness=(-1, -0.25),
         contour=(-0.2, 0.45), direction=(-0.4, 0.5), weight=(-1, -0.3), depth=(0, 1),
         density=(-1, 0.3), order=(-1, 0.2), energy=(-0.8, 0.2))  # fmt: skip
 def constellation(s: Scene) -> None:
