@@ -13,7 +13,7 @@ import onnx
 from export.card import CARD, model_card
 from export.graphs import OPSET, graph_sources, onnx_from_module
 from export.parity import Parity, compare_runners
-from export.qdq import check_integer_kernels, cpu_form, tidy
+from export.qdq import check_integer_kernels, cpu_form, store_tables, tidy
 from export.torch_runner import TorchRunner
 from t2a_edge.bundle import engine_file, engines, load_bundle, write_manifest
 from t2a_edge.errors import ExportError
@@ -75,7 +75,7 @@ def _write_engines(model: Model, folder: Path, precision: str) -> dict[str, dict
     for name, source in graph_sources(model).items():
         graph = tidy(onnx_from_module(name, source))
         if precision == "int8":
-            graph = cpu_form(graph)
+            graph = cpu_form(store_tables(graph))
             kernels[name] = check_integer_kernels(name, graph)
         onnx.save(graph, folder / engine_file(name))
     return kernels

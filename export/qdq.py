@@ -24,6 +24,8 @@ from t2a_edge.runner import session_options
 
 INT8_MIN, INT8_MAX = -128, 127
 UINT8_ZERO_POINT = 128
+SMALLEST_TABLE = 1024  # numbers; a smaller one is not worth a node
+ON_A_STEP = 1e-2  # of a step: how far from it a number may lie
 ZERO_POINT_NAME = "activation_zero_point"
 WEIGHT_PATH = ("DequantizeLinear", "Transpose", "Reshape")  # from a constant to its use
 INTEGER_KERNELS = {
@@ -43,7 +45,8 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     _drop_unused(graph)
     for node in graph.node:
         del node.metadata_props[:]
-        node.doc_string = ""
+        node.doc_string = node.name = ""
+    _shorten_names(graph)
     for value in (*graph.input, *graph.output):
         del value.metadata_props[:]
     del model.metadata_props[:]
@@ -52,6 +55,48 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     del model.functions[:]
     onnx.checker.check_model(model)
     return model
+
+
+def store_tables(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Keep float tables that lie on 255 symmetric steps as INT8, scaled where they are used.
+
+    The codebook is such a table: each engine has a copy, a quarter of the size this way. Works in
+    place and returns the model.
+    """
+    graph = model.graph
+    for constant in list(graph.initializer):
+        users = [n for n in graph.node if constant.name in n.input]
+        is_table = all(n.op_type == "Gather" and n.input[0] == constant.name for n in users)
+        if constant.data_type != onnx.TensorProto.FLOAT or not users or not is_table:
+            continue
+        table = numpy_helper.to_array(constant)
+        step = np.float32(np.abs(table).max() / INT8_MAX)
+        steps = np.rint(table / step)
+        if table.size < SMALLEST_TABLE or np.abs(steps * step - table).max() > step * ON_A_STEP:
+            continue
+        name = constant.name
+        graph.initializer.remove(constant)
+        graph.initializer.append(numpy_helper.from_array(steps.astype(np.int8), f"{name}_int8"))
+        graph.initializer.append(numpy_helper.from_array(step, f"{name}_step"))
+        node = onnx.helper.make_node("DequantizeLinear", [f"{name}_int8", f"{name}_step"], [name])
+        graph.node.insert(0, node)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _shorten_names(graph: onnx.GraphProto) -> None:
+    """Number the tensors between inputs and outputs: the tracer's names are as long as paths."""
+    kept = {value.name for value in (*graph.input, *graph.output)}
+    short: dict[str, str] = {"": ""}
+
+    def renamed(name: str) -> str:
+        return name if name in kept else short.setdefault(name, f"t{len(short)}")
+
+    for initializer in graph.initializer:
+        initializer.name = renamed(initializer.name)
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [renamed(name) for name in names]
 
 
 def cpu_form(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -14,7 +14,7 @@ from train.checkpoint import load_module, load_tensors, save_tensors, with_prefi
 from train.codec import Codec
 from train.config import Preset
 from train.generator_task import Generator
-from train.qat import convert
+from train.qat import convert, on_int8_grid
 from train.refiner import Refiner
 from train.text import TextEngine
 from train.transformer import Transformer
@@ -117,7 +117,8 @@ class Model:
             ) from exc
         codec, generator = Codec(preset.codec), Generator(preset)
         codec_tensors = with_prefix(tensors, "codec")
-        book = codec_tensors["quantizer.codebook"]
+        book = on_int8_grid(codec_tensors["quantizer.codebook"])  # float16 left the steps
+        codec_tensors["quantizer.codebook"] = book
         codec_tensors["quantizer.sums"] = book
         codec_tensors["quantizer.counts"] = torch.ones(len(book))
         load_module(codec, codec_tensors, "codec")

@@ -204,6 +204,12 @@ class QatEmbedding(nn.Embedding, _QatWeight):
         return F.embedding(indices, self.quantized_weight())
 
 
+def on_int8_grid(table: Tensor) -> Tensor:
+    """A float table rounded to 255 symmetric steps, so that INT8 can store it exactly."""
+    step = (table.abs().amax() / QMAX).clamp_min(TINY)
+    return (table / step).round() * step
+
+
 def _switch(module: nn.Module, mode: Mode, momentum: float | None = None) -> None:
     for part in module.modules():
         if isinstance(part, FakeQuantize | _QatWeight):

@@ -20,7 +20,7 @@ from train.decoder_task import DecoderTask
 from train.generator_task import Generator, GeneratorTask, IndexMix, IndexStore, cache_indices
 from train.loop import Fit
 from train.model import Model
-from train.qat import convert
+from train.qat import convert, on_int8_grid
 from train.refiner import Refiner
 from train.refiner_task import RefinerTask
 from train.studio_store import StudioStore
@@ -129,6 +129,8 @@ def trained_codec(run: Run, *, sharpened: bool = True) -> tuple[Codec, str]:
     tensors, _ = load_tensors(path)
     codec = Codec(run.preset.codec)
     load_module(codec, tensors, "codec")
+    book = codec.quantizer.codebook
+    book.copy_(on_int8_grid(book))  # every later stage sees what INT8 stores
     key = hashlib.sha256(path.read_bytes()).hexdigest()
     if sharpened and run.preset.adversary.weight:
         path = run.folder / "decoder" / "best.safetensors"
