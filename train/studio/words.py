@@ -214,7 +214,11 @@ def adjectives(
     of_axis: dict[str, int] = {}
     # Gumbel noise on salience draws without replacement in proportion to its exponential
     rank = {w: 3.2 * s + rng.gumbel() for w, s in true.items() if w not in MOODS}
-    for word in sorted(rank, key=rank.__getitem__, reverse=True):
+    ranked = sorted(rank, key=rank.__getitem__, reverse=True)
+    # one word of colour or light and one of form come first, where there are such
+    firsts = {_of_colour(word): word for word in reversed(ranked)}
+    ranked = list(dict.fromkeys((*firsts.values(), *ranked)))
+    for word in ranked:
         axis = poles().get(word, ("hue", 0))[0]
         most = 2 if axis in ("hue", "direction") else 1 + (rng.random() < 0.18)
         if len(said) >= wanted or of_axis.get(axis, 0) >= most or _clash(word, said):
@@ -222,6 +226,10 @@ def adjectives(
         of_axis[axis] = of_axis.get(axis, 0) + 1
         said[word] = true[word]
     return tuple(sorted(said, key=said.__getitem__, reverse=True))
+
+
+def _of_colour(word: str) -> bool:
+    return word in HUES or poles().get(word, ("", 0))[0] in SCALES
 
 
 _NEAR = ({"golden", "yellow", "earthy"}, {"brown", "earthy"}, {"teal", "blue"}, {"teal", "green"},
