@@ -70,7 +70,7 @@ def store_tables(model: onnx.ModelProto) -> onnx.ModelProto:
         if constant.data_type != onnx.TensorProto.FLOAT or not users or not is_table:
             continue
         table = numpy_helper.to_array(constant)
-        step = np.float32(np.abs(table).max() / INT8_MAX)
+        step = np.asarray(np.abs(table).max() / INT8_MAX, dtype=np.float32)
         steps = np.rint(table / step)
         if table.size < SMALLEST_TABLE or np.abs(steps * step - table).max() > step * ON_A_STEP:
             continue

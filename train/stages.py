@@ -165,12 +165,16 @@ def index_stores(run: Run, codec: Codec, key: str) -> tuple[IndexMix, IndexStore
     return IndexMix(train, shares), val
 
 
-def trained_text(run: Run) -> dict[str, Tensor] | None:
-    """Weights of the text engine that the words stage trained in this run; None without one."""
+def trained_text(run: Run) -> tuple[dict[str, Tensor] | None, str]:
+    """Weights of the text engine that the words stage trained in this run, and their sha256.
+
+    None and "" without that stage.
+    """
     if not (run.folder / "words" / "report.json").is_file():
-        return None
-    tensors, _ = load_tensors(run.folder / "words" / "best.safetensors")
-    return with_prefix(tensors, "text")
+        return None, ""
+    path = run.folder / "words" / "best.safetensors"
+    tensors, _ = load_tensors(path)
+    return with_prefix(tensors, "text"), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def train_generator(run: Run) -> dict[str, Any]:
@@ -183,9 +187,11 @@ def train_generator(run: Run) -> dict[str, Any]:
     started = time.monotonic()
     train, val = index_stores(run, codec, key)
     caching = time.monotonic() - started
-    task = GeneratorTask(preset, codec, train, val, trained_text(run))
+    text, text_key = trained_text(run)
+    task = GeneratorTask(preset, codec, train, val, text)
     values = preset.to_json()
-    about = {k: values[k] for k in ("data", "codec", "text", "transformer")} | {"codec_sha256": key}
+    about = {k: values[k] for k in ("data", "codec", "text", "wording", "transformer")}
+    about |= {"codec_sha256": key, "text_sha256": text_key}
     tracker = make_tracker(folder, values, wandb=run.wandb)
     state = Fit(task, preset.transformer_fit, folder, about, tracker).run()
     task.module.eval()
@@ -236,7 +242,7 @@ def train_refiner(run: Run) -> dict[str, Any]:
     train, val = index_stores(run, codec, key)
     task = RefinerTask(preset, codec, train, val, generator.text.state_dict())
     values = preset.to_json()
-    about = {k: values[k] for k in ("data", "codec", "text", "refiner")}
+    about = {k: values[k] for k in ("data", "codec", "text", "wording", "refiner")}
     about |= {"codec_sha256": key, "generator_sha256": generator_key}
     tracker = make_tracker(folder, values, wandb=run.wandb)
     state = Fit(task, preset.refiner_fit, folder, about, tracker).run()

@@ -20,14 +20,16 @@ VAL_EVERY = 20  # every twentieth picture is kept from training
 
 def paint_chunk(seeds: Sequence[int], size: int) -> tuple[UInt8Array, list[tuple[str, ...]]]:
     """Paint the compositions of some seeds: (B, size, size, 3) uint8, and their adjectives."""
-    from train.studio import adjectives, paint, sample  # in the worker: drawing libraries are heavy
+    # in the worker: drawing libraries are heavy
+    from train.studio import adjectives, paint_studied, sample
 
-    compositions = [sample(seed) for seed in seeds]
-    words = [
-        adjectives(composition, np.random.default_rng(seed))
-        for seed, composition in zip(seeds, compositions, strict=True)
-    ]
-    return np.stack([paint(composition, size) for composition in compositions]), words
+    pictures, words = [], []
+    for seed in seeds:
+        composition = sample(seed)
+        picture, seen = paint_studied(composition, size)
+        pictures.append(picture)
+        words.append(adjectives(composition, np.random.default_rng(seed), seen))
+    return np.stack(pictures), words
 
 
 def studio_version() -> str:

@@ -112,14 +112,14 @@ def test_a_preset_without_refiner_has_no_such_stage(tiny_run):
 
 def test_a_generator_takes_the_text_engine_of_the_words_stage(tiny_run, tmp_path):
     run = copy_of(tiny_run, tmp_path, "codec")
-    assert trained_text(run) is None
+    assert trained_text(run) == (None, "")
     torch.manual_seed(9)
     engine = TextEngine(run.preset.text, run.preset.transformer.width)
     prepare(engine, QatConfig(momentum=1.0))
     engine.train()(batch_words([("warm", "dark")], run.preset)[0])
     words = {f"text.{name}": tensor for name, tensor in engine.state_dict().items()}
     save_tensors(tmp_path / "words" / "best.safetensors", words | {"head": torch.ones(1)}, {})
-    assert trained_text(run) is None  # the stage is not finished
+    assert trained_text(run) == (None, "")  # the stage is not finished
     (tmp_path / "words" / "report.json").write_text("{}")
     train_generator(run)
     generator, _ = trained_generator(run, trained_codec(run)[1])
