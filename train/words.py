@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from t2a_edge.errors import CheckpointError
+from t2a_edge.vocabulary import known_words
 from train.checkpoint import load_module, load_tensors, save_tensors, with_prefix
 from train.config import Preset
 from train.lexicon.labels import COLUMNS, Labels, load_labels
@@ -89,6 +90,8 @@ def train_words(run: "Run", sources: Sources) -> dict[str, Any]:
     task.module.eval()
     if preset.words_fit.qat_steps:
         convert(task.module.text)
+    set_size(task)
+    save_tensors(folder / "best.safetensors", task.module.state_dict(), about)
     report = {
         "steps": state.step,
         "seconds": round(state.seconds),
@@ -102,6 +105,20 @@ def train_words(run: "Run", sources: Sources) -> dict[str, Any]:
     text = json.dumps(report, indent=1) + "\n"
     (folder / "report.json").write_text(text, encoding="utf-8")
     return report
+
+
+def set_size(task: WordsTask) -> None:
+    """Scale the last layer so that the vocabulary's embeddings have entries of RMS 1.
+
+    It changes no direction, and the INT8 steps, one a channel, scale along.
+    """
+    module = task.module
+    size = embed_words(module.text, known_words()).square().mean().sqrt()
+    with torch.no_grad():
+        module.text.second.weight /= size
+        module.text.second.bias /= size
+        module.head.weight *= size
+    module.text.second.update_weight_scale()
 
 
 def int8_bytes(engine: TextEngine) -> int:

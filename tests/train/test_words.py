@@ -266,6 +266,7 @@ def test_the_stage_writes_an_engine_that_loads_as_the_generators(task, tmp_path,
     loaded = load_text_engine(tmp_path, task.preset)
     assert report["int8_bytes"] == int8_bytes(loaded) > 0
     assert torch.isfinite(embed_words(loaded, ["warm", "völlig"])).all()
+    assert embed_words(loaded, known_words()).square().mean().sqrt() == pytest.approx(1, abs=0.05)
     wider = replace(task.preset, text=replace(task.preset.text, table_dim=16))
     with pytest.raises(CheckpointError, match="text engine does not fit the preset"):
         load_text_engine(tmp_path, wider)
