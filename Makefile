@@ -6,13 +6,14 @@ OUT ?= art
 DATA ?= ../shared/data/paintings
 RUN ?= runs/base
 TEACHERS ?=
+STAGES ?= codec decoder generator refiner
 PRESET ?= base
 
 RUNTIME := .venv-runtime
 DEV := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help art test test-slow lint format studio train checkpoint export bundle bench attributes samples wheel clean
+.PHONY: help art follow test test-slow lint format studio train checkpoint export bundle bench attributes samples wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -50,8 +51,9 @@ studio: $(DEV)/.ready ## contact sheets of the procedural painter into OUT
 	$(DEV)/bin/python -m train studio --seed $(SEED) --out $(OUT)
 
 train: $(DEV)/.ready ## train PRESET on DATA into RUN; goes on where it was stopped
-	$(DEV)/bin/python -m train codec --preset $(PRESET) --data $(DATA) --run $(RUN)
-	$(DEV)/bin/python -m train generator --preset $(PRESET) --data $(DATA) --run $(RUN)
+	for stage in $(STAGES); do \
+	  $(DEV)/bin/python -m train $$stage --preset $(PRESET) --data $(DATA) --run $(RUN) || exit; \
+	done
 
 words: $(DEV)/.ready ## distil the text engine into RUN; TEACHERS="--wordnet A --minilm B --glove C"
 	$(DEV)/bin/python -m train words --preset $(PRESET) --run $(RUN) $(TEACHERS)
@@ -71,6 +73,9 @@ bench: $(DEV)/.ready ## size, latency and memory of dist/, with the gates of ben
 
 attributes: $(DEV)/.ready ## AUC of the attribute measures against the annotations of DATA
 	$(DEV)/bin/python -m bench.attributes --data $(DATA)
+
+follow: $(DEV)/.ready ## whether pictures follow the words: seen, unseen, three at once, weights
+	$(DEV)/bin/python -m bench.follow --data $(DATA) --json dist/follow.json
 
 samples: $(RUNTIME)/.ready ## the picture grid of the README, eight prompts by six seeds
 	$(RUNTIME)/bin/python -m bench.samples --out docs/samples.png
