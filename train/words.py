@@ -115,9 +115,9 @@ def set_size(task: WordsTask) -> None:
     module = task.module
     size = embed_words(module.text, known_words()).square().mean().sqrt()
     with torch.no_grad():
-        module.text.second.weight /= size
-        module.text.second.bias /= size
-        module.head.weight *= size
+        module.text.second.weight.div_(size)
+        module.text.second.bias.div_(size)
+        module.head.weight.mul_(size)
     module.text.second.update_weight_scale()
 
 
