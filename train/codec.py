@@ -20,6 +20,9 @@ from t2a_edge.scales import average_matrix, enlarge_matrix, scale_offsets
 from train.config import CodecConfig
 from train.qat import FakeQuantize, QatConv2d
 
+NEAR_CODES = 16  # that a slip may take
+NEAR_SHARE = 0.7  # of the slips; the others take any code
+
 
 class ResidualBlock(nn.Module):
     """x + conv(relu(conv(x))), then relu; every tensor passes a fake-quantiser."""
@@ -178,6 +181,45 @@ class MultiScaleQuantizer(nn.Module):
         if self.training:
             self._move_codebook(torch.cat(all_vectors), torch.cat(all_indices))
         return canvas, torch.cat(grids, dim=1), commitment / len(self.config.scales)
+
+    @torch.no_grad()
+    def encode_with_slips(
+        self, latents: Tensor, shares: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Code latents as a sampler would that slips: every finer scale mends what it can.
+
+        A slip takes one of the nearest codes, or any code. What is left for the finer scales is
+        counted from the slipped codes, so a model that is trained on these pairs learns to correct
+        its own errors. Source: Han et al. 2024, arXiv:2412.04431, do so with flipped bits.
+
+        Args:
+            latents: (B, C, h, w) float32.
+            shares: (B,) share of positions that slip, in [0, 1].
+
+        Returns:
+            The nearest codes (B, N), what a model should predict; and the codes with the slips
+            (B, N), what it sees. Both int64.
+        """
+        residual, batch = latents, len(latents)
+        nearest, seen = [], []
+        size = self.config.codebook_size
+        for side in self.config.scales:
+            grid = self.average(residual, side)
+            vectors = grid.permute(0, 2, 3, 1).reshape(-1, grid.shape[1])  # (B·side², C)
+            distances = self.codebook.square().sum(1) - 2 * vectors @ self.codebook.T  # (M, K)
+            near = distances.topk(min(NEAR_CODES, size), largest=False).indices  # (M, n)
+            pick = torch.randint(near.shape[1], (len(near), 1), generator=generator)
+            any_code = torch.randint(size, (len(near),), generator=generator)
+            is_near = torch.rand(len(near), generator=generator) < NEAR_SHARE
+            slip = torch.where(is_near, near.gather(1, pick).squeeze(1), any_code)
+            share = shares.repeat_interleave(side * side)
+            slips = torch.rand(len(near), generator=generator) < share
+            chosen = torch.where(slips, slip, near[:, 0])
+            codes = self.codebook[chosen].view(batch, side, side, -1).permute(0, 3, 1, 2)
+            residual = residual - self.enlarge(codes, side)
+            nearest.append(near[:, 0].view(batch, -1))
+            seen.append(chosen.view(batch, -1))
+        return torch.cat(nearest, dim=1), torch.cat(seen, dim=1)
 
     def canvas_from_indices(self, indices: Tensor) -> Tensor:
         """(B, N) int64 -> canvas (B, C, h, w)."""

@@ -13,7 +13,7 @@ from t2a_edge.spec import REFINER_PASSES
 
 PRESETS = Path(__file__).parent / "presets"
 # keys that checkpoints of version 0.1 carry and nothing reads any more
-RETIRED = {("transformer", "guidance_dropout"), ("transformer", "word_dropout")}
+RETIRED = {("transformer", key) for key in ("guidance_dropout", "word_dropout", "corrupt")}
 
 
 def _require(condition: bool, message: str) -> None:
@@ -29,6 +29,8 @@ class DataConfig:
         image_size: side of the square that is trained on, in pixels.
         shorter_side: images are scaled so that their shorter side has this many pixels.
         views: crops, turns and flips of each training image that are cached as indices.
+        slips: mean share of the positions whose code is a wrong one in what training sees; see
+            `train.codec.MultiScaleQuantizer.encode_with_slips`.
         recoloured: share of those views that get other colours, with the words that still hold.
         studio_pictures: pictures that the studio paints for training; 0 is none.
         studio_share: share of them in what is trained on; the rest is the data folder's.
@@ -39,6 +41,7 @@ class DataConfig:
     image_size: int = 256
     shorter_side: int = 288
     views: int = 16
+    slips: float = 0.1
     recoloured: float = 0.0
     studio_pictures: int = 0
     studio_share: float = 0.5
@@ -199,7 +202,6 @@ class TransformerConfig:
     Attributes:
         layers, width, heads, mlp_ratio: as usual; heads divide width.
         branch_dropout: chance that a sample skips a residual branch in training.
-        corrupt: chance of each coarser index to be replaced by a random one in the context.
     """
 
     layers: int = 3
@@ -207,7 +209,6 @@ class TransformerConfig:
     heads: int = 3
     mlp_ratio: int = 4
     branch_dropout: float = 0.1
-    corrupt: float = 0.05
 
     def __post_init__(self) -> None:
         _require(
@@ -242,7 +243,8 @@ class RefinerConfig:
     Attributes:
         passes: over the finest scale, 1, 2 or 4; 0 is no refiner.
         width, blocks: channels and residual blocks.
-        corrupt: chance of each index in view to be replaced by a random one in training.
+        corrupt: chance of each index of the passes before to be replaced by a random one in
+            training.
     """
 
     passes: int = 0

@@ -31,21 +31,24 @@ class IndexStore:
     """Cached indices of one split of one store, several views a picture.
 
     Attributes:
-        indices: (M, N) int16.
+        indices: (M, N) int16, what is to be predicted.
+        seen: (M, N) int16, what is seen of the coarser scales, with slips.
         adjectives: of each of the M views.
         scores: (M, A) float32, measured attributes in the order of `train.wording.MEASURED`.
     """
 
     indices: Tensor
+    seen: Tensor
     adjectives: list[tuple[str, ...]]
     scores: Tensor
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Some views: indices (B, N) int64, adjectives, measured scores (B, A) float32."""
+    """Some views: indices and seen (B, N) int64, adjectives, measured scores (B, A) float32."""
 
     indices: Tensor
+    seen: Tensor
     adjectives: list[tuple[str, ...]]
     scores: FloatArray
 
@@ -63,14 +66,20 @@ class IndexMix:
 
     def draw(self, rng: np.random.Generator, count: int) -> Samples:
         """Random views of the stores, by their shares."""
-        rows, adjectives, scores = [], [], []
+        rows, seen, adjectives, scores = [], [], [], []
         for number in rng.choice(len(self.stores), size=count, p=self.shares):
             store = self.stores[number]
             pick = int(rng.integers(len(store.indices)))
             rows.append(store.indices[pick])
+            seen.append(store.seen[pick])
             adjectives.append(store.adjectives[pick])
             scores.append(store.scores[pick])
-        return Samples(torch.stack(rows).long(), adjectives, torch.stack(scores).numpy())
+        return Samples(
+            torch.stack(rows).long(),
+            torch.stack(seen).long(),
+            adjectives,
+            torch.stack(scores).numpy(),
+        )
 
     def extremes(self, share: float) -> Extremes:
         """From which score on an attribute is strong, by equal numbers of every store's views."""
@@ -101,10 +110,11 @@ def cache_indices(
         tensors, about = load_tensors(path)
         if about.get("key") == key:
             words = [tuple(a) for a in about["adjectives"]]
-            return IndexStore(tensors["indices"], words, tensors["scores"])
+            return IndexStore(tensors["indices"], tensors["seen"], words, tensors["scores"])
     rng = np.random.default_rng(preset.transformer_fit.seed)
     codec.eval()
-    parts: list[Tensor] = []
+    parts: list[tuple[Tensor, Tensor]] = []
+    generator = torch.Generator().manual_seed(preset.transformer_fit.seed)
     adjectives: list[tuple[str, ...]] = []
     scores: list[FloatArray] = []
     squares: list[UInt8Array] = []
@@ -120,12 +130,16 @@ def cache_indices(
         scores += [measured_scores(square) for square, _ in pairs]
         if len(squares) >= EVALUATION_BATCH or number == len(members) - 1:
             with torch.no_grad(), autocast():
-                parts.append(codec.encode(images_from_uint8(squares)).to(torch.int16))
+                latents = codec.latents(images_from_uint8(squares))
+            slips = preset.data.slips if views else 0.0
+            shares = 2 * slips * torch.rand(len(latents), generator=generator)
+            parts.append(codec.quantizer.encode_with_slips(latents, shares, generator))
             squares = []
-    tensors = {"indices": torch.cat(parts), "scores": torch.from_numpy(np.stack(scores))}
+    indices, seen = (torch.cat(part).to(torch.int16) for part in zip(*parts, strict=True))
+    tensors = {"indices": indices, "seen": seen, "scores": torch.from_numpy(np.stack(scores))}
     about = {"key": key, "adjectives": json.loads(json.dumps(adjectives))}
     save_tensors(path, tensors, about)
-    return IndexStore(tensors["indices"], adjectives, tensors["scores"])
+    return IndexStore(indices, seen, adjectives, tensors["scores"])
 
 
 class Generator(nn.Module):
@@ -180,15 +194,6 @@ def chosen_words(
     ]
 
 
-def corrupted(
-    indices: Tensor, chance: float, codebook_size: int, rng: np.random.Generator
-) -> Tensor:
-    """Replace each index by a random one with the given chance, so that errors do not compound."""
-    wrong = torch.from_numpy(rng.random(indices.shape) < chance)
-    other = torch.from_numpy(rng.integers(codebook_size, size=indices.shape))
-    return torch.where(wrong, other, indices)
-
-
 class GeneratorTask:
     """The generator's losses and validation; see `train.loop.Task`.
 
@@ -222,13 +227,12 @@ class GeneratorTask:
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Cross-entropy over all scales, weighted by side."""
-        config, size = self.preset.transformer, self.preset.codec.codebook_size
         samples = self.train.draw(rng, self.preset.transformer_fit.batch)
         targets = samples.indices[:, : self.offsets[-1]]
         words = chosen_words(self.wording, samples, self.preset.text.max_words, rng)
         text_bytes, word_weights = batch_words(words, self.preset)
         with autocast():
-            seen = corrupted(targets, config.corrupt, size, rng)
+            seen = samples.seen[:, : self.offsets[-1]]
             logits = self.module(seen, text_bytes, word_weights)
         per_scale = self._per_scale(logits, targets)
         loss = (per_scale * self.scale_share).sum()

@@ -12,11 +12,20 @@ from train.checkpoint import load_module
 from train.codec import Codec
 from train.codec_task import EVALUATION_BATCH, autocast
 from train.config import Preset
-from train.generator_task import IndexMix, IndexStore, batch_words, chosen_words, corrupted
+from train.generator_task import IndexMix, IndexStore, batch_words, chosen_words
 from train.qat import convert, prepare
 from train.refiner import Refiner
 from train.text import TextEngine
 from train.wording import Wording
+
+
+def corrupted(
+    indices: Tensor, chance: float, codebook_size: int, rng: np.random.Generator
+) -> Tensor:
+    """Replace each index by a random one with the given chance, as a sampler errs."""
+    wrong = torch.from_numpy(rng.random(indices.shape) < chance)
+    other = torch.from_numpy(rng.integers(codebook_size, size=indices.shape))
+    return torch.where(wrong, other, indices)
 
 
 class RefinerTask:
@@ -59,13 +68,12 @@ class RefinerTask:
         """Cross-entropy of the positions that a random pass draws, those before it in view."""
         config, size = self.preset.refiner, self.preset.codec.codebook_size
         samples = self.train.draw(rng, self.preset.refiner_fit.batch)
-        indices = samples.indices
-        targets = indices[:, self.coarse :]
+        targets = samples.indices[:, self.coarse :]
         number = torch.from_numpy(rng.integers(config.passes, size=(len(targets), 1)))
-        seen = corrupted(indices, config.corrupt, size, rng)
-        drawn = torch.where(self.pass_of < number, seen[:, self.coarse :], -1)
+        before = corrupted(targets, config.corrupt, size, rng)
+        drawn = torch.where(self.pass_of < number, before, -1)
         words = chosen_words(self.wording, samples, self.preset.text.max_words, rng)
-        logits = self._logits(seen[:, : self.coarse], drawn, words)
+        logits = self._logits(samples.seen[:, : self.coarse], drawn, words)
         losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
         here = (self.pass_of == number).flatten()
         return {"loss": losses[here].mean()}

@@ -28,6 +28,7 @@ from train.tracking import make_tracker
 
 SHEET_IMAGES = 24
 HELD_OUT = ("val", "test")
+PICTURE_KEYS = ("image_size", "shorter_side", "studio_pictures", "studio_share", "studio_seed")
 STAGES = ("words", "codec", "decoder", "generator", "refiner")
 
 
@@ -63,13 +64,18 @@ def _write_report(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
     return report
 
 
+def _pictures(values: dict[str, Any]) -> dict[str, Any]:
+    """What of the preset's data says which pictures a codec is trained on."""
+    return {key: values["data"][key] for key in PICTURE_KEYS}
+
+
 def train_codec(run: Run) -> dict[str, Any]:
     """Train the VQ-VAE; write its report and a sheet of originals over reconstructions."""
     preset, folder = run.preset, run.folder / "codec"
     stores, shares = run.stores()
     task = CodecTask(preset, stores, shares)
     values = preset.to_json()
-    about = {"data": values["data"], "codec": values["codec"]}
+    about = {"data": _pictures(values), "codec": values["codec"]}
     tracker = make_tracker(folder, values, wandb=run.wandb)
     state = Fit(task, preset.codec_fit, folder, about, tracker).run()
     task.module.eval()
@@ -91,7 +97,8 @@ def train_decoder(run: Run) -> dict[str, Any]:
     stores, shares = run.stores()
     task = DecoderTask(preset, codec, stores, shares)
     values = preset.to_json()
-    about = {k: values[k] for k in ("data", "codec", "adversary")} | {"codec_sha256": key}
+    about = {"data": _pictures(values), "codec": values["codec"], "adversary": values["adversary"]}
+    about["codec_sha256"] = key
     tracker = make_tracker(folder, values, wandb=run.wandb)
     state = Fit(task, preset.decoder_fit, folder, about, tracker).run()
     if preset.decoder_fit.qat_steps:
@@ -153,7 +160,9 @@ def index_stores(run: Run, codec: Codec, key: str) -> tuple[IndexMix, IndexStore
         views = preset.data.studio_views if number else preset.data.views
         recolour = 0.0 if number else preset.data.recoloured
         path = cache / f"indices-{'studio' if number else 'train'}.safetensors"
-        full_key = f"{key}-{store.key}-{views}-{recolour}-{preset.data.image_size}"
+        full_key = (
+            f"{key}-{store.key}-{views}-{recolour}-{preset.data.slips}-{preset.data.image_size}"
+        )
         train.append(
             cache_indices(
                 codec, store, preset, "train", path, full_key, views=views, recolour=recolour

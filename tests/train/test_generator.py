@@ -16,7 +16,6 @@ from train.generator_task import (
     IndexStore,
     batch_words,
     cache_indices,
-    corrupted,
 )
 from train.loop import Fit
 from train.qat import Mode, QatEmbedding, QatLinear, prepare
@@ -36,7 +35,7 @@ def index_store(views: int, code: int | None = None) -> IndexStore:
     indices = torch.randint(PRESET.codec.codebook_size, shape) if code is None else code
     indices = torch.as_tensor(indices).expand(shape).to(torch.int16)
     words = [WORDS[number % len(WORDS)] for number in range(views)]
-    return IndexStore(indices, words, torch.zeros(views, len(MEASURED)))
+    return IndexStore(indices, indices, words, torch.zeros(views, len(MEASURED)))
 
 
 @pytest.fixture
@@ -75,7 +74,8 @@ def test_stores_are_drawn_from_by_their_shares():
 
 
 def test_a_view_is_drawn_with_its_own_adjectives():
-    stores = [IndexStore(torch.arange(3).view(3, 1), WORDS, torch.zeros(3, len(MEASURED)))]
+    codes = torch.arange(3).view(3, 1)
+    stores = [IndexStore(codes, codes, WORDS, torch.zeros(3, len(MEASURED)))]
     samples = IndexMix(stores, [1.0]).draw(np.random.default_rng(1), 30)
     assert samples.adjectives == [WORDS[i] for i in samples.indices[:, 0].tolist()]
     assert set(samples.adjectives) == set(WORDS)
@@ -107,12 +107,15 @@ def test_a_cache_of_another_key_is_replaced(data_folder, tmp_path):
     assert torch.equal(found[1], found[2])  # of the codec before, not of this one
 
 
-def test_the_given_share_of_indices_is_corrupted():
-    indices = torch.zeros(100, 100, dtype=torch.int64)
-    assert torch.equal(corrupted(indices, 0.0, 32, np.random.default_rng(1)), indices)
-    wrong = corrupted(indices, 0.2, 32, np.random.default_rng(1))
-    assert float((wrong != 0).float().mean()) == pytest.approx(0.2 * 31 / 32, abs=0.02)
-    assert int(wrong.max()) == 31
+def test_training_views_slip_and_the_validation_view_does_not(data_folder, tmp_path):
+    store = PixelStore(load_rows(data_folder), PRESET.data.shorter_side, tmp_path)
+    torch.manual_seed(1)
+    codec = Codec(PRESET.codec)
+    preset = replace(PRESET, data=replace(PRESET.data, slips=0.3))
+    train = cache_indices(codec, store, preset, "train", tmp_path / "t.safetensors", "t", views=2)
+    val = cache_indices(codec, store, preset, "val", tmp_path / "v.safetensors", "v", views=0)
+    assert 0.1 < float((train.indices != train.seen).float().mean()) < 0.5
+    assert torch.equal(val.indices, val.seen)
 
 
 # ---- the transformer's scales

@@ -10,7 +10,7 @@ from train.config import Preset, load_preset
 from train.generator_task import IndexMix, IndexStore
 from train.qat import Mode
 from train.refiner import Refiner
-from train.refiner_task import RefinerTask
+from train.refiner_task import RefinerTask, corrupted
 from train.text import TextEngine
 from train.wording import MEASURED
 
@@ -139,7 +139,8 @@ def index_store(preset: Preset, views: int) -> IndexStore:
     positions = scale_offsets(preset.codec.scales)[-1]
     indices = torch.randint(preset.codec.codebook_size, (views, positions), generator=generator)
     scores = torch.zeros(views, len(MEASURED))
-    return IndexStore(indices.to(torch.int16), [("warm", "dark")] * views, scores)
+    indices = indices.to(torch.int16)
+    return IndexStore(indices, indices, [("warm", "dark")] * views, scores)
 
 
 def make_task(passes: int, corrupt: float = 0.0) -> RefinerTask:
@@ -183,13 +184,27 @@ def test_the_loss_counts_the_positions_of_the_pass_alone(passes, monkeypatch):
     assert seen == set(range(passes))
 
 
-def test_training_shows_true_indices_but_for_the_share_that_is_corrupted(monkeypatch):
-    stores = {tuple(row) for row in index_store(PRESET, 12).indices[:, :COARSE].tolist()}
-    for corrupt, all_true in ((0.0, True), (0.5, False)):
+def test_training_shows_what_is_drawn_before_a_pass_but_for_a_corrupted_share(monkeypatch):
+    for corrupt, wrong in ((0.0, 0.0), (0.5, 0.5 * (1 - 1 / SIZE))):
         task = make_task(2, corrupt)
         calls = record(task, monkeypatch)
-        task.loss(0, np.random.default_rng(1))
-        assert all(tuple(row) in stores for row in calls[0][0].tolist()) == all_true
+        shares = []
+        for step in range(8):
+            samples = task.train.draw(np.random.default_rng(step), task.preset.refiner_fit.batch)
+            task.loss(step, np.random.default_rng(step))
+            indices, drawn, _ = calls[-1]
+            assert torch.equal(indices, samples.seen[:, :COARSE])
+            truth, shown = samples.indices[:, COARSE:], drawn >= 0
+            shares.append((drawn != truth)[shown].float())
+        assert float(torch.cat(shares).mean()) == pytest.approx(wrong, abs=0.06)
+
+
+def test_the_given_share_of_indices_is_corrupted():
+    indices = torch.zeros(100, 100, dtype=torch.int64)
+    assert torch.equal(corrupted(indices, 0.0, 32, np.random.default_rng(1)), indices)
+    wrong = corrupted(indices, 0.2, 32, np.random.default_rng(1))
+    assert float((wrong != 0).float().mean()) == pytest.approx(0.2 * 31 / 32, abs=0.02)
+    assert int(wrong.max()) == 31
 
 
 def test_validation_shows_each_pass_the_true_indices_of_the_passes_before_it(monkeypatch):
