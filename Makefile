@@ -75,7 +75,8 @@ attributes: $(DEV)/.ready ## AUC of the attribute measures against the annotatio
 	$(DEV)/bin/python -m bench.attributes --data $(DATA)
 
 follow: $(DEV)/.ready ## whether pictures follow the words: seen, unseen, three at once, weights
-	$(DEV)/bin/python -m bench.follow --data $(DATA) --json dist/follow.json
+	$(DEV)/bin/python -m bench.follow --data $(DATA) --bundle dist/base-int8 \
+	  --reference dist/base-fp32 --json dist/follow.json
 
 samples: $(RUNTIME)/.ready ## the picture grid of the README, eight prompts by six seeds
 	$(RUNTIME)/bin/python -m bench.samples --out docs/samples.png

@@ -12,12 +12,14 @@ import click
 import numpy as np
 
 from bench.response import (
+    WORDLESS,
     Drawn,
     FloatArray,
     Request,
     algebra_report,
     diversity_report,
     draw_request,
+    effect,
     follow_report,
     requests,
     seen_targets,
@@ -80,6 +82,20 @@ def training_thumbnails(data: Path) -> FloatArray | None:
     return np.stack(thumbnails)
 
 
+def precision_report(reference: Path, drawn: dict[Request, Drawn], workers: int) -> dict[str, Any]:
+    """How much a reference bundle's pictures move with the known words, and how near this one's is.
+
+    Args:
+        drawn: what came of the bundle that is judged.
+    """
+    targets = seen_targets()
+    wanted = [Request(WORDLESS), *map(Request, targets)]
+    seeds = len(drawn[wanted[0]].thumbnails)
+    expected = effect(draw_all(reference, wanted, seeds, workers), targets)
+    found = effect(drawn, targets)
+    return {"effect": found, "reference_effect": expected, "ratio": found / expected}
+
+
 @click.command()
 @click.option("--bundle", type=click.Path(path_type=Path), help="Folder of another model.")
 @click.option(
@@ -88,6 +104,11 @@ def training_thumbnails(data: Path) -> FloatArray | None:
     default=Path("../shared/data/paintings"),
     show_default=True,
     help="Training pictures, for the measure of diversity.",
+)
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path),
+    help="A bundle of higher precision, to compare the words' effect with.",
 )
 @click.option(
     "--seeds",
@@ -109,6 +130,7 @@ def follow(
     context: click.Context,
     bundle: Path | None,
     data: Path,
+    reference: Path | None,
     seeds: int,
     workers: int,
     json_path: Path | None,
@@ -130,6 +152,9 @@ def follow(
         "algebra": algebra_report(drawn),
         "diversity": diversity_report(drawn, seen_targets(), training_thumbnails(data)),
     }
+    report["precision"] = {"not_measured": "no --reference bundle was given"}
+    if reference is not None:
+        report["precision"] = precision_report(reference, drawn, workers)
     judgements = judge_all(gates, report)
     report["gates"] = [judgement.to_json() for judgement in judgements]
     for judgement in judgements:

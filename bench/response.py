@@ -161,6 +161,19 @@ def follow_report(drawn: Mapping[Request, Drawn], targets: Mapping[str, Target])
     }
 
 
+def effect(drawn: Mapping[Request, Drawn], targets: Mapping[str, Target]) -> float:
+    """Mean way that words move their score from that of wordless pictures, towards the pole."""
+    base = drawn[Request(WORDLESS)].scores
+    return float(
+        np.mean(
+            [
+                (drawn[Request(word)].scores[t.score].mean() - base[t.score].mean()) * t.sign
+                for word, t in targets.items()
+            ]
+        )
+    )
+
+
 def triple_report(drawn: Mapping[Request, Drawn], count: int) -> dict[str, Any]:
     """How many three-adjective prompts reach all three named poles, on the mean of their seeds."""
     base, known = drawn[Request(WORDLESS)].scores, poles()

@@ -20,7 +20,7 @@ from train.decoder_task import DecoderTask
 from train.generator_task import Generator, GeneratorTask, IndexMix, IndexStore, cache_indices
 from train.loop import Fit
 from train.model import Model
-from train.qat import convert, on_int8_grid
+from train.qat import convert, disable, on_int8_grid
 from train.refiner import Refiner
 from train.refiner_task import RefinerTask
 from train.studio_store import StudioStore
@@ -101,9 +101,11 @@ def train_decoder(run: Run) -> dict[str, Any]:
     about["codec_sha256"] = key
     tracker = make_tracker(folder, values, wandb=run.wandb)
     state = Fit(task, preset.decoder_fit, folder, about, tracker).run()
+    report: dict[str, Any] = {"steps": state.step, "seconds": round(state.seconds)}
     if preset.decoder_fit.qat_steps:
+        disable(task.module.decoder)
+        report["without_fake_quantisation"] = task.validate()
         convert(task.module.decoder)
-    report = {"steps": state.step, "seconds": round(state.seconds)}
     return _write_report(folder, report | _codec_figures(codec, stores[0], preset, folder))
 
 
