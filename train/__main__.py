@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,18 @@ def words(wordnet: Path | None, minilm: Path | None, glove: Path | None, **optio
 
 
 @main.command()
+@click.option(
+    "--text",
+    type=click.Path(path_type=Path),
+    help="Checkpoint whose text engine to use, if this run has no words stage.",
+)
 @run_options
-def generator(**options: Any) -> None:
+def generator(text: Path | None, **options: Any) -> None:
     """Train the transformer on the codec's indices, with the text engine if none is trained yet."""
     from train.stages import train_generator
 
-    click.echo(json.dumps(train_generator(_run(**options)), indent=1))
+    run = replace(_run(**options), text=text)
+    click.echo(json.dumps(train_generator(run), indent=1))
 
 
 @main.command()

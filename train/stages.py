@@ -41,12 +41,15 @@ class Run:
         folder: checkpoints, logs and figures go below it.
         data: folder of images with one .jsonl of adjectives.
         wandb: log to Weights & Biases, not to TensorBoard.
+        text: a whole model's checkpoint whose text engine is used where the run has no words
+            stage; None trains one along.
     """
 
     preset: Preset
     folder: Path
     data: Path
     wandb: bool = False
+    text: Path | None = None
 
     def stores(self) -> tuple[list[PictureStore], list[float]]:
         """The data folder, then the studio if the preset wants it, with their shares."""
@@ -177,15 +180,18 @@ def index_stores(run: Run, codec: Codec, key: str) -> tuple[IndexMix, IndexStore
 
 
 def trained_text(run: Run) -> tuple[dict[str, Tensor] | None, str]:
-    """Weights of the text engine that the words stage trained in this run, and their sha256.
+    """Weights of the text engine to use, and the sha256 of their file.
 
-    None and "" without that stage.
+    It is the one of this run's words stage, else that of the checkpoint which the run names; None
+    and "" without either.
     """
-    if not (run.folder / "words" / "report.json").is_file():
+    path, prefix = run.text, "generator.text"
+    if (run.folder / "words" / "report.json").is_file():
+        path, prefix = run.folder / "words" / "best.safetensors", "text"
+    if path is None:
         return None, ""
-    path = run.folder / "words" / "best.safetensors"
     tensors, _ = load_tensors(path)
-    return with_prefix(tensors, "text"), hashlib.sha256(path.read_bytes()).hexdigest()
+    return with_prefix(tensors, prefix), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def train_generator(run: Run) -> dict[str, Any]:
