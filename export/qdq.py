@@ -70,9 +70,11 @@ def store_tables(model: onnx.ModelProto) -> onnx.ModelProto:
         if constant.data_type != onnx.TensorProto.FLOAT or not users or not is_table:
             continue
         table = numpy_helper.to_array(constant)
+        if table.size < SMALLEST_TABLE or not table.any():
+            continue
         step = np.asarray(np.abs(table).max() / INT8_MAX, dtype=np.float32)
         steps = np.rint(table / step)
-        if table.size < SMALLEST_TABLE or np.abs(steps * step - table).max() > step * ON_A_STEP:
+        if np.abs(steps * step - table).max() > step * ON_A_STEP:
             continue
         name = constant.name
         graph.initializer.remove(constant)

@@ -5,7 +5,16 @@ from hypothesis import strategies as st
 from torch import nn
 
 from train.config import QatConfig
-from train.qat import FakeQuantize, QatConv2d, QatEmbedding, QatLinear, convert, disable, prepare
+from train.qat import (
+    FakeQuantize,
+    QatConv2d,
+    QatEmbedding,
+    QatLinear,
+    convert,
+    disable,
+    on_int8_grid,
+    prepare,
+)
 
 
 def small_net() -> nn.Module:
@@ -109,3 +118,19 @@ def test_quantising_again_changes_nothing_on_the_steps(frozen):
         convert(quantizer)
     y = torch.relu(x)
     torch.testing.assert_close(quantizer.again(y), y, rtol=0, atol=1e-6)
+
+
+@given(st.integers(0, 10_000), st.floats(1e-3, 1e3))
+def test_a_table_on_the_int8_grid_stays_where_it_is(seed, size):
+    table = size * torch.randn(16, 8, generator=torch.Generator().manual_seed(seed))
+    rounded = on_int8_grid(table)
+    step = float(table.abs().max()) / 127
+    torch.testing.assert_close(rounded, table, rtol=0, atol=0.501 * step)
+    steps = rounded / step
+    torch.testing.assert_close(steps, steps.round(), rtol=0, atol=1e-4)
+    assert steps.abs().max().round() == 127
+    torch.testing.assert_close(on_int8_grid(rounded), rounded, rtol=1e-6, atol=0)
+
+
+def test_a_table_of_zeros_stays_zero_on_the_int8_grid():
+    assert (on_int8_grid(torch.zeros(4, 4)) == 0).all()
