@@ -95,6 +95,11 @@ def synonyms() -> Mapping[str, tuple[str, ...]]:
     return found
 
 
+def _axis(word: str) -> str:
+    """What two words must not both speak of: an axis, or the word itself."""
+    return poles().get(word, (word, 1))[0]
+
+
 class Wording:
     """Chooses the words of a training step.
 
@@ -118,12 +123,15 @@ class Wording:
         if rng.random() < config.guidance_dropout:
             return []
         words = [word for word in given if rng.random() >= config.dropout]
-        taken = {poles().get(word, (word, 0))[0] for word in words}
+        said = dict(poles().get(word, (word, 1)) for word in given)  # axis -> sign, also if dropped
+        taken = {_axis(word) for word in words}
         for choices in self.extremes.named(scores):
             if rng.random() < config.measured:
                 word = str(rng.choice(choices))
-                if poles().get(word, (word, 0))[0] not in taken:
+                axis, sign = poles().get(word, (word, 1))
+                if axis not in taken and said.get(axis, sign) == sign:
                     words.append(word)
+                    taken.add(axis)
         if not words and given:
             words = [given[int(rng.integers(len(given)))]]
         order = rng.permutation(len(words))[:most]
