@@ -65,6 +65,7 @@ export: $(DEV)/.ready ## checkpoint -> dist/base-fp32 and dist/base-int8, parity
 	$(DEV)/bin/python -m export
 
 bundle: export ## put the exported INT8 bundle into the package
+	if test -f dist/follow.json; then $(DEV)/bin/python -m export.scores; fi
 	rm -rf t2a_edge/bundles/base
 	cp -r dist/base-int8 t2a_edge/bundles/base
 

@@ -141,10 +141,11 @@ def follow(
     from t2a_edge.bundle import load_bundle
 
     gates, unseen = load_gates(GATES), load_unseen()
-    name = load_bundle(bundle).bundle_hash
+    loaded = load_bundle(bundle)
     drawn = draw_all(bundle, requests(unseen, TRIPLES), seeds, workers)
     report: dict[str, Any] = {
-        "bundle": name,
+        "bundle": loaded.bundle_hash,
+        "engines": {name: entry["sha256"] for name, entry in loaded.manifest["files"].items()},
         "seeds": seeds,
         "seen": follow_report(drawn, seen_targets()),
         "unseen": follow_report(drawn, unseen_targets(unseen)),

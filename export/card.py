@@ -4,7 +4,6 @@ from typing import Any
 
 from t2a_edge.bundle import Bundle
 from t2a_edge.spec import Spec
-from train.config import CardConfig
 
 CARD = "MODEL_CARD.md"
 CODEC_FIGURES = {
@@ -18,33 +17,35 @@ CODEC_FIGURES = {
 }
 
 
-def model_card(about: CardConfig, bundle: Bundle) -> str:
+def model_card(bundle: Bundle) -> str:
     """Markdown with data, licence, figures, limits and the commands that made the bundle."""
     manifest = bundle.manifest
+    about = manifest["about"]
     spec, training = bundle.spec, manifest["card"]["training"]
     images = manifest["card"]["data"]["images"]
     parts = [
-        f"# {about.title}",
+        f"# {about['title']}",
         f"Adjectives in, an abstract picture of {spec.image_size} x {spec.image_size} pixels out. "
         f"{manifest['parameters']:,} parameters, {bundle.precision.upper()} engines, "
         f"{bundle.size_bytes / 1e6:.2f} MB, scales {list(spec.scales)}, "
         f"{spec.codebook_size} codes of {spec.code_dim} dimensions.",
-        f"- Licence of the weights: {about.licence}\n"
-        f"- Training images: {about.data}\n"
+        f"- Licence of the weights: {about['licence']}\n"
+        f"- Training images: {about['data']}\n"
         f"- Split: {', '.join(f'{count} {split}' for split, count in images.items())}\n"
         f"- Adjectives that training used: {len(bundle.vocabulary)}\n"
         f"- Bundle: `{bundle.bundle_hash}`, from checkpoint "
         f"`{manifest['checkpoint_sha256'][:16]}`, commit `{manifest['source_commit']}`",
         "## Codec\n\nThe quantisation-aware model on splits that it was not trained on, "
         "one fixed crop an image; training was stopped by the validation split.",
-        _codec_table(training["codec"]),
+        _codec_table(training.get("decoder", training["codec"])),
         "## Generator\n\nOn the validation split: cross-entropy in nats and accuracy over "
         f"{spec.codebook_size} classes.",
         _generator_table(training["generator"]["val"], spec.coarse_scales),
         *_refiner_section(training, spec),
+        *_scores_section(manifest.get("scores")),
         "## Export\n\nAgainst the model in torch, on the same inputs.",
         _parity_list(manifest["parity"], manifest["integer_kernels"]),
-        f"## Limits\n\n{about.limits}",
+        f"## Limits\n\n{about['limits']}",
         "## How it was made\n\n```\nmake train checkpoint export bundle\n```\n\n"
         + _effort(training),
     ]
@@ -79,6 +80,46 @@ def _refiner_section(training: dict[str, Any], spec: Spec) -> list[str]:
         loss, accuracy = (figures[f"{k}_pass_{number}"] for k in ("loss", "accuracy"))
         lines.append(f"| {number + 1} | {loss:.3f} | {accuracy:.1%} |")
     return [f"The refiner, over {side} x {side} positions:", "\n".join(lines)]
+
+
+def _scores_section(scores: dict[str, Any] | None) -> list[str]:
+    """Whether pictures follow the words, if `make follow` has measured it."""
+    if scores is None:
+        return ["## Words\n\nWhether pictures follow the words was not measured: `make follow`."]
+    lines = [
+        "## Words",
+        f"Measured attributes of {scores['seeds']} pictures a prompt, against those of pictures "
+        "drawn without words (`make follow`).",
+    ]
+    seen, unseen = scores["seen"], scores["unseen"]
+    rows = [
+        ("known adjectives that move to their pole", seen["words"]),
+        ("single pictures on the named side", seen["images"]),
+        (f"the same for {unseen['count']} adjectives in no label", unseen["words"]),
+        ("single pictures of those", unseen["images"]),
+        ("three-adjective prompts that reach all three", scores["triples"]["prompts"]),
+        ("weights from 0.5 to 2 that pull further and further", scores["algebra"]["weights"]),
+        ("blends that go from pole to pole", scores["algebra"]["blends"]),
+        ("avoided words that move the other way", scores["algebra"]["negations"]),
+        ("difference of seeds, against that of training paintings", scores["diversity"]["ratio"]),
+        ("effect of the words, INT8 against FP32", scores["precision"].get("ratio")),
+    ]
+    table = ["| figure | share |", "| --- | --- |"]
+    table += [f"| {name} | {_share(value)} |" for name, value in rows]
+    axes = ["| axis | known: words, pictures | in no label: words, pictures |"]
+    axes.append("| --- | --- | --- |")
+    for axis, figures in scores["by_axis"]["seen"].items():
+        other = scores["by_axis"]["unseen"].get(axis, {})
+        cells = [
+            f"{_share(part.get('words'))}, {_share(part.get('images'))}"
+            for part in (figures, other)
+        ]
+        axes.append(f"| {axis} | {' | '.join(cells)} |")
+    return [*lines, "\n".join(table), "\n".join(axes)]
+
+
+def _share(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.1%}"
 
 
 def _parity_list(parity: dict[str, Any], kernels: dict[str, dict[str, int]]) -> str:

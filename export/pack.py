@@ -5,6 +5,7 @@ import importlib.metadata
 import shutil
 import subprocess
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def export_bundle(model: Model, checkpoint: Path, folder: Path, precision: str) 
         parity.check()
         manifest = _manifest(model, checkpoint, precision, parity, kernels)
         write_manifest(temporary, manifest, [engine_file(name) for name in names])
-        card = model_card(model.preset.card, load_bundle(temporary))
+        card = model_card(load_bundle(temporary))
         (temporary / CARD).write_text(card, encoding="utf-8")
         temporary.chmod(0o755)
         if folder.exists():
@@ -97,6 +98,7 @@ def _manifest(
         "parameters": model.parameter_count(),
         "integer_kernels": kernels,
         "parity": parity.to_json(),
+        "about": asdict(model.preset.card),
         "licence": model.preset.card.licence,
         "card": model.card,
         "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
