@@ -46,7 +46,7 @@ def model_card(bundle: Bundle) -> str:
         "## Export\n\nAgainst the model in torch, on the same inputs.",
         _parity_list(manifest["parity"], manifest["integer_kernels"]),
         f"## Limits\n\n{about['limits']}",
-        "## How it was made\n\n```\nmake train checkpoint export bundle\n```\n\n"
+        "## How it was made\n\n```\nmake words train checkpoint export follow bundle\n```\n\n"
         + _effort(training),
     ]
     return "\n\n".join(parts) + "\n"
