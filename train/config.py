@@ -186,6 +186,8 @@ class WordingConfig:
         measured: chance of each strongly measured attribute to be named.
         extreme_share: of the pictures that count as strong at either end of an attribute.
         synonyms: chance of each word to be replaced by one of the lexicon that means the same.
+        caps: a step shows at most one of these numbers of words, drawn anew for each sample; none
+            given is no cap.
     """
 
     guidance_dropout: float = 0.1
@@ -193,6 +195,7 @@ class WordingConfig:
     measured: float = 0.0
     extreme_share: float = 0.25
     synonyms: float = 0.0
+    caps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

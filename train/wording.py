@@ -134,6 +134,8 @@ class Wording:
                     taken.add(axis)
         if not words and given:
             words = [given[int(rng.integers(len(given)))]]
+        if config.caps:
+            most = min(most, int(rng.choice(config.caps)))
         order = rng.permutation(len(words))[:most]
         return [self._maybe_swap(words[number], rng) for number in order]
 

@@ -163,3 +163,13 @@ def test_words_with_a_meaning_of_their_own_are_never_swapped(choose):
     assert set(words) <= set(known_words())
     assert sorted(choose(words, most=len(words), synonyms=1.0)) == words
     assert choose(["unheard-of"], synonyms=1.0) == ["unheard-of"]
+
+
+def test_caps_make_most_samples_short():
+    given, scores = ("warm", "fluid", "dense", "calm"), np.zeros(len(MEASURED), dtype=np.float32)
+    config = WordingConfig(guidance_dropout=0, dropout=0, caps=(1, 1, 3))
+    wording = Wording(config, Extremes(np.full_like(scores, -2), np.full_like(scores, 2)))
+    rng = np.random.default_rng(1)
+    counts = [len(wording.choose(given, scores, 8, rng)) for _ in range(300)]
+    assert set(counts) == {1, 3}
+    assert 0.55 < counts.count(1) / len(counts) < 0.78
