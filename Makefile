@@ -6,14 +6,13 @@ OUT ?= art
 DATA ?= ../shared/data/paintings
 RUN ?= runs/base
 TEACHERS ?=
-STAGES ?= codec decoder generator refiner
 PRESET ?= base
 
 RUNTIME := .venv-runtime
 DEV := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help art follow test test-slow lint format studio train checkpoint export bundle bench attributes samples wheel clean
+.PHONY: help art follow test test-slow lint format studio words train checkpoint export bundle bench attributes samples wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -51,9 +50,7 @@ studio: $(DEV)/.ready ## contact sheets of the procedural painter into OUT
 	$(DEV)/bin/python -m train studio --seed $(SEED) --out $(OUT)
 
 train: $(DEV)/.ready ## train PRESET on DATA into RUN; goes on where it was stopped
-	for stage in $(STAGES); do \
-	  $(DEV)/bin/python -m train $$stage --preset $(PRESET) --data $(DATA) --run $(RUN) || exit; \
-	done
+	$(DEV)/bin/python -m train all --preset $(PRESET) --data $(DATA) --run $(RUN)
 
 words: $(DEV)/.ready ## distil the text engine into RUN; TEACHERS="--wordnet A --minilm B --glove C"
 	$(DEV)/bin/python -m train words --preset $(PRESET) --run $(RUN) $(TEACHERS)

@@ -25,10 +25,11 @@ from bench.response import (
     seen_targets,
     thumbnail,
     triple_report,
+    triples,
     unseen_targets,
 )
 from t2a_edge.command import run_command
-from t2a_edge.errors import EXIT_FAILED
+from t2a_edge.errors import EXIT_FAILED, EXIT_NOT_MEASURED
 
 GATES = Path(__file__).parent / "follow.toml"
 TRIPLES = 60
@@ -73,7 +74,8 @@ def training_thumbnails(data: Path) -> FloatArray | None:
         return None
     from train.data import load_rows, read_image
 
-    rows = [row for row in load_rows(data) if row.split == "train"][:TRAINING_PICTURES]
+    rows = [row for row in load_rows(data) if row.split == "train"]
+    rows = rows[:: max(1, len(rows) // TRAINING_PICTURES)]  # files are in order of their painters
     thumbnails = []
     for row in rows:
         image = read_image(row, 64)
@@ -135,7 +137,7 @@ def follow(
     workers: int,
     json_path: Path | None,
 ) -> None:
-    """Measure how pictures follow seen and unseen adjectives; a failed gate exits with 1."""
+    """Measure how pictures follow adjectives; exit 1 if a gate fails, 3 if one was not measured."""
     from bench.gates import Outcome, judge_all, load_gates
     from bench.unseen import load_unseen
     from t2a_edge.bundle import load_bundle
@@ -149,7 +151,7 @@ def follow(
         "seeds": seeds,
         "seen": follow_report(drawn, seen_targets()),
         "unseen": follow_report(drawn, unseen_targets(unseen)),
-        "triples": triple_report(drawn, TRIPLES),
+        "triples": triple_report(drawn, triples(TRIPLES)),
         "algebra": algebra_report(drawn),
         "diversity": diversity_report(drawn, seen_targets(), training_thumbnails(data)),
     }
@@ -172,8 +174,11 @@ def follow(
     if json_path is not None:
         json_path.parent.mkdir(parents=True, exist_ok=True)
         json_path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    if any(judgement.outcome is Outcome.FAIL for judgement in judgements):
+    outcomes = {judgement.outcome for judgement in judgements}
+    if Outcome.FAIL in outcomes:
         context.exit(EXIT_FAILED)
+    if Outcome.NOT_MEASURED in outcomes:
+        context.exit(EXIT_NOT_MEASURED)
 
 
 if __name__ == "__main__":

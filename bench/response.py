@@ -25,6 +25,7 @@ WORDLESS = "warm:0"  # a prompt whose only word has no weight
 WEIGHTS = (0.5, 1.0, 1.5, 2.0)
 AMOUNTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 TRIPLE_SEED = 20_261  # of the list of three-adjective prompts
+SHOWN_HUE = 0.1  # score from which a single picture shows a hue
 DISTANCE_SIDE = 32  # pixels of the thumbnails whose distance is measured
 
 
@@ -103,9 +104,9 @@ def unseen_targets(unseen: Unseen) -> dict[str, Target]:
     return axes | {word: Target(hue, 1) for word, hue in unseen.hues.items()}
 
 
-def triples(count: int) -> list[tuple[str, str, str]]:
+def triples(count: int, seed: int = TRIPLE_SEED) -> list[tuple[str, str, str]]:
     """Prompts of three known adjectives on three measurable axes, the same list every time."""
-    rng = np.random.default_rng(TRIPLE_SEED)
+    rng = np.random.default_rng(seed)
     axes = [axis for axis in AXES if axis.name in AXIS_MEASURES]
     prompts = []
     for _ in range(count):
@@ -145,7 +146,10 @@ def follow_report(drawn: Mapping[Request, Drawn], targets: Mapping[str, Target])
         group = "hue" if target.score in HUES else target.score
         moved = values.mean() > base[target.score].mean() * target.sign
         words.setdefault(group, []).append(float(moved))
-        on_side = values > np.median(base[target.score]) * target.sign
+        middle = float(np.median(base[target.score])) * target.sign
+        if group == "hue":  # wordless pictures hardly show some hues: a trace is no colour
+            middle = max(middle, SHOWN_HUE)
+        on_side = values > middle
         images.setdefault(group, []).append(float(on_side.mean()))
         if not moved:
             missed.append(word)
@@ -174,11 +178,13 @@ def effect(drawn: Mapping[Request, Drawn], targets: Mapping[str, Target]) -> flo
     )
 
 
-def triple_report(drawn: Mapping[Request, Drawn], count: int) -> dict[str, Any]:
+def triple_report(
+    drawn: Mapping[Request, Drawn], prompts: Sequence[tuple[str, str, str]]
+) -> dict[str, Any]:
     """How many three-adjective prompts reach all three named poles, on the mean of their seeds."""
     base, known = drawn[Request(WORDLESS)].scores, poles()
     reached, missed = [], []
-    for words in triples(count):
+    for words in prompts:
         scores = drawn[Request(" ".join(words))].scores
         hit = [
             (scores[axis].mean() - base[axis].mean()) * sign > 0
@@ -188,7 +194,7 @@ def triple_report(drawn: Mapping[Request, Drawn], count: int) -> dict[str, Any]:
         if not all(hit):
             lost = [word for word, there in zip(words, hit, strict=True) if not there]
             missed.append(f"{' '.join(words)}: {', '.join(lost)}")
-    return {"prompts": float(np.mean(reached)), "count": count, "missed": missed}
+    return {"prompts": float(np.mean(reached)), "count": len(prompts), "missed": missed}
 
 
 def algebra_report(drawn: Mapping[Request, Drawn]) -> dict[str, Any]:

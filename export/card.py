@@ -32,6 +32,7 @@ def model_card(bundle: Bundle) -> str:
         f"- Licence of the weights: {about['licence']}\n"
         f"- Training images: {about['data']}\n"
         f"- Split: {', '.join(f'{count} {split}' for split, count in images.items())}\n"
+        f"- Studio pictures: {manifest['card']['data'].get('studio_pictures', 0)}\n"
         f"- Adjectives that training used: {len(bundle.vocabulary)}\n"
         f"- Bundle: `{bundle.bundle_hash}`, from checkpoint "
         f"`{manifest['checkpoint_sha256'][:16]}`, commit `{manifest['source_commit']}`",
@@ -89,9 +90,12 @@ def _scores_section(scores: dict[str, Any] | None) -> list[str]:
     lines = [
         "## Words",
         f"Measured attributes of {scores['seeds']} pictures a prompt, against those of pictures "
-        "drawn without words (`make follow`).",
+        "drawn without words (`make follow`). The same measures named some of the words that "
+        "training showed, so they are no independent judge; docs/attributes.md says how well they "
+        "agree with annotators.",
     ]
     seen, unseen = scores["seen"], scores["unseen"]
+    variety = scores["diversity"].get("ratio")
     rows = [
         ("known adjectives that move to their pole", seen["words"]),
         ("single pictures on the named side", seen["images"]),
@@ -101,7 +105,10 @@ def _scores_section(scores: dict[str, Any] | None) -> list[str]:
         ("weights from 0.5 to 2 that pull further and further", scores["algebra"]["weights"]),
         ("blends that go from pole to pole", scores["algebra"]["blends"]),
         ("avoided words that move the other way", scores["algebra"]["negations"]),
-        ("difference of seeds, against that of training paintings", scores["diversity"]["ratio"]),
+        (
+            "difference of seeds, against that of training paintings",
+            variety,
+        ),
         ("effect of the words, INT8 against FP32", scores["precision"].get("ratio")),
     ]
     table = ["| figure | share |", "| --- | --- |"]
@@ -140,4 +147,4 @@ def _effort(training: dict[str, dict[str, Any]]) -> str:
         for name, report in training.items()
         if "steps" in report
     )
-    return f"On two processor cores that also did other work: {stages}."
+    return f"Time of each stage, on the machine that it ran on: {stages}."

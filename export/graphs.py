@@ -91,8 +91,9 @@ def graph_sources(model: Model) -> dict[str, GraphSource]:
     dim = torch.export.Dim
     batch, words, positions = dim("batch", max=4096), dim("words", max=4096), dim("positions")
     seen, past = dim("seen"), dim("past")
-    side = spec.scales[2]
-    start, count = sum(s * s for s in spec.scales[:2]), side * side
+    shown = min(2, len(spec.coarse_scales) - 1)  # the scale of the example
+    side = spec.scales[shown]
+    start, count = sum(s * s for s in spec.scales[:shown]), side * side
     generator = torch.Generator().manual_seed(1)
     width = model.preset.transformer.width
     coarse = scale_offsets(model.preset.coarse_scales)[-1]
@@ -109,7 +110,7 @@ def graph_sources(model: Model) -> dict[str, GraphSource]:
             TransformerGraph(model.transformer),
             {
                 "indices": torch.randint(spec.codebook_size, (2, start), generator=generator),
-                "resample": torch.from_numpy(context_matrix(spec.scales, 2).copy()),
+                "resample": torch.from_numpy(context_matrix(spec.scales, shown).copy()),
                 "positions": torch.arange(start, start + count),
                 "text_embedding": torch.randn(2, 3, width, generator=generator),
                 "word_weights": torch.ones(2, 3),

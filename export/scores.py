@@ -55,7 +55,7 @@ def add_scores(folder: Path, source: Path) -> None:
     if measured != {name: entry["sha256"] for name, entry in files.items()}:
         raise ExportError(
             f"{source} was measured with other engines than those in {folder}; "
-            "run `make follow` again."
+            "run `make follow` again, or delete it."
         )
     manifest = {k: v for k, v in bundle.manifest.items() if k not in ("format", "files")}
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))

@@ -224,7 +224,7 @@ def note_unknown_words(engine: "TextToArt", words: tuple[str, ...]) -> None:
             notes.append(f'"{word}" (near "{near[0]}")' if near else f'"{word}"')
     if notes:
         click.echo(
-            f"note: drawn from spelling alone, the model was not trained on {', '.join(notes)}",
+            f"note: not among the known adjectives: {', '.join(notes)}",
             err=True,
         )
 

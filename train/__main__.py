@@ -77,6 +77,20 @@ def words(wordnet: Path | None, minilm: Path | None, glove: Path | None, **optio
     click.echo(json.dumps(train_words(_run(**options), sources), indent=1))
 
 
+@main.command("all")
+@click.option(
+    "--text",
+    type=click.Path(path_type=Path),
+    help="Checkpoint whose text engine to use, if this run has no words stage.",
+)
+@run_options
+def every_stage(text: Path | None, **options: Any) -> None:
+    """Run codec, decoder, generator and refiner, those that the preset has."""
+    from train.stages import train_all
+
+    train_all(replace(_run(**options), text=text))
+
+
 @main.command()
 @click.option(
     "--text",

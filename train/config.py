@@ -12,8 +12,6 @@ from t2a_edge.errors import ConfigError
 from t2a_edge.spec import REFINER_PASSES
 
 PRESETS = Path(__file__).parent / "presets"
-# keys that checkpoints of version 0.1 carry and nothing reads any more
-RETIRED = {("transformer", key) for key in ("guidance_dropout", "word_dropout", "corrupt")}
 
 
 def _require(condition: bool, message: str) -> None:
@@ -57,6 +55,11 @@ class DataConfig:
         for name in ("views", "studio_views"):
             value = getattr(self, name)
             _require(value >= 1, f"data.{name} is {value}; expected at least 1.")
+        _require(
+            0 <= self.slips <= 0.5 and 0 <= self.recoloured <= 1,
+            f"data.slips is {self.slips} and data.recoloured {self.recoloured}; expected 0 to 0.5 "
+            "and 0 to 1.",
+        )
         _require(
             self.studio_pictures >= 0 and 0 <= self.studio_share < 1,
             f"data.studio_pictures is {self.studio_pictures} and data.studio_share "
@@ -196,6 +199,19 @@ class WordingConfig:
     extreme_share: float = 0.25
     synonyms: float = 0.0
     caps: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("guidance_dropout", "dropout", "measured", "synonyms"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, f"wording.{name} is {value}; expected 0 to 1.")
+        _require(
+            0 < self.extreme_share <= 0.5,
+            f"wording.extreme_share is {self.extreme_share}; expected above 0, at most 0.5.",
+        )
+        _require(
+            all(cap >= 1 for cap in self.caps),
+            f"wording.caps is {list(self.caps)}; expected numbers from 1.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -416,8 +432,6 @@ def _section(kind: Any, name: str, values: Any) -> Any:
     known = {f.name: f for f in fields(kind)}
     built = {}
     for key, value in values.items():
-        if (name, key) in RETIRED:
-            continue
         _known(key, known, f"key in [{name}],")
         expected = known[key].type
         if isinstance(value, list):

@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from t2a_edge.errors import DataError
 
+CHECKOUT = Path(__file__).parents[1]
 SPLITS = ("train", "val", "test")
 MIN_IMAGES = 4  # a split smaller than this cannot be trained or validated on
 TURNED = {
@@ -26,6 +27,14 @@ TURNED = {
 }  # adjectives that a quarter turn swaps
 
 UInt8Array = npt.NDArray[np.uint8]
+
+
+def code_version(*paths: Path) -> str:
+    """Names the code in some files, by path below the checkout: other code, other results."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update((CHECKOUT / path).read_bytes())
+    return digest.hexdigest()[:16]
 
 
 class PictureStore(Protocol):

@@ -61,8 +61,10 @@ class DecoderTask:
         critic = self.module.discriminator
         self.codec.eval()
         self.module.train()
-        with torch.no_grad(), autocast():
-            canvas = self.codec.quantizer(self.codec.latents(images))[0]
+        with torch.no_grad():
+            with autocast():
+                latents = self.codec.latents(images)
+            canvas = self.codec.quantizer(latents)[0]  # float32: a code lookup in bf16 errs
         with autocast():
             decoded = self.module.decoder(canvas).float()
         mse = F.mse_loss(decoded, images)

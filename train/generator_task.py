@@ -84,7 +84,10 @@ class IndexMix:
     def extremes(self, share: float) -> Extremes:
         """From which score on an attribute is strong, by equal numbers of every store's views."""
         count = min(len(store.scores) for store in self.stores)
-        rows = [store.scores[:: len(store.scores) // count][:count] for store in self.stores]
+        rows = [
+            store.scores[torch.linspace(0, len(store.scores) - 1, count).long()]
+            for store in self.stores
+        ]
         return Extremes.of(torch.cat(rows).numpy(), share)
 
 

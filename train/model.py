@@ -19,6 +19,9 @@ from train.refiner import Refiner
 from train.text import TextEngine
 from train.transformer import Transformer
 
+# of the transformer's section: checkpoints of version 0.1 carry them and nothing reads them
+RETIRED = ("guidance_dropout", "word_dropout", "corrupt")
+
 
 @dataclass
 class Model:
@@ -108,6 +111,8 @@ class Model:
         """
         tensors, about = load_tensors(path)
         try:
+            for key in RETIRED:
+                about["preset"]["transformer"].pop(key, None)
             preset = Preset.from_json(about["preset"])
             vocabulary, card = tuple(about["vocabulary"]), dict(about["card"])
         except KeyError as exc:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2a_edge.errors import CheckpointError
 from train.config import QatConfig
 
 QMIN, QMAX = -128, 127
@@ -224,11 +225,20 @@ def prepare(module: nn.Module, config: QatConfig) -> None:
 
 
 def convert(module: nn.Module) -> None:
-    """Freeze the fake-quantisers at the module's present weights and observed magnitudes."""
-    for part in module.modules():
+    """Freeze the fake-quantisers at the module's present weights and observed magnitudes.
+
+    Raises:
+        CheckpointError: a fake-quantiser has seen nothing, so it would clip everything to zero.
+    """
+    for name, part in module.named_modules():
         if isinstance(part, FakeQuantize):
+            if part.amax == 0:
+                raise CheckpointError(
+                    f"The fake-quantiser {name} has observed nothing; train the stage with "
+                    "qat_steps above 0."
+                )
             part.update_scale()
-        if isinstance(part, _QatWeight):
+        elif isinstance(part, _QatWeight):
             part.update_weight_scale()
     _switch(module, Mode.FROZEN)
     module.eval()

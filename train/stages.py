@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 from torch import Tensor
 
 from t2a_edge.errors import CheckpointError, ConfigError
@@ -15,7 +16,7 @@ from train.checkpoint import load_module, load_tensors, with_prefix
 from train.codec import Codec
 from train.codec_task import CodecTask, centre_images, contact_sheet, evaluate_codec, rebuild
 from train.config import Preset
-from train.data import PictureStore, PixelStore, load_rows
+from train.data import PictureStore, PixelStore, code_version, load_rows
 from train.decoder_task import DecoderTask
 from train.generator_task import Generator, GeneratorTask, IndexMix, IndexStore, cache_indices
 from train.loop import Fit
@@ -27,7 +28,13 @@ from train.studio_store import StudioStore
 from train.tracking import make_tracker
 
 SHEET_IMAGES = 24
+MEASURES = (Path("train/augment.py"), *(Path(f"t2a_edge/attribute{part}.py") for part in
+            ("s", "_table", "_colour", "_edges", "_lines", "_layout")))  # fmt: skip
 HELD_OUT = ("val", "test")
+NO_WORDS = (
+    "note: this run has no words stage, so the text engine is trained along and knows other "
+    "adjectives by their spelling alone; see `python -m train words` and `--text`"
+)
 PICTURE_KEYS = ("image_size", "shorter_side", "studio_pictures", "studio_share", "studio_seed")
 STAGES = ("words", "codec", "decoder", "generator", "refiner")
 
@@ -167,6 +174,7 @@ def index_stores(run: Run, codec: Codec, key: str) -> tuple[IndexMix, IndexStore
         path = cache / f"indices-{'studio' if number else 'train'}.safetensors"
         full_key = (
             f"{key}-{store.key}-{views}-{recolour}-{preset.data.slips}-{preset.data.image_size}"
+            f"-{preset.transformer_fit.seed}-{code_version(*MEASURES)}"
         )
         train.append(
             cache_indices(
@@ -174,7 +182,7 @@ def index_stores(run: Run, codec: Codec, key: str) -> tuple[IndexMix, IndexStore
             )
         )
     path = cache / "indices-val.safetensors"
-    full_key = f"{key}-{stores[0].key}-{preset.data.image_size}"
+    full_key = f"{key}-{stores[0].key}-{preset.data.image_size}-{code_version(*MEASURES)}"
     val = cache_indices(codec, stores[0], preset, "val", path, full_key, views=0)
     return IndexMix(train, shares), val
 
@@ -185,9 +193,14 @@ def trained_text(run: Run) -> tuple[dict[str, Tensor] | None, str]:
     It is the one of this run's words stage, else that of the checkpoint which the run names; None
     and "" without either.
     """
-    path, prefix = run.text, "generator.text"
-    if (run.folder / "words" / "report.json").is_file():
-        path, prefix = run.folder / "words" / "best.safetensors", "text"
+    path, prefix, folder = run.text, "generator.text", run.folder / "words"
+    if (folder / "report.json").is_file():
+        path, prefix = folder / "best.safetensors", "text"
+    elif folder.exists():
+        raise CheckpointError(
+            f"{folder} holds an unfinished words stage; finish it with `python -m train words`, "
+            "or delete it."
+        )
     if path is None:
         return None, ""
     tensors, _ = load_tensors(path)
@@ -205,6 +218,8 @@ def train_generator(run: Run) -> dict[str, Any]:
     train, val = index_stores(run, codec, key)
     caching = time.monotonic() - started
     text, text_key = trained_text(run)
+    if text is None:
+        click.echo(NO_WORDS, err=True)
     task = GeneratorTask(preset, codec, train, val, text)
     values = preset.to_json()
     about = {k: values[k] for k in ("data", "codec", "text", "wording", "transformer")}
@@ -242,8 +257,18 @@ def _same_source(path: Path, about: dict[str, Any], name: str, key: str, stage: 
     if about["preset"].get(name) != key:
         raise CheckpointError(
             f"{path} was trained on another {name.removesuffix('_sha256')} than the one in this "
-            f"run; run `python -m train {stage}` again in a new run folder."
+            f"run; delete {path.parent} and run `python -m train {stage}` again."
         )
+
+
+def train_all(run: Run) -> None:
+    """Every stage that the preset has, one after the other; the words stage comes before them."""
+    train_codec(run)
+    if run.preset.adversary.weight:
+        train_decoder(run)
+    train_generator(run)
+    if run.preset.refiner.passes:
+        train_refiner(run)
 
 
 def train_refiner(run: Run) -> dict[str, Any]:

@@ -93,4 +93,6 @@ def _paint_all(seeds: range, size: int, base: Path) -> None:
             words += adjectives
     pixels.flush()
     os.replace(unfinished, base.with_suffix(".npy"))
-    base.with_suffix(".json").write_text(json.dumps(words), encoding="utf-8")
+    listed = base.with_suffix(".part.json")
+    listed.write_text(json.dumps(words), encoding="utf-8")
+    os.replace(listed, base.with_suffix(".json"))  # last: it says that all is there

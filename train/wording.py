@@ -24,13 +24,19 @@ UInt8Array = npt.NDArray[np.uint8]
 
 MEASURED = (*AXIS_MEASURES, *HUES, *WORD_MEASURES)  # columns of the scores, in this order
 TWO_POLES = len(AXIS_MEASURES)
-LEAST = 0.35  # a hue or a word with a lower score is not named, however rare higher ones are
+LEAST_HUE = 0.35  # a hue with a lower score is not named, however rare higher ones are
+LEAST_WORD = 0.75  # the same for a word that is measured itself: three to one
 ALIKE = 0.8  # cosine of labels from which a word can stand for another
 OF_THEIR_OWN = frozenset(
     (*WORD_MEASURES, "striped", "linear", "spiral", "radial", "circular", "round", "swirling",
      "splattered", "grainy", "jagged", "wavy", "layered", "overlapping", "translucent", "blocky")
 )  # fmt: skip
 """Known adjectives that say more than their pole: no synonym takes their place."""
+NARROW = OF_THEIR_OWN | frozenset(
+    ("fiery", "sunny", "icy", "wintry", "black", "nocturnal", "white", "luminous", "empty",
+     "explosive", "blurred", "massive", "jagged", "gestural")
+)  # fmt: skip
+"""Known adjectives that a measured pole alone does not bear out."""
 
 
 def measured_scores(square: UInt8Array) -> FloatArray:
@@ -55,7 +61,9 @@ class Extremes:
         """Of (M, A) scores; `share` of the pictures lie beyond either end."""
         low, high = np.quantile(scores, [share, 1 - share], axis=0).astype(np.float32)
         low[TWO_POLES:] = -np.inf
-        high[TWO_POLES:] = np.maximum(high[TWO_POLES:], LEAST)
+        words = TWO_POLES + len(HUES)
+        high[TWO_POLES:words] = np.maximum(high[TWO_POLES:words], LEAST_HUE)
+        high[words:] = np.maximum(high[words:], LEAST_WORD)
         return cls(low, high)
 
     def named(self, scores: FloatArray) -> list[tuple[str, ...]]:
@@ -71,12 +79,12 @@ class Extremes:
 
 @cache
 def _pole_words() -> dict[tuple[str, int], tuple[str, ...]]:
-    """Words for either end of what is measured, those with a meaning of their own left out."""
+    """Words for either end of what is measured, the narrow ones left out."""
     words: dict[tuple[str, int], tuple[str, ...]] = {}
     words |= {(name, 1): (name,) for name in (*HUES, *WORD_MEASURES)}
     for axis in AXES:
         for sign, members in ((-1, axis.negative_words), (1, axis.positive_words)):
-            plain = tuple(word for word in members if word not in OF_THEIR_OWN)
+            plain = tuple(word for word in members if word not in NARROW)
             words[axis.name, sign] = plain or members
     return words
 

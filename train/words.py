@@ -71,7 +71,7 @@ def _cached_scores(scorer: Scorer, labels: Labels, path: Path) -> tuple[Tensor, 
 
 
 def train_words(run: "Run", sources: Sources) -> dict[str, Any]:
-    """Distil the text engine; write `words/best.safetensors` and its report.
+    """Distil the text engine; write `words/best.safetensors` and its report, once.
 
     Args:
         run: what this stage writes is in `words` below its folder; its data is not read.
@@ -81,6 +81,8 @@ def train_words(run: "Run", sources: Sources) -> dict[str, Any]:
         CheckpointError: the folder holds a run of another preset.
     """
     preset, folder = run.preset, run.folder / STAGE
+    if (folder / "report.json").is_file():  # done; writing it again would change its sha256
+        return dict(json.loads((folder / "report.json").read_text(encoding="utf-8")))
     lexicon, figures = build_lexicon(preset, sources, folder)
     task = WordsTask(preset, lexicon, frozenset(load_labels().words))
     values = preset.to_json()

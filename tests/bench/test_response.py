@@ -132,9 +132,13 @@ def test_a_model_that_ignores_words_moves_none():
 
 
 def test_a_triple_counts_if_all_three_poles_are_reached(obeyed, defied, order_defied):
-    assert triple_report(obeyed, TRIPLES) == {"prompts": 1.0, "count": TRIPLES, "missed": []}
-    assert triple_report(defied, TRIPLES)["prompts"] == 0
-    partly = triple_report(order_defied, TRIPLES)
+    assert triple_report(obeyed, triples(TRIPLES)) == {
+        "prompts": 1.0,
+        "count": TRIPLES,
+        "missed": [],
+    }
+    assert triple_report(defied, triples(TRIPLES))["prompts"] == 0
+    partly = triple_report(order_defied, triples(TRIPLES))
     with_order = [t for t in triples(TRIPLES) if "order" in {poles()[w][0] for w in t}]
     assert 0 < len(with_order) < TRIPLES
     assert partly["prompts"] == pytest.approx(1 - len(with_order) / TRIPLES)

@@ -119,7 +119,8 @@ def test_a_generator_takes_the_text_engine_of_the_words_stage(tiny_run, tmp_path
     engine.train()(batch_words([("warm", "dark")], run.preset)[0])
     words = {f"text.{name}": tensor for name, tensor in engine.state_dict().items()}
     save_tensors(tmp_path / "words" / "best.safetensors", words | {"head": torch.ones(1)}, {})
-    assert trained_text(run) == (None, "")  # the stage is not finished
+    with pytest.raises(CheckpointError, match="unfinished words stage"):
+        trained_text(run)
     (tmp_path / "words" / "report.json").write_text("{}")
     train_generator(run)
     generator, _ = trained_generator(run, trained_codec(run)[1])

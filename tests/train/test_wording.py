@@ -5,7 +5,8 @@ from bench.unseen import load_unseen
 from t2a_edge.vocabulary import HUES, known_words, poles
 from train.config import WordingConfig
 from train.wording import (
-    LEAST,
+    LEAST_HUE,
+    LEAST_WORD,
     MEASURED,
     OF_THEIR_OWN,
     TWO_POLES,
@@ -65,7 +66,9 @@ def test_the_outer_shares_of_the_pictures_lie_beyond_the_ends(share):
 def test_a_hue_that_is_hardly_there_is_not_named_however_rare():
     scores = np.random.default_rng(1).uniform(0, 0.2, (100, len(MEASURED)))
     ends = Extremes.of(scores, 0.25)
-    assert (ends.high[TWO_POLES:] == np.float32(LEAST)).all()
+    words = TWO_POLES + len(HUES)
+    assert (ends.high[TWO_POLES:words] == np.float32(LEAST_HUE)).all()
+    assert (ends.high[words:] == np.float32(LEAST_WORD)).all()
     assert (ends.high[:TWO_POLES] < 0.2).all()
 
 
