@@ -21,6 +21,7 @@ from train.config import CodecConfig
 from train.qat import FakeQuantize, QatConv2d
 
 NEAR_CODES = 16  # that a slip may take
+BALANCE_BATCH = 16  # pictures
 NEAR_SHARE = 0.7  # of the slips; the others take any code
 
 
@@ -128,6 +129,7 @@ class MultiScaleQuantizer(nn.Module):
     codebook: Tensor
     counts: Tensor
     sums: Tensor
+    bias: Tensor
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
@@ -136,6 +138,7 @@ class MultiScaleQuantizer(nn.Module):
         self.register_buffer("codebook", torch.randn(size, dim))
         self.register_buffer("counts", torch.ones(size))
         self.register_buffer("sums", self.codebook.clone())
+        self.register_buffer("bias", torch.zeros(size))
         canvas = config.scales[-1]
         for side in sorted(set(config.scales)):
             average = torch.from_numpy(average_matrix(canvas, side).copy())
@@ -154,9 +157,31 @@ class MultiScaleQuantizer(nn.Module):
         return matrix @ grid @ matrix.T
 
     def lookup(self, vectors: Tensor) -> Tensor:
-        """Nearest code of each vector: (M, C) -> (M,) int64."""
-        distances = self.codebook.square().sum(1) - 2 * vectors @ self.codebook.T  # (M, K)
-        return distances.argmin(1)
+        """Nearest code of each vector, by distance and bias: (M, C) -> (M,) int64."""
+        return self.distances(vectors).argmin(1)
+
+    def distances(self, vectors: Tensor) -> Tensor:
+        """Squared distance to each code, but for a constant, and its bias: (M, C) -> (M, K)."""
+        return self.codebook.square().sum(1) - 2 * vectors @ self.codebook.T + self.bias
+
+    @torch.no_grad()
+    def balance(self, latents: Tensor, rounds: int, rate: float) -> None:
+        """Let overused codes give way where another is nearly as near.
+
+        Each round adds to a code's bias in proportion to the logarithm of its use. Only choices
+        between near-equal codes change, so the error hardly does, and the codebook is used more
+        evenly. Source of the idea: Wang et al. 2024, arXiv:2408.15664, for experts.
+
+        Args:
+            latents: (B, C, h, w) float32 of training pictures.
+            rate: of a round, as a share of the latents' mean squared length.
+        """
+        step = rate * float(latents.square().sum(1).mean())
+        for _ in range(rounds):
+            used = torch.cat([self(part)[1].flatten() for part in latents.split(BALANCE_BATCH)])
+            counts = torch.bincount(used, minlength=len(self.bias)).float() + 1
+            self.bias += step * (counts / counts.mean()).log()
+            self.bias -= self.bias.mean()
 
     def forward(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Code float32 latents; in training, also move the codebook towards them.
@@ -206,8 +231,9 @@ class MultiScaleQuantizer(nn.Module):
         for side in self.config.scales:
             grid = self.average(residual, side)
             vectors = grid.permute(0, 2, 3, 1).reshape(-1, grid.shape[1])  # (B·side², C)
-            distances = self.codebook.square().sum(1) - 2 * vectors @ self.codebook.T  # (M, K)
-            near = distances.topk(min(NEAR_CODES, size), largest=False).indices  # (M, n)
+            near = (
+                self.distances(vectors).topk(min(NEAR_CODES, size), largest=False).indices
+            )  # (M, n)
             pick = torch.randint(near.shape[1], (len(near), 1), generator=generator)
             any_code = torch.randint(size, (len(near),), generator=generator)
             is_near = torch.rand(len(near), generator=generator) < NEAR_SHARE

@@ -69,6 +69,20 @@ class CodecTask:
         self.module.quantizer.start_from(latents)
 
     @torch.no_grad()
+    def balance(self) -> None:
+        """Even the use of codes out, over fixed views of the first store's training pictures."""
+        config, store = self.preset.codec, self.stores[0]
+        members = store.by_split["train"]
+        members = members[:: max(1, len(members) // START_PICTURES)]
+        size, parts = self.preset.data.image_size, []
+        self.module.eval()
+        for start in range(0, len(members), EVALUATION_BATCH):
+            squares = [store.centre(i, size) for i in members[start : start + EVALUATION_BATCH]]
+            with autocast():
+                parts.append(self.module.latents(images_from_uint8(squares)))
+        self.module.quantizer.balance(torch.cat(parts), config.balance_rounds, config.balance_rate)
+
+    @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """The codec's report on the validation split; `loss` is its mean squared error."""
         report = evaluate_codec(self.module, self._validation, self.preset.codec.codebook_size)

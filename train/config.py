@@ -82,6 +82,8 @@ class CodecConfig:
         commitment: weight of the loss that keeps latents near their codes.
         revive_below: a code with a smaller moving count is replaced by a latent of the batch.
         plain_steps: steps without codebook, before the k-means start.
+        balance_rounds, balance_rate: how the use of codes is evened out at the end; see
+            `train.codec.MultiScaleQuantizer.balance`.
     """
 
     scales: tuple[int, ...] = (1, 2, 4, 8, 16, 16)
@@ -97,6 +99,8 @@ class CodecConfig:
     commitment: float = 0.25
     revive_below: float = 0.05
     plain_steps: int = 200
+    balance_rounds: int = 0
+    balance_rate: float = 0.002
 
     def __post_init__(self) -> None:
         _require(

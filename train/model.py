@@ -124,6 +124,7 @@ class Model:
         codec_tensors = with_prefix(tensors, "codec")
         book = on_int8_grid(codec_tensors["quantizer.codebook"])  # float16 left the steps
         codec_tensors["quantizer.codebook"] = book
+        codec_tensors.setdefault("quantizer.bias", torch.zeros(len(book)))
         codec_tensors["quantizer.sums"] = book
         codec_tensors["quantizer.counts"] = torch.ones(len(book))
         load_module(codec, codec_tensors, "codec")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from t2a_edge.errors import CheckpointError, ConfigError
 from t2a_edge.vocabulary import known_words
-from train.checkpoint import load_module, load_tensors, with_prefix
+from train.checkpoint import load_module, load_tensors, save_tensors, with_prefix
 from train.codec import Codec
 from train.codec_task import CodecTask, centre_images, contact_sheet, evaluate_codec, rebuild
 from train.config import Preset
@@ -68,6 +69,10 @@ class Run:
         return stores, [1 - data.studio_share, data.studio_share]
 
 
+def _read_report(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "report.json").read_text(encoding="utf-8")))
+
+
 def _write_report(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
     text = json.dumps(report, indent=1) + "\n"
     (folder / "report.json").write_text(text, encoding="utf-8")
@@ -79,16 +84,24 @@ def _pictures(values: dict[str, Any]) -> dict[str, Any]:
     return {key: values["data"][key] for key in PICTURE_KEYS}
 
 
+def _keys(stores: Sequence[PictureStore]) -> list[str]:
+    """What names the pictures of each store: a run does not go on with others."""
+    return [store.key for store in stores]
+
+
 def train_codec(run: Run) -> dict[str, Any]:
     """Train the VQ-VAE; write its report and a sheet of originals over reconstructions."""
     preset, folder = run.preset, run.folder / "codec"
     stores, shares = run.stores()
     task = CodecTask(preset, stores, shares)
     values = preset.to_json()
-    about = {"data": _pictures(values), "codec": values["codec"]}
-    tracker = make_tracker(folder, values, wandb=run.wandb)
-    state = Fit(task, preset.codec_fit, folder, about, tracker).run()
-    task.module.eval()
+    about = {"data": _pictures(values), "codec": values["codec"], "stores": _keys(stores)}
+    fit = Fit(task, preset.codec_fit, folder, about, make_tracker(folder, values, wandb=run.wandb))
+    if (folder / "report.json").is_file():  # done; balancing again would change its sha256
+        return _read_report(folder)
+    state = fit.run()
+    task.balance()
+    save_tensors(folder / "best.safetensors", task.module.state_dict(), fit.about)
     if preset.codec_fit.qat_steps:
         convert(task.module.decoder)
     report: dict[str, Any] = {"steps": state.step, "seconds": round(state.seconds)}
@@ -107,7 +120,8 @@ def train_decoder(run: Run) -> dict[str, Any]:
     stores, shares = run.stores()
     task = DecoderTask(preset, codec, stores, shares)
     values = preset.to_json()
-    about = {"data": _pictures(values), "codec": values["codec"], "adversary": values["adversary"]}
+    about = {"data": _pictures(values), "codec": values["codec"], "stores": _keys(stores)}
+    about["adversary"] = values["adversary"]
     about["codec_sha256"] = key
     tracker = make_tracker(folder, values, wandb=run.wandb)
     state = Fit(task, preset.decoder_fit, folder, about, tracker).run()
