@@ -178,7 +178,9 @@ class MultiScaleQuantizer(nn.Module):
         """
         step = rate * float(latents.square().sum(1).mean())
         for _ in range(rounds):
-            used = torch.cat([self(part)[1].flatten() for part in latents.split(BALANCE_BATCH)])
+            used = torch.cat(
+                [self(part)[1].flatten() for part in torch.split(latents, BALANCE_BATCH)]
+            )
             counts = torch.bincount(used, minlength=len(self.bias)).float() + 1
             self.bias += step * (counts / counts.mean()).log()
             self.bias -= self.bias.mean()

@@ -147,3 +147,22 @@ def test_finer_scales_mend_what_a_slip_spoils():
         return float((quantizer.canvas_from_indices(indices) - latents).square().mean())
 
     assert error(mended) < error(stubborn)
+
+
+def test_balancing_evens_the_use_of_codes_out_and_hardly_costs_error():
+    torch.manual_seed(3)
+    quantizer = MultiScaleQuantizer(CONFIG).eval()
+    latents = torch.randn(24, CONFIG.code_dim, CANVAS, CANVAS) ** 3  # some codes are used a lot
+    quantizer.codebook.mul_(2)
+
+    def figures():
+        canvas, indices, _ = quantizer(latents)
+        _, perplexity = codebook_figures(indices, CONFIG.codebook_size)
+        return float((canvas - latents).square().mean()), perplexity
+
+    error, perplexity = figures()
+    quantizer.balance(latents, rounds=5, rate=0.002)
+    balanced_error, balanced_perplexity = figures()
+    assert balanced_perplexity > perplexity
+    assert balanced_error < 1.02 * error
+    assert float(quantizer.bias.mean()) == pytest.approx(0, abs=1e-4)
