@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from t2a_edge.errors import CheckpointError
 from train.config import QatConfig
 from train.qat import (
     FakeQuantize,
@@ -84,11 +85,17 @@ def test_weights_are_quantised_per_output_channel():
     layer = QatConv2d(2, 3)
     with torch.no_grad():
         layer.weight[0] *= 100
+    layer.output_quantizer.amax.fill_(1.0)
     convert(layer)
     amax = layer.weight.detach().abs().flatten(1).amax(1)
     torch.testing.assert_close(layer.weight_scale, amax / 127)
     error = (layer.quantized_weight() - layer.weight).abs().flatten(1).amax(1)
     assert (error <= layer.weight_scale / 2 + 1e-6).all()
+
+
+def test_what_has_observed_nothing_is_not_frozen():
+    with pytest.raises(CheckpointError, match="output_quantizer has observed nothing"):
+        convert(QatConv2d(2, 3))
 
 
 def test_a_table_has_one_step():

@@ -8,7 +8,7 @@ from t2a_edge.scales import refiner_pass_of, scale_offsets
 from train.codec import Codec, MultiScaleQuantizer
 from train.config import Preset, load_preset
 from train.generator_task import IndexMix, IndexStore
-from train.qat import Mode
+from train.qat import FakeQuantize, Mode
 from train.refiner import Refiner
 from train.refiner_task import RefinerTask, corrupted
 from train.text import TextEngine
@@ -143,11 +143,19 @@ def index_store(preset: Preset, views: int) -> IndexStore:
     return IndexStore(indices, indices, [("warm", "dark")] * views, scores)
 
 
+def observed(module):
+    """The module as if its fake-quantisers had seen activations."""
+    for part in module.modules():
+        if isinstance(part, FakeQuantize):
+            part.amax.fill_(4.0)
+    return module
+
+
 def make_task(passes: int, corrupt: float = 0.0) -> RefinerTask:
     config = replace(PRESET.refiner, passes=passes, corrupt=corrupt)
     preset = replace(PRESET, refiner=config)
     torch.manual_seed(5)
-    text = TextEngine(preset.text, WIDTH).state_dict()
+    text = observed(TextEngine(preset.text, WIDTH)).state_dict()
     mix = IndexMix([index_store(preset, 12)], [1.0])
     return RefinerTask(preset, Codec(preset.codec), mix, index_store(preset, 5), text)
 
@@ -236,7 +244,7 @@ def test_the_text_engine_is_no_part_of_what_is_trained():
 
 def test_the_codebook_is_the_codecs_and_is_not_trained():
     codec = Codec(PRESET.codec)
-    text = TextEngine(PRESET.text, WIDTH).state_dict()
+    text = observed(TextEngine(PRESET.text, WIDTH)).state_dict()
     store = index_store(PRESET, 5)
     task = RefinerTask(PRESET, codec, IndexMix([store], [1.0]), store, text)
     assert torch.equal(task.module.codebook, codec.quantizer.codebook)
