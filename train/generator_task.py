@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from t2a_edge.prompt import text_bytes_from_words
 from t2a_edge.scales import scale_offsets
@@ -122,7 +123,7 @@ def cache_indices(
     scores: list[FloatArray] = []
     squares: list[UInt8Array] = []
     size, members = preset.data.image_size, store.by_split[split]
-    for number, index in enumerate(members):
+    for number, index in enumerate(tqdm(members, desc=path.stem, unit="picture")):
         if views:
             pairs = [store.view(index, size, rng) for _ in range(views)]
             pairs = [recoloured(*pair, rng) if rng.random() < recolour else pair for pair in pairs]
