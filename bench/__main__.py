@@ -1,6 +1,5 @@
 """`python -m bench`: measure bundles, print a table, gate on budgets."""
 
-import json
 import os
 import platform
 from pathlib import Path
@@ -102,7 +101,7 @@ def bench(
 
     from bench.gates import BUDGETS, Outcome, judge_all, load_gates
     from bench.measure import Effort
-    from bench.report import print_report
+    from bench.report import print_report, write_json
 
     gates = load_gates(budgets or BUDGETS)
     folders = {precision: dist / f"{name}-{precision}" for precision in PRECISIONS}
@@ -110,9 +109,7 @@ def bench(
     judgements = judge_all(gates, report)
     report["gates"] = [judgement.to_json() for judgement in judgements]
     print_report(report, judgements, Console(width=None if os.isatty(1) else 140))
-    if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_json(report, json_path)
     failed = [j for j in judgements if j.outcome is Outcome.FAIL]
     for judgement in failed:
         gate = judgement.gate

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 
 from t2a_edge.attribute_table import Measure, Term
 from t2a_edge.attributes import soften
@@ -152,11 +153,7 @@ def fit_all(samples: Samples) -> tuple[dict[str, Measure], dict[str, Measure], l
 
 def ranks(values: Floats) -> Floats:
     """Ranks from 0; equal values share their mean rank."""
-    order = np.argsort(values, kind="stable")
-    plain = np.empty(len(values))
-    plain[order] = np.arange(len(values))
-    _, group = np.unique(values, return_inverse=True)
-    return np.asarray((np.bincount(group, plain) / np.bincount(group))[group])
+    return np.asarray(rankdata(values) - 1)
 
 
 def auc(scores: Floats, signs: Signs) -> float:

@@ -1,6 +1,5 @@
 """`python -m bench.follow`: tell whether pictures follow the words and the prompt algebra holds."""
 
-import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -139,6 +138,7 @@ def follow(
 ) -> None:
     """Measure how pictures follow adjectives; exit 1 if a gate fails, 3 if one was not measured."""
     from bench.gates import Outcome, judge_all, load_gates
+    from bench.report import write_json
     from bench.unseen import load_unseen
     from t2a_edge.bundle import load_bundle
 
@@ -171,9 +171,7 @@ def follow(
             f"{axis:14} {figures['words']:11.2f} {figures['images']:6.2f} "
             f"{other['words']:15.2f} {other['images']:6.2f}"
         )
-    if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_json(report, json_path)
     outcomes = {judgement.outcome for judgement in judgements}
     if Outcome.FAIL in outcomes:
         context.exit(EXIT_FAILED)

@@ -1,6 +1,8 @@
-"""The bench's figures as a table for a terminal."""
+"""The bench's figures as a table for a terminal, and as JSON."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -56,6 +58,13 @@ def gates_table(judgements: Sequence[Judgement]) -> Table:
             judgement.note or judgement.gate.why,
         )  # fmt: skip
     return table
+
+
+def write_json(report: Any, path: Path | None) -> None:
+    """Write figures as JSON, its folder made if it is missing; None writes nothing."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 def print_report(

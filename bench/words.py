@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bench.report import write_json
 from bench.unseen import Unseen, load_unseen
 from t2a_edge.command import run_command
 from t2a_edge.vocabulary import AXES, AXIS_NAMES, HUES, known_words
@@ -229,11 +230,9 @@ def words(folder: Path, preset: str, overrides: tuple[str, ...], json_path: Path
     from train.words import load_text_engine
 
     engine = load_text_engine(folder, load_preset(preset, overrides))
-    text = json.dumps(judge(engine), indent=1)
-    if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(text + "\n", encoding="utf-8")
-    click.echo(text)
+    report = judge(engine)
+    write_json(report, json_path)
+    click.echo(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """From a checkpoint to a checked bundle: traced, compared, packed, written whole or not at all."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,25 +51,36 @@ def export_bundle(model: Model, checkpoint: Path, folder: Path, precision: str) 
     else:
         for module in model.modules:
             disable(module)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with replaced(folder) as temporary:
         kernels = _write_engines(model, temporary, precision)
         names = engines(model.spec)
         with OnnxRunner(temporary, names) as candidate:
             parity = compare_runners(TorchRunner(model), candidate, model.spec, precision)
         parity.check()
         manifest = _manifest(model, checkpoint, precision, parity, kernels)
-        write_manifest(temporary, manifest, [engine_file(name) for name in names])
-        card = model_card(load_bundle(temporary))
-        (temporary / CARD).write_text(card, encoding="utf-8")
+        describe(temporary, manifest, [engine_file(name) for name in names])
+    return parity
+
+
+@contextlib.contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """A new folder to fill, which takes the place of `folder` if nothing fails."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        yield temporary
         temporary.chmod(0o755)
         if folder.exists():
             shutil.rmtree(folder)
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return parity
+
+
+def describe(folder: Path, manifest: Mapping[str, Any], files: list[str]) -> None:
+    """Write manifest and model card beside the engines of a folder."""
+    write_manifest(folder, manifest, files)
+    (folder / CARD).write_text(model_card(load_bundle(folder)), encoding="utf-8")
 
 
 def _write_engines(model: Model, folder: Path, precision: str) -> dict[str, dict[str, int]]:

@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
-from export.card import CARD, model_card
-from t2a_edge.bundle import load_bundle, write_manifest
+from export.pack import describe, replaced
+from t2a_edge.bundle import load_bundle
 from t2a_edge.command import run_command
 from t2a_edge.errors import ExportError
 
@@ -58,17 +57,10 @@ def add_scores(folder: Path, source: Path) -> None:
             "run `make follow` again, or delete it."
         )
     manifest = {k: v for k, v in bundle.manifest.items() if k not in ("format", "files")}
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with replaced(folder) as temporary:
         for name in files:
             shutil.copy2(folder / name, temporary / name)
-        write_manifest(temporary, {**manifest, "scores": scores}, list(files))
-        (temporary / CARD).write_text(model_card(load_bundle(temporary)), encoding="utf-8")
-        temporary.chmod(0o755)
-        shutil.rmtree(folder)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        describe(temporary, {**manifest, "scores": scores}, list(files))
 
 
 @click.command()

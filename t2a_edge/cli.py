@@ -108,12 +108,13 @@ def generate(
         check_seed_range(seed, count)
     check_writable(out)
     from t2a_edge.pipeline import TextToArt  # here: --help and errors need no onnxruntime
+    from t2a_edge.sampler import check_range
 
     with TextToArt(bundle, threads=threads) as engine:
         prompt = engine.parse(words)
         other = None if blend is None else engine.parse(blend)
         engine.options(guidance, temperature)
-        engine.conditioning(prompt, other, amount)
+        check_range("amount", amount, 1)
         if not quiet:
             note_unknown_words(engine, (*prompt.words, *(other.words if other else ())))
         for number in range(count):

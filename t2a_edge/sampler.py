@@ -174,25 +174,40 @@ def sample_indices(
         positions = np.arange(start, end, dtype=np.int64)
         noise = gumbel_noise(seed, positions, spec.codebook_size)
         temperature = options.temperature * spec.scale_temperature[scale]
-        seen = rows.repeat(drawn[:, : max(1, start)])
+        coarser = drawn[:, : max(1, start)]
         if scale < len(spec.coarse_scales):
             resample = context_matrix(spec.scales, scale)
+            seen = rows.repeat(coarser)
             logits, rows.past = runner.transformer(
                 ScaleInputs(seen, resample, positions, rows.embedding, rows.weights, *rows.past)
             )
             mixed = rows.mix(logits, scale)
             drawn[0, start:end] = choose_indices(mixed, noise, temperature, options.top_k)
         else:
-            grid = np.full((1, end - start), -1, dtype=np.int64)
-            pass_of = refiner_pass_of(spec.scales[-1], spec.refiner_passes)
-            for number in range(spec.refiner_passes):
-                here = pass_of == number
-                logits = runner.refiner(
-                    RefinerInputs(seen, rows.repeat(grid), rows.embedding, rows.weights)
-                )
-                mixed = rows.mix(logits[:, here], scale)
-                grid[0, here] = choose_indices(mixed, noise[here], temperature, options.top_k)
-            drawn[0, start:end] = grid[0]
+            drawn[0, start:end] = _refine(
+                runner, spec, rows, coarser, noise, temperature, options.top_k
+            )
         if on_scale is not None:
             on_scale(scale + 1)
     return drawn
+
+
+def _refine(
+    runner: Runner,
+    spec: Spec,
+    rows: _Rows,
+    coarser: Int64Array,
+    noise: Float32Array,
+    temperature: float,
+    top_k: int,
+) -> Int64Array:
+    """The refiner's passes over the finest scale: coarser indices (1, T) -> (N,) int64."""
+    seen, grid = rows.repeat(coarser), np.full((1, len(noise)), -1, dtype=np.int64)
+    pass_of = refiner_pass_of(spec.scales[-1], spec.refiner_passes)
+    for number in range(spec.refiner_passes):
+        here = pass_of == number
+        inputs = RefinerInputs(seen, rows.repeat(grid), rows.embedding, rows.weights)
+        mixed = rows.mix(runner.refiner(inputs)[:, here], len(spec.scales) - 1)
+        grid[0, here] = choose_indices(mixed, noise[here], temperature, top_k)
+    refined: Int64Array = grid[0]
+    return refined

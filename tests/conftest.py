@@ -90,3 +90,17 @@ def tiny_bundles(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 def tiny_bundle(tiny_bundles: Path) -> Path:
     """The tiny model's INT8 bundle."""
     return tiny_bundles / "tiny-int8"
+
+
+@pytest.fixture
+def observed():
+    """Makes a module look as if its fake-quantisers had seen activations."""
+    from train.qat import FakeQuantize
+
+    def observe(module):
+        for part in module.modules():
+            if isinstance(part, FakeQuantize):
+                part.amax.fill_(4.0)
+        return module
+
+    return observe

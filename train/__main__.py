@@ -15,6 +15,13 @@ RUN = Path("runs/base")
 CHECKPOINT = Path("checkpoints/base.safetensors")
 
 
+text_option = click.option(
+    "--text",
+    type=click.Path(path_type=Path),
+    help="Checkpoint whose text engine to use, if this run has no words stage.",
+)
+
+
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that name preset, data and run folder."""
     for option in (
@@ -78,11 +85,7 @@ def words(wordnet: Path | None, minilm: Path | None, glove: Path | None, **optio
 
 
 @main.command("all")
-@click.option(
-    "--text",
-    type=click.Path(path_type=Path),
-    help="Checkpoint whose text engine to use, if this run has no words stage.",
-)
+@text_option
 @run_options
 def every_stage(text: Path | None, **options: Any) -> None:
     """Run codec, decoder, generator and refiner, those that the preset has."""
@@ -92,11 +95,7 @@ def every_stage(text: Path | None, **options: Any) -> None:
 
 
 @main.command()
-@click.option(
-    "--text",
-    type=click.Path(path_type=Path),
-    help="Checkpoint whose text engine to use, if this run has no words stage.",
-)
+@text_option
 @run_options
 def generator(text: Path | None, **options: Any) -> None:
     """Train the transformer on the codec's indices, with the text engine if none is trained yet."""

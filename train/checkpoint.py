@@ -1,5 +1,6 @@
 """Weights and training state on disk: safetensors, written whole or not at all."""
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from t2a_edge.errors import CheckpointError
 
 FORMAT = 1
+REPORT = "report.json"
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
@@ -48,6 +50,50 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path} has checkpoint format {about.get('format')}; expected {FORMAT}. Train again."
         )
     return tensors, about
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the stage of this folder has written its report, the last thing that it does."""
+    return (folder / REPORT).is_file()
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """The report of a finished stage."""
+    return dict(json.loads((folder / REPORT).read_text(encoding="utf-8")))
+
+
+def write_report(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
+    """Write the report that marks a stage as finished, and return it."""
+    (folder / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def load_stage(
+    run_folder: Path, stage: str, what: str = "", **sources: str
+) -> tuple[dict[str, Tensor], str]:
+    """The best weights of a finished stage, and the sha256 of their file.
+
+    Args:
+        what: the stage trains, for an error message; the stage's name by default.
+        sources: what the weights' description must name as their sources, by name.
+
+    Raises:
+        CheckpointError: the stage is not finished, or was trained on other sources.
+    """
+    folder = run_folder / stage
+    if not is_finished(folder):
+        raise CheckpointError(
+            f"{run_folder} has no finished {what or stage}; run `python -m train {stage}` first."
+        )
+    path = folder / "best.safetensors"
+    tensors, about = load_tensors(path)
+    for name, key in sources.items():
+        if about["preset"].get(name) != key:
+            raise CheckpointError(
+                f"{path} was trained on another {name.removesuffix('_sha256')} than the one in "
+                f"this run; delete {folder} and run `python -m train {stage}` again."
+            )
+    return tensors, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

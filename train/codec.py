@@ -9,6 +9,7 @@ Sources: van den Oord et al. 2017, arXiv:1711.00937 (VQ-VAE, codebook by moving 
 Tian et al. 2024, arXiv:2404.02905 (coarse-to-fine residual scales).
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -123,6 +124,27 @@ class Decoder(nn.Module):
         return images
 
 
+def grid_from_indices(indices: Tensor, codebook: Tensor, side: int) -> Tensor:
+    """Indices of one scale (B, side²) -> their codes (B, C, side, side)."""
+    codes = F.embedding(indices, codebook).transpose(1, 2)  # (B, C, side²)
+    return codes.reshape(codes.shape[0], -1, side, side)
+
+
+def canvas_from_codes(
+    indices: Tensor,
+    codebook: Tensor,
+    scales: Sequence[int],
+    enlarge: Callable[[Tensor, int], Tensor],
+) -> Tensor:
+    """Sum of the codes of some scales, enlarged: (B, positions of these scales) -> (B, C, h, w)."""
+    total: Tensor | None = None
+    for side, (start, end) in zip(scales, pairwise(scale_offsets(scales)), strict=True):
+        added = enlarge(grid_from_indices(indices[:, start:end], codebook, side), side)
+        total = added if total is None else total + added
+    assert total is not None
+    return total
+
+
 class MultiScaleQuantizer(nn.Module):
     """One codebook that codes a canvas coarse to fine, each scale what the coarser ones left."""
 
@@ -233,9 +255,8 @@ class MultiScaleQuantizer(nn.Module):
         for side in self.config.scales:
             grid = self.average(residual, side)
             vectors = grid.permute(0, 2, 3, 1).reshape(-1, grid.shape[1])  # (B·side², C)
-            near = (
-                self.distances(vectors).topk(min(NEAR_CODES, size), largest=False).indices
-            )  # (M, n)
+            distances = self.distances(vectors)  # (M, K)
+            near = distances.topk(min(NEAR_CODES, size), largest=False).indices  # (M, n)
             pick = torch.randint(near.shape[1], (len(near), 1), generator=generator)
             any_code = torch.randint(size, (len(near),), generator=generator)
             is_near = torch.rand(len(near), generator=generator) < NEAR_SHARE
@@ -243,25 +264,16 @@ class MultiScaleQuantizer(nn.Module):
             share = shares.repeat_interleave(side * side)
             slips = torch.rand(len(near), generator=generator) < share
             chosen = torch.where(slips, slip, near[:, 0])
-            codes = self.codebook[chosen].view(batch, side, side, -1).permute(0, 3, 1, 2)
-            residual = residual - self.enlarge(codes, side)
             nearest.append(near[:, 0].view(batch, -1))
             seen.append(chosen.view(batch, -1))
+            residual = residual - self.enlarge(
+                grid_from_indices(seen[-1], self.codebook, side), side
+            )
         return torch.cat(nearest, dim=1), torch.cat(seen, dim=1)
 
     def canvas_from_indices(self, indices: Tensor) -> Tensor:
         """(B, N) int64 -> canvas (B, C, h, w)."""
-        total: Tensor | None = None
-        offsets = scale_offsets(self.config.scales)
-        for side, (start, end) in zip(self.config.scales, pairwise(offsets), strict=True):
-            codes = F.embedding(indices[:, start:end], self.codebook)  # (B, side², C)
-            codes = codes.transpose(1, 2).reshape(
-                codes.shape[0], -1, side, side
-            )  # (B, C, side, side)
-            added = self.enlarge(codes, side)
-            total = added if total is None else total + added
-        assert total is not None
-        return total
+        return canvas_from_codes(indices, self.codebook, self.config.scales, self.enlarge)
 
     @torch.no_grad()
     def _move_codebook(self, vectors: Tensor, indices: Tensor) -> None:

@@ -1,6 +1,5 @@
 """Training of the VQ-VAE on crops of the training split."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from train.codec import Codec, colour_loss, laplacian_loss
-from train.config import FitConfig, Preset
-from train.data import PictureStore, UInt8Array
+from train.config import Preset
+from train.data import PictureMix, PictureStore, UInt8Array
 from train.metrics import CodecReport, codec_report
 from train.qat import prepare
 
@@ -33,37 +32,35 @@ class CodecTask:
     """The codec's losses and validation; see `train.loop.Task`.
 
     Args:
-        stores: what to train on; the first is validated on.
-        shares: share of each store in a batch, summing to 1.
+        pictures: what to train on.
     """
 
-    def __init__(
-        self, preset: Preset, stores: Sequence[PictureStore], shares: Sequence[float]
-    ) -> None:
-        self.preset, self.stores, self.shares = preset, stores, shares
+    def __init__(self, preset: Preset, pictures: PictureMix) -> None:
+        self.preset, self.pictures = preset, pictures
         torch.manual_seed(preset.codec_fit.seed)
         self.module = Codec(preset.codec)
         self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._validation = centre_images(stores[0], "val", preset.data.image_size)
+        self._validation = centre_images(pictures.stores[0], "val", preset.data.image_size)
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Differences of pixels, octaves and colours, and the commitment."""
         config = self.preset.codec
         if step == config.plain_steps:
             self._start_codebook(rng)
-        images = draw_pictures(self.stores, self.shares, self.preset, rng, self.preset.codec_fit)
+        images = self._batch(rng)
         with autocast():
             out = self.module(images, plain=step < config.plain_steps)
         mse = F.mse_loss(out.images, images)
         loss = pixel_loss(out.images, images) + config.commitment * out.commitment
         return {"loss": loss, "mse": mse, "commitment": out.commitment}
 
+    def _batch(self, rng: np.random.Generator) -> Tensor:
+        count, size = self.preset.codec_fit.batch, self.preset.data.image_size
+        return images_from_uint8(self.pictures.draw(rng, count, size))
+
     def _start_codebook(self, rng: np.random.Generator) -> None:
-        fit = self.preset.codec_fit
-        count = -(-START_PICTURES // fit.batch)
-        batches = [
-            draw_pictures(self.stores, self.shares, self.preset, rng, fit) for _ in range(count)
-        ]
+        count = -(-START_PICTURES // self.preset.codec_fit.batch)
+        batches = [self._batch(rng) for _ in range(count)]
         with torch.no_grad(), autocast():
             latents = torch.cat([self.module.latents(batch) for batch in batches])
         self.module.quantizer.start_from(latents)
@@ -71,7 +68,7 @@ class CodecTask:
     @torch.no_grad()
     def balance(self) -> None:
         """Even the use of codes out, over fixed views of the first store's training pictures."""
-        config, store = self.preset.codec, self.stores[0]
+        config, store = self.preset.codec, self.pictures.stores[0]
         members = store.by_split["train"]
         members = members[:: max(1, len(members) // START_PICTURES)]
         size, parts = self.preset.data.image_size, []
@@ -103,46 +100,27 @@ def pixel_loss(decoded: Tensor, images: Tensor) -> Tensor:
     )
 
 
-def draw_pictures(
-    stores: Sequence[PictureStore],
-    shares: Sequence[float],
-    preset: Preset,
-    rng: np.random.Generator,
-    fit: FitConfig,
-) -> Tensor:
-    """One batch of random views of the training splits, (B, 3, H, W) in [-1, 1]."""
-    size, squares = preset.data.image_size, []
-    for number in rng.choice(len(stores), size=fit.batch, p=shares):
-        members = stores[number].by_split["train"]
-        index = members[int(rng.integers(len(members)))]
-        squares.append(stores[number].view(index, size, rng)[0])
-    return images_from_uint8(squares)
-
-
 def centre_images(store: PictureStore, split: str, size: int) -> Tensor:
     """The fixed validation view of every image of a split, (B, 3, H, W) in [-1, 1]."""
     return images_from_uint8([store.centre(i, size) for i in store.by_split[split]])
 
 
-@torch.no_grad()
 def evaluate_codec(codec: Codec, images: Tensor, codebook_size: int) -> CodecReport:
     """Encode and decode a whole split; images are (B, 3, H, W) in [-1, 1]."""
-    codec.eval()
-    with autocast():
-        parts = [codec.encode(batch) for batch in torch.split(images, EVALUATION_BATCH)]
-    return codec_report(images, rebuild(codec, images), torch.cat(parts), codebook_size)
+    rebuilt, indices = rebuild(codec, images)
+    return codec_report(images, rebuilt, indices, codebook_size)
 
 
 @torch.no_grad()
-def rebuild(codec: Codec, images: Tensor) -> Tensor:
-    """Encode and decode, (B, 3, H, W) in [-1, 1]."""
+def rebuild(codec: Codec, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Encode and decode: (B, 3, H, W) in [-1, 1] -> the same from its indices, and these (B, N)."""
     codec.eval()
-    with autocast():
-        parts = [
-            codec.decode(codec.encode(batch)).contiguous()
-            for batch in torch.split(images, EVALUATION_BATCH)
-        ]
-    return torch.cat(parts)
+    rebuilt, parts = [], []
+    for batch in torch.split(images, EVALUATION_BATCH):
+        with autocast():
+            parts.append(codec.encode(batch))
+            rebuilt.append(codec.decode(parts[-1]).contiguous())
+    return torch.cat(rebuilt), torch.cat(parts)
 
 
 def contact_sheet(pairs: list[Tensor], columns: int, path: Path) -> None:

@@ -60,6 +60,32 @@ class PictureStore(Protocol):
         """A random view, (size, size, 3) uint8, with the adjectives that fit it."""
 
 
+@dataclass(frozen=True)
+class PictureMix:
+    """Several stores, each with its share of what is drawn; the first is validated on.
+
+    Attributes:
+        shares: summing to 1.
+    """
+
+    stores: Sequence[PictureStore]
+    shares: Sequence[float]
+
+    @property
+    def keys(self) -> list[str]:
+        """What names the pictures of each store: a run does not go on with others."""
+        return [store.key for store in self.stores]
+
+    def draw(self, rng: np.random.Generator, count: int, size: int) -> list[UInt8Array]:
+        """Random views of the training splits, (size, size, 3) uint8 each."""
+        squares = []
+        for number in rng.choice(len(self.stores), size=count, p=self.shares):
+            store = self.stores[number]
+            members = store.by_split["train"]
+            squares.append(store.view(members[int(rng.integers(len(members)))], size, rng)[0])
+        return squares
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One annotated image; `where` names its line for error messages."""

@@ -1,7 +1,5 @@
 """Sharpening of the decoder: encoder and codebook stay, so every index keeps its meaning."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -9,17 +7,10 @@ from torch import Tensor, nn
 
 from train.adversary import Discriminator, adaptive_weight, discriminator_loss, feature_loss
 from train.codec import Codec
-from train.codec_task import (
-    autocast,
-    centre_images,
-    draw_pictures,
-    evaluate_codec,
-    pixel_loss,
-    rebuild,
-)
+from train.codec_task import autocast, centre_images, images_from_uint8, pixel_loss, rebuild
 from train.config import Preset
-from train.data import PictureStore
-from train.metrics import band_energy_error
+from train.data import PictureMix
+from train.metrics import band_energy_error, codec_report
 from train.qat import prepare
 
 
@@ -37,27 +28,22 @@ class DecoderTask:
 
     Args:
         codec: as the codec stage left it; its decoder is trained in place.
-        stores, shares: as for `train.codec_task.CodecTask`.
+        pictures: what to train on.
     """
 
-    def __init__(
-        self,
-        preset: Preset,
-        codec: Codec,
-        stores: Sequence[PictureStore],
-        shares: Sequence[float],
-    ) -> None:
-        self.preset, self.codec, self.stores, self.shares = preset, codec, stores, shares
+    def __init__(self, preset: Preset, codec: Codec, pictures: PictureMix) -> None:
+        self.preset, self.codec, self.pictures = preset, codec, pictures
         codec.encoder.requires_grad_(False)
         torch.manual_seed(preset.decoder_fit.seed)
         self.module = Sharpened(codec, preset.adversary.width)
         self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._validation = centre_images(stores[0], "val", preset.data.image_size)
+        self._validation = centre_images(pictures.stores[0], "val", preset.data.image_size)
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Pixel losses, the discriminator's verdict, and the discriminator's own loss."""
         config = self.preset.adversary
-        images = draw_pictures(self.stores, self.shares, self.preset, rng, self.preset.decoder_fit)
+        count, size = self.preset.decoder_fit.batch, self.preset.data.image_size
+        images = images_from_uint8(self.pictures.draw(rng, count, size))
         critic = self.module.discriminator
         self.codec.eval()
         self.module.train()
@@ -71,14 +57,14 @@ class DecoderTask:
         pixels = pixel_loss(decoded, images)
         critic.requires_grad_(False)  # the decoder's loss must not teach the discriminator
         with autocast():
-            judged, real = critic(decoded), critic(images)
+            judged = critic(decoded)
         critic.requires_grad_(True)
+        with autocast():
+            real, on_decoded = critic(images), critic(decoded.detach())[-1]
         likeness = feature_loss(real, judged)
         adversarial = likeness - judged[-1].float().mean()
         weight = adaptive_weight(pixels, adversarial, self.module.decoder.head.weight)
-        with autocast():
-            on_real, on_decoded = critic(images)[-1], critic(decoded.detach())[-1]
-        own = discriminator_loss(on_real, on_decoded)
+        own = discriminator_loss(real[-1], on_decoded)
         ramp = min(1.0, step / max(1, config.ramp_steps))
         loss = pixels + config.weight * ramp * weight * adversarial + own
         return {
@@ -92,9 +78,10 @@ class DecoderTask:
 
         `loss` adds both: sharper and still faithful is better.
         """
-        size = self.preset.codec.codebook_size
-        report = evaluate_codec(self.codec, self._validation, size).to_json()
-        error = band_energy_error(self._validation, rebuild(self.codec, self._validation))
+        images, size = self._validation, self.preset.codec.codebook_size
+        rebuilt, indices = rebuild(self.codec, images)
+        report = codec_report(images, rebuilt, indices, size).to_json()
+        error = band_energy_error(images, rebuilt)
         loss = report["mse"] + self.preset.adversary.band_weight * error
         return {"loss": loss, "band_energy_error": error, **report}
 

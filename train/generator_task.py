@@ -29,11 +29,11 @@ from train.wording import Extremes, FloatArray, Wording, measured_scores
 
 @dataclass(frozen=True)
 class IndexStore:
-    """Cached indices of one split of one store, several views a picture.
+    """Indices of some views: those cached of one split of one store, or a batch drawn from several.
 
     Attributes:
-        indices: (M, N) int16, what is to be predicted.
-        seen: (M, N) int16, what is seen of the coarser scales, with slips.
+        indices: (M, N), what is to be predicted; int16 where cached, int64 where drawn.
+        seen: (M, N), what is seen of the coarser scales, with slips; as `indices`.
         adjectives: of each of the M views.
         scores: (M, A) float32, measured attributes in the order of `train.wording.MEASURED`.
     """
@@ -42,16 +42,6 @@ class IndexStore:
     seen: Tensor
     adjectives: list[tuple[str, ...]]
     scores: Tensor
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Some views: indices and seen (B, N) int64, adjectives, measured scores (B, A) float32."""
-
-    indices: Tensor
-    seen: Tensor
-    adjectives: list[tuple[str, ...]]
-    scores: FloatArray
 
 
 @dataclass(frozen=True)
@@ -65,7 +55,7 @@ class IndexMix:
     stores: Sequence[IndexStore]
     shares: Sequence[float]
 
-    def draw(self, rng: np.random.Generator, count: int) -> Samples:
+    def draw(self, rng: np.random.Generator, count: int) -> IndexStore:
         """Random views of the stores, by their shares."""
         rows, seen, adjectives, scores = [], [], [], []
         for number in rng.choice(len(self.stores), size=count, p=self.shares):
@@ -75,11 +65,11 @@ class IndexMix:
             seen.append(store.seen[pick])
             adjectives.append(store.adjectives[pick])
             scores.append(store.scores[pick])
-        return Samples(
+        return IndexStore(
             torch.stack(rows).long(),
             torch.stack(seen).long(),
             adjectives,
-            torch.stack(scores).numpy(),
+            torch.stack(scores),
         )
 
     def extremes(self, share: float) -> Extremes:
@@ -189,12 +179,12 @@ def batch_words(adjectives: Sequence[Sequence[str]], preset: Preset) -> tuple[Te
 
 
 def chosen_words(
-    wording: Wording, samples: Samples, most: int, rng: np.random.Generator
+    wording: Wording, samples: IndexStore, most: int, rng: np.random.Generator
 ) -> list[list[str]]:
     """The words that a training step shows for each sample."""
     return [
         wording.choose(given, scores, most, rng)
-        for given, scores in zip(samples.adjectives, samples.scores, strict=True)
+        for given, scores in zip(samples.adjectives, samples.scores.numpy(), strict=True)
     ]
 
 

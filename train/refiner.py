@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2a_edge.scales import enlarge_matrix, scale_offsets
-from train.codec import ResidualBlock
+from t2a_edge.scales import enlarge_matrix
+from train.codec import ResidualBlock, canvas_from_codes
 from train.config import CodecConfig, RefinerConfig
 from train.qat import FakeQuantize, QatConv2d, QatLinear
+from train.text import mean_word
 
 
 class Refiner(nn.Module):
@@ -42,18 +43,12 @@ class Refiner(nn.Module):
 
     def coarse_canvas(self, indices: Tensor) -> Tensor:
         """Indices of all coarser scales (B, T) -> canvas so far (B, C, h, w)."""
-        offsets = scale_offsets(self.scales)
-        total: Tensor | None = None
-        for number, side in enumerate(self.scales[:-1]):
-            codes = F.embedding(indices[:, offsets[number] : offsets[number + 1]], self.codebook)
-            grid = codes.transpose(1, 2).reshape(
-                codes.shape[0], -1, side, side
-            )  # (B, C, side, side)
-            matrix = self.get_buffer(f"enlarge_{side}")
-            added = matrix @ grid @ matrix.T
-            total = added if total is None else total + added
-        assert total is not None
-        return total
+        return canvas_from_codes(indices, self.codebook, self.scales[:-1], self.enlarge)
+
+    def enlarge(self, grid: Tensor, side: int) -> Tensor:
+        """(B, C, side, side) -> (B, C, h, w) by cubic interpolation."""
+        matrix = self.get_buffer(f"enlarge_{side}")
+        return matrix @ grid @ matrix.T
 
     def drawn_canvas(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
         """Indices drawn so far (B, N) -> codes (B, C, h, w), and where any is (B, 1, h, w)."""
@@ -68,12 +63,9 @@ class Refiner(nn.Module):
         self, indices: Tensor, drawn: Tensor, text_embedding: Tensor, word_weights: Tensor
     ) -> Tensor:
         """Coarser indices (B, T), drawn (B, N), words -> logits (B, N, K)."""
-        weights = word_weights.unsqueeze(-1)  # (B, W, 1)
-        prompt = (text_embedding * weights).sum(1, keepdim=True)
-        prompt = prompt / weights.sum(1, keepdim=True).clamp_min(1e-6)  # (B, 1, D)
-        words = self.prompt_in(prompt).transpose(1, 2).unsqueeze(-1)  # (B, C, 1, 1)
-        worded = (word_weights.sum(1) > 0).to(words.dtype)[:, None, None, None]
-        canvas = self.coarse_canvas(indices) + words * worded
+        prompt, worded = mean_word(text_embedding, word_weights)  # (B, 1, D), (B, 1, 1)
+        words = (self.prompt_in(prompt) * worded).transpose(1, 2).unsqueeze(-1)  # (B, C, 1, 1)
+        canvas = self.coarse_canvas(indices) + words
         codes, known = self.drawn_canvas(drawn)
         x = self.canvas_quantizer(torch.cat([canvas, codes, known], dim=1))  # (B, 2C+1, h, w)
         x = self.stem(x)

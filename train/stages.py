@@ -1,7 +1,6 @@
 """The stages of a training run, each resumable, each with a report."""
 
 import hashlib
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +12,23 @@ from torch import Tensor
 
 from t2a_edge.errors import CheckpointError, ConfigError
 from t2a_edge.vocabulary import known_words
-from train.checkpoint import load_module, load_tensors, save_tensors, with_prefix
+from train.checkpoint import (
+    is_finished,
+    load_module,
+    load_stage,
+    load_tensors,
+    read_report,
+    save_tensors,
+    with_prefix,
+    write_report,
+)
 from train.codec import Codec
 from train.codec_task import CodecTask, centre_images, contact_sheet, evaluate_codec, rebuild
-from train.config import Preset
-from train.data import PictureStore, PixelStore, code_version, load_rows
+from train.config import FitConfig, Preset
+from train.data import PictureMix, PictureStore, PixelStore, code_version, load_rows
 from train.decoder_task import DecoderTask
 from train.generator_task import Generator, GeneratorTask, IndexMix, IndexStore, cache_indices
-from train.loop import Fit
+from train.loop import Fit, State, Task
 from train.model import Model
 from train.qat import convert, disable, on_int8_grid
 from train.refiner import Refiner
@@ -37,6 +45,7 @@ NO_WORDS = (
     "adjectives by their spelling alone; see `python -m train words` and `--text`"
 )
 PICTURE_KEYS = ("image_size", "shorter_side", "studio_pictures", "studio_share", "studio_seed")
+INDEX_SECTIONS = ("data", "codec", "text", "wording")  # of the preset, for stages on indices
 STAGES = ("words", "codec", "decoder", "generator", "refiner")
 
 
@@ -59,53 +68,67 @@ class Run:
     wandb: bool = False
     text: Path | None = None
 
-    def stores(self) -> tuple[list[PictureStore], list[float]]:
+    def pictures(self) -> PictureMix:
         """The data folder, then the studio if the preset wants it, with their shares."""
         data, cache = self.preset.data, self.folder / "cache"
-        stores: list[PictureStore] = [PixelStore(load_rows(self.data), data.shorter_side, cache)]
+        paintings = PixelStore(load_rows(self.data), data.shorter_side, cache)
         if not data.studio_pictures:
-            return stores, [1.0]
-        stores.append(StudioStore(data.studio_pictures, data.image_size, data.studio_seed, cache))
-        return stores, [1 - data.studio_share, data.studio_share]
+            return PictureMix([paintings], [1.0])
+        studio = StudioStore(data.studio_pictures, data.image_size, data.studio_seed, cache)
+        return PictureMix([paintings, studio], [1 - data.studio_share, data.studio_share])
 
 
-def _read_report(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "report.json").read_text(encoding="utf-8")))
+def _pictures(values: dict[str, Any], pictures: PictureMix) -> dict[str, Any]:
+    """What says which pictures a codec is trained on, beside its shape."""
+    data = {key: values["data"][key] for key in PICTURE_KEYS}
+    return {"data": data, "codec": values["codec"], "stores": pictures.keys}
 
 
-def _write_report(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
-    text = json.dumps(report, indent=1) + "\n"
-    (folder / "report.json").write_text(text, encoding="utf-8")
-    return report
+def _fit(
+    run: Run, stage: str, task: Task, config: FitConfig, sections: Sequence[str], **about: Any
+) -> Fit:
+    """The resumable run of one stage.
+
+    Args:
+        sections: of the preset, which a checkpoint must agree with to be resumed.
+        about: what else it must agree with.
+    """
+    values, folder = run.preset.to_json(), run.folder / stage
+    tracker = make_tracker(folder, values, wandb=run.wandb)
+    return Fit(task, config, folder, {**{k: values[k] for k in sections}, **about}, tracker)
 
 
-def _pictures(values: dict[str, Any]) -> dict[str, Any]:
-    """What of the preset's data says which pictures a codec is trained on."""
-    return {key: values["data"][key] for key in PICTURE_KEYS}
+def _effort(state: State) -> dict[str, Any]:
+    """What a report says of the training itself."""
+    return {"steps": state.step, "seconds": round(state.seconds)}
 
 
-def _keys(stores: Sequence[PictureStore]) -> list[str]:
-    """What names the pictures of each store: a run does not go on with others."""
-    return [store.key for store in stores]
+def _finish(fit: Fit, **figures: Any) -> dict[str, Any]:
+    """Train a stage on indices to its end; write its report, validated as INT8 will compute it."""
+    state, module = fit.run(), fit.task.module
+    module.eval()
+    if fit.fit.qat_steps:
+        convert(module)
+    report = {**_effort(state), "float_steps": state.float_end, **figures}
+    return write_report(fit.folder, {**report, "val": fit.task.validate()})
 
 
 def train_codec(run: Run) -> dict[str, Any]:
     """Train the VQ-VAE; write its report and a sheet of originals over reconstructions."""
     preset, folder = run.preset, run.folder / "codec"
-    stores, shares = run.stores()
-    task = CodecTask(preset, stores, shares)
-    values = preset.to_json()
-    about = {"data": _pictures(values), "codec": values["codec"], "stores": _keys(stores)}
-    fit = Fit(task, preset.codec_fit, folder, about, make_tracker(folder, values, wandb=run.wandb))
-    if (folder / "report.json").is_file():  # done; balancing again would change its sha256
-        return _read_report(folder)
+    pictures = run.pictures()
+    task = CodecTask(preset, pictures)
+    about = _pictures(preset.to_json(), pictures)
+    fit = _fit(run, "codec", task, preset.codec_fit, (), **about)
+    if is_finished(folder):  # balancing again would change its sha256
+        return read_report(folder)
     state = fit.run()
     task.balance()
     save_tensors(folder / "best.safetensors", task.module.state_dict(), fit.about)
     if preset.codec_fit.qat_steps:
         convert(task.module.decoder)
-    report: dict[str, Any] = {"steps": state.step, "seconds": round(state.seconds)}
-    return _write_report(folder, report | _codec_figures(task.module, stores[0], preset, folder))
+    figures = _codec_figures(task.module, pictures.stores[0], preset, folder)
+    return write_report(folder, _effort(state) | figures)
 
 
 def train_decoder(run: Run) -> dict[str, Any]:
@@ -117,20 +140,17 @@ def train_decoder(run: Run) -> dict[str, Any]:
             "set it above 0, or leave this stage out."
         )
     codec, key = trained_codec(run, sharpened=False)
-    stores, shares = run.stores()
-    task = DecoderTask(preset, codec, stores, shares)
-    values = preset.to_json()
-    about = {"data": _pictures(values), "codec": values["codec"], "stores": _keys(stores)}
-    about["adversary"] = values["adversary"]
-    about["codec_sha256"] = key
-    tracker = make_tracker(folder, values, wandb=run.wandb)
-    state = Fit(task, preset.decoder_fit, folder, about, tracker).run()
-    report: dict[str, Any] = {"steps": state.step, "seconds": round(state.seconds)}
+    pictures = run.pictures()
+    task = DecoderTask(preset, codec, pictures)
+    about = _pictures(preset.to_json(), pictures) | {"codec_sha256": key}
+    state = _fit(run, "decoder", task, preset.decoder_fit, ("adversary",), **about).run()
+    report = _effort(state)
     if preset.decoder_fit.qat_steps:
         disable(task.module.decoder)
         report["without_fake_quantisation"] = task.validate()
         convert(task.module.decoder)
-    return _write_report(folder, report | _codec_figures(codec, stores[0], preset, folder))
+    figures = _codec_figures(codec, pictures.stores[0], preset, folder)
+    return write_report(folder, report | figures)
 
 
 def _codec_figures(
@@ -144,7 +164,7 @@ def _codec_figures(
             report = evaluate_codec(codec, images, preset.codec.codebook_size)
             figures[split] = report.to_json()
     shown = centre_images(store, "val", size)[:SHEET_IMAGES]
-    contact_sheet([shown, rebuild(codec, shown)], 8, folder / "reconstructions.png")
+    contact_sheet([shown, rebuild(codec, shown)[0]], 8, folder / "reconstructions.png")
     return figures
 
 
@@ -154,25 +174,13 @@ def trained_codec(run: Run, *, sharpened: bool = True) -> tuple[Codec, str]:
     Args:
         sharpened: with the decoder of the decoder stage, where the preset has that stage.
     """
-    path = run.folder / "codec" / "best.safetensors"
-    if not (run.folder / "codec" / "report.json").is_file():
-        raise CheckpointError(
-            f"{run.folder} has no finished codec; run `python -m train codec` first."
-        )
-    tensors, _ = load_tensors(path)
+    tensors, key = load_stage(run.folder, "codec")
     codec = Codec(run.preset.codec)
     load_module(codec, tensors, "codec")
     book = codec.quantizer.codebook
     book.copy_(on_int8_grid(book))  # every later stage sees what INT8 stores
-    key = hashlib.sha256(path.read_bytes()).hexdigest()
     if sharpened and run.preset.adversary.weight:
-        path = run.folder / "decoder" / "best.safetensors"
-        if not (run.folder / "decoder" / "report.json").is_file():
-            raise CheckpointError(
-                f"{run.folder} has no finished decoder; run `python -m train decoder` first."
-            )
-        tensors, about = load_tensors(path)
-        _same_source(path, about, "codec_sha256", key, "decoder")
+        tensors, _ = load_stage(run.folder, "decoder", codec_sha256=key)
         load_module(codec.decoder, with_prefix(tensors, "decoder"), "decoder")
     return codec.eval(), key
 
@@ -180,15 +188,15 @@ def trained_codec(run: Run, *, sharpened: bool = True) -> tuple[Codec, str]:
 def index_stores(run: Run, codec: Codec, key: str) -> tuple[IndexMix, IndexStore]:
     """Cached indices: what is trained on, and the validation split of the data folder."""
     preset, cache = run.preset, run.folder / "cache"
-    stores, shares = run.stores()
+    pictures, code = run.pictures(), code_version(*MEASURES)
     train = []
-    for number, store in enumerate(stores):
+    for number, store in enumerate(pictures.stores):
         views = preset.data.studio_views if number else preset.data.views
         recolour = 0.0 if number else preset.data.recoloured
         path = cache / f"indices-{'studio' if number else 'train'}.safetensors"
         full_key = (
             f"{key}-{store.key}-{views}-{recolour}-{preset.data.slips}-{preset.data.image_size}"
-            f"-{preset.transformer_fit.seed}-{code_version(*MEASURES)}"
+            f"-{preset.transformer_fit.seed}-{code}"
         )
         train.append(
             cache_indices(
@@ -196,9 +204,10 @@ def index_stores(run: Run, codec: Codec, key: str) -> tuple[IndexMix, IndexStore
             )
         )
     path = cache / "indices-val.safetensors"
-    full_key = f"{key}-{stores[0].key}-{preset.data.image_size}-{code_version(*MEASURES)}"
-    val = cache_indices(codec, stores[0], preset, "val", path, full_key, views=0)
-    return IndexMix(train, shares), val
+    paintings = pictures.stores[0]
+    full_key = f"{key}-{paintings.key}-{preset.data.image_size}-{code}"
+    val = cache_indices(codec, paintings, preset, "val", path, full_key, views=0)
+    return IndexMix(train, pictures.shares), val
 
 
 def trained_text(run: Run) -> tuple[dict[str, Tensor] | None, str]:
@@ -207,18 +216,20 @@ def trained_text(run: Run) -> tuple[dict[str, Tensor] | None, str]:
     It is the one of this run's words stage, else that of the checkpoint which the run names; None
     and "" without either.
     """
-    path, prefix, folder = run.text, "generator.text", run.folder / "words"
-    if (folder / "report.json").is_file():
-        path, prefix = folder / "best.safetensors", "text"
-    elif folder.exists():
+    folder = run.folder / "words"
+    if is_finished(folder):
+        tensors, key = load_stage(run.folder, "words")
+        return with_prefix(tensors, "text"), key
+    if folder.exists():
         raise CheckpointError(
             f"{folder} holds an unfinished words stage; finish it with `python -m train words`, "
             "or delete it."
         )
-    if path is None:
+    if run.text is None:
         return None, ""
-    tensors, _ = load_tensors(path)
-    return with_prefix(tensors, prefix), hashlib.sha256(path.read_bytes()).hexdigest()
+    tensors, _ = load_tensors(run.text)
+    key = hashlib.sha256(run.text.read_bytes()).hexdigest()
+    return with_prefix(tensors, "generator.text"), key
 
 
 def train_generator(run: Run) -> dict[str, Any]:
@@ -226,7 +237,7 @@ def train_generator(run: Run) -> dict[str, Any]:
 
     The text engine is the one of the words stage, frozen; without that stage it is trained along.
     """
-    preset, folder = run.preset, run.folder / "generator"
+    preset = run.preset
     codec, key = trained_codec(run, sharpened=False)
     started = time.monotonic()
     train, val = index_stores(run, codec, key)
@@ -235,44 +246,19 @@ def train_generator(run: Run) -> dict[str, Any]:
     if text is None:
         click.echo(NO_WORDS, err=True)
     task = GeneratorTask(preset, codec, train, val, text)
-    values = preset.to_json()
-    about = {k: values[k] for k in ("data", "codec", "text", "wording", "transformer")}
-    about |= {"codec_sha256": key, "text_sha256": text_key}
-    tracker = make_tracker(folder, values, wandb=run.wandb)
-    state = Fit(task, preset.transformer_fit, folder, about, tracker).run()
-    task.module.eval()
-    if preset.transformer_fit.qat_steps:
-        convert(task.module)
-    report = {
-        "steps": state.step,
-        "float_steps": state.float_end,
-        "seconds": round(state.seconds),
-        "caching_seconds": round(caching),
-        "val": task.validate(),
-    }
-    return _write_report(folder, report)
+    fit = _fit(
+        run, "generator", task, preset.transformer_fit, (*INDEX_SECTIONS, "transformer"),
+        codec_sha256=key, text_sha256=text_key,
+    )  # fmt: skip
+    return _finish(fit, caching_seconds=round(caching))
 
 
 def trained_generator(run: Run, codec_key: str) -> tuple[Generator, str]:
     """The best generator of the run, and the sha256 of its file."""
-    path = run.folder / "generator" / "best.safetensors"
-    if not (run.folder / "generator" / "report.json").is_file():
-        raise CheckpointError(
-            f"{run.folder} has no finished generator; run `python -m train generator` first."
-        )
-    tensors, about = load_tensors(path)
-    _same_source(path, about, "codec_sha256", codec_key, "generator")
+    tensors, key = load_stage(run.folder, "generator", codec_sha256=codec_key)
     generator = Generator(run.preset)
     load_module(generator, tensors, "generator")
-    return generator, hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _same_source(path: Path, about: dict[str, Any], name: str, key: str, stage: str) -> None:
-    if about["preset"].get(name) != key:
-        raise CheckpointError(
-            f"{path} was trained on another {name.removesuffix('_sha256')} than the one in this "
-            f"run; delete {path.parent} and run `python -m train {stage}` again."
-        )
+    return generator, key
 
 
 def train_all(run: Run) -> None:
@@ -287,7 +273,7 @@ def train_all(run: Run) -> None:
 
 def train_refiner(run: Run) -> dict[str, Any]:
     """Train the refiner, with the generator's text engine; write the report."""
-    preset, folder = run.preset, run.folder / "refiner"
+    preset = run.preset
     if not preset.refiner.passes:
         raise ConfigError(
             "The preset has no refiner: refiner.passes is 0; set it to 1, 2 or 4, or leave this "
@@ -297,33 +283,18 @@ def train_refiner(run: Run) -> dict[str, Any]:
     generator, generator_key = trained_generator(run, key)
     train, val = index_stores(run, codec, key)
     task = RefinerTask(preset, codec, train, val, generator.text.state_dict())
-    values = preset.to_json()
-    about = {k: values[k] for k in ("data", "codec", "text", "wording", "refiner")}
-    about |= {"codec_sha256": key, "generator_sha256": generator_key}
-    tracker = make_tracker(folder, values, wandb=run.wandb)
-    state = Fit(task, preset.refiner_fit, folder, about, tracker).run()
-    task.module.eval()
-    if preset.refiner_fit.qat_steps:
-        convert(task.module)
-    report = {
-        "steps": state.step,
-        "float_steps": state.float_end,
-        "seconds": round(state.seconds),
-        "val": task.validate(),
-    }
-    return _write_report(folder, report)
+    fit = _fit(
+        run, "refiner", task, preset.refiner_fit, (*INDEX_SECTIONS, "refiner"),
+        codec_sha256=key, generator_sha256=generator_key,
+    )  # fmt: skip
+    return _finish(fit)
 
 
 def trained_refiner(run: Run, codec_key: str, generator_key: str) -> Refiner:
     """The best refiner of the run."""
-    path = run.folder / "refiner" / "best.safetensors"
-    if not (run.folder / "refiner" / "report.json").is_file():
-        raise CheckpointError(
-            f"{run.folder} has no finished refiner; run `python -m train refiner` first."
-        )
-    tensors, about = load_tensors(path)
-    _same_source(path, about, "codec_sha256", codec_key, "refiner")
-    _same_source(path, about, "generator_sha256", generator_key, "refiner")
+    tensors, _ = load_stage(
+        run.folder, "refiner", codec_sha256=codec_key, generator_sha256=generator_key
+    )
     preset = run.preset
     refiner = Refiner(preset.refiner, preset.codec, preset.transformer.width)
     load_module(refiner, tensors, "refiner")
@@ -341,9 +312,9 @@ def assemble_model(run: Run) -> Model:
         words |= set(known_words())
     card = {
         "training": {
-            stage: json.loads((run.folder / stage / "report.json").read_text(encoding="utf-8"))
+            stage: read_report(run.folder / stage)
             for stage in STAGES
-            if (run.folder / stage / "report.json").is_file()
+            if is_finished(run.folder / stage)
         },
         "data": {
             "images": {s: sum(row.split == s for row in rows) for s in ("train", *HELD_OUT)},

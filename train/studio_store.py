@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from train.data import SPLITS, UInt8Array, turned
+from train.data import SPLITS, UInt8Array, code_version, turned
 
 STUDIO = Path(__file__).parent / "studio"
 CHUNK = 32  # pictures that a worker paints at a time
@@ -34,10 +34,7 @@ def paint_chunk(seeds: Sequence[int], size: int) -> tuple[UInt8Array, list[tuple
 
 def studio_version() -> str:
     """Names the studio's code: other code paints other pictures."""
-    digest = hashlib.sha256()
-    for path in sorted(STUDIO.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    return code_version(*sorted(STUDIO.rglob("*.py")))
 
 
 class StudioStore:

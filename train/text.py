@@ -20,6 +20,23 @@ START, END = 1, 2  # marks at the ends of a word; control bytes, which no prompt
 HASH_SEED = 20_241  # fixed for ever: another one would move every row
 
 
+def mean_word(text_embedding: Tensor, word_weights: Tensor) -> tuple[Tensor, Tensor]:
+    """The words of each prompt as one vector, by their weights.
+
+    Args:
+        text_embedding: (B, W, D).
+        word_weights: (B, W); 0 is no word.
+
+    Returns:
+        Their mean (B, 1, D), and 1 where there is any word, else 0, (B, 1, 1).
+    """
+    weights = word_weights.unsqueeze(-1)  # (B, W, 1)
+    total = (text_embedding * weights).sum(1, keepdim=True)
+    mean = total / weights.sum(1, keepdim=True).clamp_min(1e-6)  # (B, 1, D)
+    worded = (word_weights.sum(1) > 0).to(mean.dtype).unsqueeze(-1).unsqueeze(-1)
+    return mean, worded
+
+
 class TextEngine(nn.Module):
     """text_bytes (B, W, L) uint8 -> text_embedding (B, W, D) float32."""
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from t2a_edge.scales import context_matrix, scale_offsets
 from train.config import CodecConfig, TransformerConfig
 from train.qat import QatEmbedding, QatLinear
+from train.text import mean_word
 
 NO_WORD = -1e4  # attention bias of a word with weight 0
 
@@ -120,10 +121,7 @@ class Transformer(nn.Module):
         self, context: Tensor, positions: Tensor, text_embedding: Tensor, word_weights: Tensor
     ) -> Tensor:
         """What enters the first block: (B, N, D)."""
-        weights = word_weights.unsqueeze(-1)  # (B, W, 1)
-        prompt = (text_embedding * weights).sum(1, keepdim=True)
-        prompt = prompt / weights.sum(1, keepdim=True).clamp_min(1e-6)  # (B, 1, D)
-        worded = (word_weights.sum(1) > 0).to(prompt.dtype).unsqueeze(-1).unsqueeze(-1)
+        prompt, worded = mean_word(text_embedding, word_weights)  # (B, 1, D), (B, 1, 1)
         added: Tensor = self.prompt_in(prompt) * worded + self.position(positions)  # (B, N, D)
         x: Tensor = self.context_in(context)
         return x + added

@@ -103,9 +103,9 @@ def synonyms() -> Mapping[str, tuple[str, ...]]:
     return found
 
 
-def _axis(word: str) -> str:
-    """What two words must not both speak of: an axis, or the word itself."""
-    return poles().get(word, (word, 1))[0]
+def _meaning(word: str) -> tuple[str, int]:
+    """What a word speaks of, an axis or itself; and the sign of its pole."""
+    return poles().get(word, (word, 1))
 
 
 class Wording:
@@ -131,12 +131,12 @@ class Wording:
         if rng.random() < config.guidance_dropout:
             return []
         words = [word for word in given if rng.random() >= config.dropout]
-        said = dict(poles().get(word, (word, 1)) for word in given)  # axis -> sign, also if dropped
-        taken = {_axis(word) for word in words}
+        said = dict(_meaning(word) for word in given)  # axis -> sign, also of what was left out
+        taken = {_meaning(word)[0] for word in words}
         for choices in self.extremes.named(scores):
             if rng.random() < config.measured:
                 word = str(rng.choice(choices))
-                axis, sign = poles().get(word, (word, 1))
+                axis, sign = _meaning(word)
                 if axis not in taken and said.get(axis, sign) == sign:
                     words.append(word)
                     taken.add(axis)

@@ -6,11 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
+from scipy.stats import spearmanr
 from torch import Tensor
 
-from t2a_edge.errors import CheckpointError
 from t2a_edge.vocabulary import known_words
-from train.checkpoint import load_module, load_tensors, save_tensors, with_prefix
+from train.checkpoint import (
+    is_finished,
+    load_module,
+    load_stage,
+    load_tensors,
+    read_report,
+    save_tensors,
+    with_prefix,
+    write_report,
+)
 from train.config import Preset
 from train.lexicon.labels import COLUMNS, Labels, load_labels
 from train.lexicon.scores import Scorer, dictionary_links, features
@@ -81,8 +90,8 @@ def train_words(run: "Run", sources: Sources) -> dict[str, Any]:
         CheckpointError: the folder holds a run of another preset.
     """
     preset, folder = run.preset, run.folder / STAGE
-    if (folder / "report.json").is_file():  # done; writing it again would change its sha256
-        return dict(json.loads((folder / "report.json").read_text(encoding="utf-8")))
+    if is_finished(folder):  # done; writing it again would change its sha256
+        return read_report(folder)
     lexicon, figures = build_lexicon(preset, sources, folder)
     task = WordsTask(preset, lexicon, frozenset(load_labels().words))
     values = preset.to_json()
@@ -104,9 +113,7 @@ def train_words(run: "Run", sources: Sources) -> dict[str, Any]:
         "geometry": geometry(task),
         "closeness": closeness(task),
     }
-    text = json.dumps(report, indent=1) + "\n"
-    (folder / "report.json").write_text(text, encoding="utf-8")
-    return report
+    return write_report(folder, report)
 
 
 def set_size(task: WordsTask) -> None:
@@ -177,8 +184,7 @@ def _cosines(x: Tensor) -> Tensor:
 
 def spearman(a: Tensor, b: Tensor) -> float:
     """Rank correlation of two (M,) tensors."""
-    ranks = torch.stack([x.argsort().argsort().double() for x in (a, b)])
-    return float(torch.corrcoef(ranks)[0, 1])
+    return float(spearmanr(a.numpy(), b.numpy()).statistic)
 
 
 def load_words(run_folder: Path) -> dict[str, Tensor]:
@@ -190,12 +196,7 @@ def load_words(run_folder: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: there is no finished stage `words`.
     """
-    folder = run_folder / STAGE
-    if not (folder / "report.json").is_file():
-        raise CheckpointError(
-            f"{run_folder} has no finished text engine; run `python -m train words` first."
-        )
-    tensors, _ = load_tensors(folder / "best.safetensors")
+    tensors, _ = load_stage(run_folder, STAGE, "text engine")
     return with_prefix(tensors, "text")
 
 

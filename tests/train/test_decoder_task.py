@@ -41,7 +41,7 @@ def sharp_run(coded_run, tmp_path_factory):
 @pytest.fixture
 def task(coded_run):
     codec, _ = trained_codec(coded_run, sharpened=False)
-    return DecoderTask(coded_run.preset, codec, *coded_run.stores())
+    return DecoderTask(coded_run.preset, codec, coded_run.pictures())
 
 
 def gradients(loss, module):
@@ -91,7 +91,7 @@ def test_the_stage_leaves_every_index_its_meaning(sharp_run):
     for part in ("encoder", "quantizer"):
         before, after = (getattr(codec, part).state_dict() for codec in (plain, sharp))
         assert all(torch.equal(before[name], after[name]) for name in before)
-    stores, _ = sharp_run.stores()
+    stores = sharp_run.pictures().stores
     images = centre_images(stores[0], "val", sharp_run.preset.data.image_size)
     indices = plain.encode(images)
     assert torch.equal(sharp.encode(images), indices)

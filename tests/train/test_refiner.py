@@ -8,7 +8,7 @@ from t2a_edge.scales import refiner_pass_of, scale_offsets
 from train.codec import Codec, MultiScaleQuantizer
 from train.config import Preset, load_preset
 from train.generator_task import IndexMix, IndexStore
-from train.qat import FakeQuantize, Mode
+from train.qat import Mode
 from train.refiner import Refiner
 from train.refiner_task import RefinerTask, corrupted
 from train.text import TextEngine
@@ -143,21 +143,19 @@ def index_store(preset: Preset, views: int) -> IndexStore:
     return IndexStore(indices, indices, [("warm", "dark")] * views, scores)
 
 
-def observed(module):
-    """The module as if its fake-quantisers had seen activations."""
-    for part in module.modules():
-        if isinstance(part, FakeQuantize):
-            part.amax.fill_(4.0)
-    return module
+@pytest.fixture
+def make_task(observed):
+    """Makes a task with some passes, on random indices."""
 
+    def make(passes: int, corrupt: float = 0.0) -> RefinerTask:
+        config = replace(PRESET.refiner, passes=passes, corrupt=corrupt)
+        preset = replace(PRESET, refiner=config)
+        torch.manual_seed(5)
+        text = observed(TextEngine(preset.text, WIDTH)).state_dict()
+        mix = IndexMix([index_store(preset, 12)], [1.0])
+        return RefinerTask(preset, Codec(preset.codec), mix, index_store(preset, 5), text)
 
-def make_task(passes: int, corrupt: float = 0.0) -> RefinerTask:
-    config = replace(PRESET.refiner, passes=passes, corrupt=corrupt)
-    preset = replace(PRESET, refiner=config)
-    torch.manual_seed(5)
-    text = observed(TextEngine(preset.text, WIDTH)).state_dict()
-    mix = IndexMix([index_store(preset, 12)], [1.0])
-    return RefinerTask(preset, Codec(preset.codec), mix, index_store(preset, 5), text)
+    return make
 
 
 def record(task: RefinerTask, monkeypatch) -> list[tuple[torch.Tensor, ...]]:
@@ -174,7 +172,7 @@ def record(task: RefinerTask, monkeypatch) -> list[tuple[torch.Tensor, ...]]:
 
 
 @pytest.mark.parametrize("passes", [1, 2, 4])
-def test_the_loss_counts_the_positions_of_the_pass_alone(passes, monkeypatch):
+def test_the_loss_counts_the_positions_of_the_pass_alone(passes, monkeypatch, make_task):
     task = make_task(passes)
     calls = record(task, monkeypatch)
     seen = set()
@@ -192,7 +190,9 @@ def test_the_loss_counts_the_positions_of_the_pass_alone(passes, monkeypatch):
     assert seen == set(range(passes))
 
 
-def test_training_shows_what_is_drawn_before_a_pass_but_for_a_corrupted_share(monkeypatch):
+def test_training_shows_what_is_drawn_before_a_pass_but_for_a_corrupted_share(
+    monkeypatch, make_task
+):
     for corrupt, wrong in ((0.0, 0.0), (0.5, 0.5 * (1 - 1 / SIZE))):
         task = make_task(2, corrupt)
         calls = record(task, monkeypatch)
@@ -215,7 +215,9 @@ def test_the_given_share_of_indices_is_corrupted():
     assert int(wrong.max()) == 31
 
 
-def test_validation_shows_each_pass_the_true_indices_of_the_passes_before_it(monkeypatch):
+def test_validation_shows_each_pass_the_true_indices_of_the_passes_before_it(
+    monkeypatch, make_task
+):
     task = make_task(2)
     calls = record(task, monkeypatch)
     figures = task.validate()
@@ -228,7 +230,7 @@ def test_validation_shows_each_pass_the_true_indices_of_the_passes_before_it(mon
     assert figures["loss"] == pytest.approx(np.log(SIZE), rel=1e-5)
 
 
-def test_the_text_engine_is_no_part_of_what_is_trained():
+def test_the_text_engine_is_no_part_of_what_is_trained(make_task):
     task = make_task(2)
     assert task.text.table.mode is task.text.first.mode is Mode.FROZEN
     assert not any(name.startswith("text") for name in task.module.state_dict())
@@ -242,7 +244,7 @@ def test_the_text_engine_is_no_part_of_what_is_trained():
     assert task.module.stem.mode is Mode.OBSERVE
 
 
-def test_the_codebook_is_the_codecs_and_is_not_trained():
+def test_the_codebook_is_the_codecs_and_is_not_trained(observed):
     codec = Codec(PRESET.codec)
     text = observed(TextEngine(PRESET.text, WIDTH)).state_dict()
     store = index_store(PRESET, 5)

@@ -14,7 +14,7 @@ from train.codec import Codec
 from train.config import QatConfig, load_preset
 from train.generator_task import Generator, batch_words
 from train.model import Model
-from train.qat import FakeQuantize, prepare
+from train.qat import prepare
 from train.stages import (
     Run,
     assemble_model,
@@ -145,15 +145,7 @@ def test_a_model_survives_its_checkpoint(tiny_run, tiny_checkpoint):
         assert torch.equal(part.codebook, loaded.codec.quantizer.codebook)
 
 
-def observed(module):
-    """The module as if its fake-quantisers had seen activations."""
-    for part in module.modules():
-        if isinstance(part, FakeQuantize):
-            part.amax.fill_(4.0)
-    return module
-
-
-def test_a_model_without_refiner_survives_its_checkpoint(tmp_path):
+def test_a_model_without_refiner_survives_its_checkpoint(tmp_path, observed):
     preset = load_preset("tiny", ["refiner.passes=0"])
     torch.manual_seed(1)
     codec, generator = observed(Codec(preset.codec)), observed(Generator(preset))

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from train import studio_store
-from train.codec_task import draw_pictures
+from train.codec_task import images_from_uint8
 from train.config import load_preset
-from train.data import TURNED
+from train.data import TURNED, PictureMix
 from train.studio_store import VAL_EVERY, StudioStore, paint_chunk
 
 SIZE, COUNT = 32, 21
@@ -95,9 +95,9 @@ class OneColour:
 
 def test_the_codec_is_trained_on_stores_by_their_shares():
     preset = load_preset("tiny", ["codec_fit.batch=400"])
-    stores = [OneColour(0), OneColour(255)]
-    rng = np.random.default_rng(1)
-    images = draw_pictures(stores, [0.75, 0.25], preset, rng, preset.codec_fit)
+    pictures = PictureMix([OneColour(0), OneColour(255)], [0.75, 0.25])
+    drawn = pictures.draw(np.random.default_rng(1), preset.codec_fit.batch, preset.data.image_size)
+    images = images_from_uint8(drawn)
     assert images.shape == (400, 3, 32, 32)
     assert set(torch.unique(images).tolist()) == {-1.0, 1.0}
     assert float((images[:, 0, 0, 0] < 0).float().mean()) == pytest.approx(0.75, abs=0.06)
