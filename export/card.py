@@ -15,6 +15,7 @@ CODEC_FIGURES = {
     "perplexity": "codebook perplexity",
     "images": "images",
 }
+SPLITS = {"val": "val", "test": "test", "held_out": "together"}
 
 
 def model_card(bundle: Bundle) -> str:
@@ -41,7 +42,7 @@ def model_card(bundle: Bundle) -> str:
         _codec_table(training.get("decoder", training["codec"])),
         "## Generator\n\nOn the validation split: cross-entropy in nats and accuracy over "
         f"{spec.codebook_size} classes.",
-        _generator_table(training["generator"]["val"], spec.coarse_scales),
+        _generator_table(training.get("selection", training["generator"]), spec.coarse_scales),
         *_refiner_section(training, spec),
         *_scores_section(manifest.get("scores")),
         "## Export\n\nAgainst the model in torch, on the same inputs.",
@@ -54,21 +55,38 @@ def model_card(bundle: Bundle) -> str:
 
 
 def _codec_table(report: dict[str, Any]) -> str:
-    splits = [split for split in ("val", "test") if split in report]
-    lines = [f"| figure | {' | '.join(splits)} |", "| --- |" + " --- |" * len(splits)]
+    splits = [split for split in SPLITS if split in report]
+    titles = " | ".join(SPLITS[split] for split in splits)
+    lines = [f"| figure | {titles} |", "| --- |" + " --- |" * len(splits)]
     for name, title in CODEC_FIGURES.items():
         cells = " | ".join(f"{report[split][name]:.4g}" for split in splits)
         lines.append(f"| {title} | {cells} |")
+    plain = report.get("without_fake_quantisation")
+    if plain is None:
+        return "\n".join(lines)
+    error = report["val"]["mse"]
+    lines.append(
+        f"\nWithout fake quantisation the error on val is {plain['mse']:.4g}: "
+        f"INT8 is {error / plain['mse'] - 1:+.1%} off it."
+    )
     return "\n".join(lines)
 
 
-def _generator_table(figures: dict[str, float], scales: tuple[int, ...]) -> str:
+def _generator_table(report: dict[str, Any], scales: tuple[int, ...]) -> str:
+    figures = report["val"]
     lines = ["| scale | cross-entropy | accuracy |", "| --- | --- | --- |"]
     for number, side in enumerate(scales):
         loss, accuracy = (figures[f"{k}_scale_{number}"] for k in ("loss", "accuracy"))
         lines.append(f"| {side} x {side} | {loss:.3f} | {accuracy:.1%} |")
-    lines.append(f"| all, weighted by side | {figures['loss']:.3f} | |")
+    loss = figures.get("cross_entropy", figures["loss"])
+    lines.append(f"| all, weighted by side | {loss:.3f} | |")
     lines.append(f"| the same without words | {figures['loss_without_words']:.3f} | |")
+    if "kept" in report:
+        lines.append(
+            f"\nAfterwards it learnt from {report['kept']:,} of its own pictures as well, chosen "
+            f"by the attribute measures: {report['shown_before']:.1%} of all that it had drawn "
+            "showed each of their one to three words."
+        )
     return "\n".join(lines)
 
 

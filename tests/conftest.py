@@ -52,14 +52,12 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_run(data_folder: Path, tmp_path_factory: pytest.TempPathFactory):
-    """A finished run of the tiny preset: codec, generator and refiner trained, reports written."""
+    """A finished run of the tiny preset: every stage trained, reports written."""
     from train.config import load_preset
-    from train.stages import Run, train_codec, train_generator, train_refiner
+    from train.stages import Run, train_all
 
     run = Run(load_preset("tiny"), tmp_path_factory.mktemp("run"), data_folder)
-    train_codec(run)
-    train_generator(run)
-    train_refiner(run)
+    train_all(run)
     return run
 
 

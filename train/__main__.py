@@ -1,4 +1,4 @@
-"""`python -m train`: train the codec, then the generator, then make a checkpoint of both."""
+"""`python -m train`: train stage by stage, then make one checkpoint of all."""
 
 import json
 from collections.abc import Callable
@@ -88,7 +88,7 @@ def words(wordnet: Path | None, minilm: Path | None, glove: Path | None, **optio
 @text_option
 @run_options
 def every_stage(text: Path | None, **options: Any) -> None:
-    """Run codec, decoder, generator and refiner, those that the preset has."""
+    """Run codec, decoder, generator, refiner and selection, those that the preset has."""
     from train.stages import train_all
 
     train_all(replace(_run(**options), text=text))
@@ -112,6 +112,15 @@ def refiner(**options: Any) -> None:
     from train.stages import train_refiner
 
     click.echo(json.dumps(train_refiner(_run(**options)), indent=1))
+
+
+@main.command()
+@run_options
+def selection(**options: Any) -> None:
+    """Train the generator further on those of its own pictures that show what was asked for."""
+    from train.stages import train_selection
+
+    click.echo(json.dumps(train_selection(_run(**options)), indent=1))
 
 
 @main.command()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 from t2a_edge.errors import ConfigError
-from t2a_edge.spec import REFINER_PASSES
+from t2a_edge.spec import REFINER_PASSES, Spec
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -283,6 +283,39 @@ class RefinerConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SelectionConfig:
+    """How the generator learns from those of its own pictures that show what was asked for.
+
+    Attributes:
+        draws: pictures of each prompt; 0 leaves the stage out.
+        prompts: of one to three known adjectives.
+        keep: most pictures of a prompt that are kept.
+        enough: margin from which pictures are alike, in spreads of the pictures without words.
+        wordless: pictures without words that the others are compared with.
+        share: of the selected pictures in what is trained on.
+        seed: of prompts and noise.
+    """
+
+    draws: int = 0
+    prompts: int = 1500
+    keep: int = 2
+    enough: float = 1.0
+    wordless: int = 240
+    share: float = 0.4
+    seed: int = 5
+
+    def __post_init__(self) -> None:
+        _require(self.draws >= 0, f"selection.draws is {self.draws}; expected 0 or more.")
+        for name in ("prompts", "keep", "wordless"):
+            value = getattr(self, name)
+            _require(value >= 1, f"selection.{name} is {value}; expected at least 1.")
+        _require(
+            0 < self.share < 1,
+            f"selection.share is {self.share}; expected above 0 and below 1.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class QatConfig:
     """Quantisation-aware steps: symmetric INT8, weights per channel, activations per tensor.
 
@@ -377,6 +410,8 @@ class Preset:
     decoder_fit: FitConfig = field(default_factory=FitConfig)
     refiner: RefinerConfig = field(default_factory=RefinerConfig)
     refiner_fit: FitConfig = field(default_factory=FitConfig)
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
+    selection_fit: FitConfig = field(default_factory=FitConfig)
     qat: QatConfig = field(default_factory=QatConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     card: CardConfig = field(default_factory=CardConfig)
@@ -406,6 +441,28 @@ class Preset:
     def coarse_scales(self) -> tuple[int, ...]:
         """The scales that the transformer predicts: all, or all but the refiner's."""
         return self.codec.scales[:-1] if self.refiner.passes else self.codec.scales
+
+    @property
+    def spec(self) -> Spec:
+        """The numbers that a runtime needs."""
+        ones = (1.0,) * len(self.codec.scales)
+        return Spec(
+            image_size=self.data.image_size,
+            scales=self.codec.scales,
+            codebook_size=self.codec.codebook_size,
+            code_dim=self.codec.code_dim,
+            max_words=self.text.max_words,
+            max_bytes=self.text.max_bytes,
+            layers=self.transformer.layers,
+            heads=self.transformer.heads,
+            head_dim=self.transformer.width // self.transformer.heads,
+            guidance_scale=self.sampling.guidance_scale,
+            temperature=self.sampling.temperature,
+            top_k=self.sampling.top_k,
+            scale_guidance=self.sampling.scale_guidance or ones,
+            scale_temperature=self.sampling.scale_temperature or ones,
+            refiner_passes=self.refiner.passes,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The preset as plain JSON values."""

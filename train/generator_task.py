@@ -204,6 +204,7 @@ class GeneratorTask:
         text: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.preset, self.train, self.val = preset, train, val
+        self.batch = preset.transformer_fit.batch
         self.wording = Wording(preset.wording, train.extremes(preset.wording.extreme_share))
         torch.manual_seed(preset.transformer_fit.seed)
         self.module = Generator(preset, text)
@@ -221,7 +222,7 @@ class GeneratorTask:
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Cross-entropy over all scales, weighted by side."""
-        samples = self.train.draw(rng, self.preset.transformer_fit.batch)
+        samples = self.train.draw(rng, self.batch)
         targets = samples.indices[:, : self.offsets[-1]]
         words = chosen_words(self.wording, samples, self.preset.text.max_words, rng)
         text_bytes, word_weights = batch_words(words, self.preset)

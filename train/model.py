@@ -61,25 +61,7 @@ class Model:
     @property
     def spec(self) -> Spec:
         """The numbers that a runtime needs."""
-        preset = self.preset
-        ones = (1.0,) * len(preset.codec.scales)
-        return Spec(
-            image_size=preset.data.image_size,
-            scales=preset.codec.scales,
-            codebook_size=preset.codec.codebook_size,
-            code_dim=preset.codec.code_dim,
-            max_words=preset.text.max_words,
-            max_bytes=preset.text.max_bytes,
-            layers=preset.transformer.layers,
-            heads=preset.transformer.heads,
-            head_dim=preset.transformer.width // preset.transformer.heads,
-            guidance_scale=preset.sampling.guidance_scale,
-            temperature=preset.sampling.temperature,
-            top_k=preset.sampling.top_k,
-            scale_guidance=preset.sampling.scale_guidance or ones,
-            scale_temperature=preset.sampling.scale_temperature or ones,
-            refiner_passes=preset.refiner.passes,
-        )
+        return self.preset.spec
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, weights in float16; nothing in it needs pickle."""

@@ -1,13 +1,15 @@
 """The stages of a training run, each resumable, each with a report."""
 
 import hashlib
+import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+import torch
 from torch import Tensor
 
 from t2a_edge.errors import CheckpointError, ConfigError
@@ -23,16 +25,19 @@ from train.checkpoint import (
     write_report,
 )
 from train.codec import Codec
-from train.codec_task import CodecTask, centre_images, contact_sheet, evaluate_codec, rebuild
+from train.codec_task import CodecTask, centre_images, contact_sheet, rebuild
 from train.config import FitConfig, Preset
 from train.data import PictureMix, PictureStore, PixelStore, code_version, load_rows
 from train.decoder_task import DecoderTask
+from train.draw import BatchSampler
 from train.generator_task import Generator, GeneratorTask, IndexMix, IndexStore, cache_indices
 from train.loop import Fit, State, Task
+from train.metrics import codec_report
 from train.model import Model
 from train.qat import convert, disable, on_int8_grid
 from train.refiner import Refiner
 from train.refiner_task import RefinerTask
+from train.selection_task import SelectionTask, selected_pictures
 from train.studio_store import StudioStore
 from train.tracking import make_tracker
 
@@ -40,13 +45,14 @@ SHEET_IMAGES = 24
 MEASURES = (Path("train/augment.py"), *(Path(f"t2a_edge/attribute{part}.py") for part in
             ("s", "_table", "_colour", "_edges", "_lines", "_layout")))  # fmt: skip
 HELD_OUT = ("val", "test")
+TOGETHER = "held_out"  # name of the figures over both
 NO_WORDS = (
     "note: this run has no words stage, so the text engine is trained along and knows other "
     "adjectives by their spelling alone; see `python -m train words` and `--text`"
 )
 PICTURE_KEYS = ("image_size", "shorter_side", "studio_pictures", "studio_share", "studio_seed")
 INDEX_SECTIONS = ("data", "codec", "text", "wording")  # of the preset, for stages on indices
-STAGES = ("words", "codec", "decoder", "generator", "refiner")
+STAGES = ("words", "codec", "decoder", "generator", "refiner", "selection")
 
 
 @dataclass(frozen=True)
@@ -156,13 +162,18 @@ def train_decoder(run: Run) -> dict[str, Any]:
 def _codec_figures(
     codec: Codec, store: PictureStore, preset: Preset, folder: Path
 ) -> dict[str, Any]:
-    """Figures on the held-out splits; also a sheet of originals over reconstructions."""
-    size, figures = preset.data.image_size, {}
+    """Figures on the held-out splits and all of them; a sheet of originals over reconstructions."""
+    size, codes = preset.data.image_size, preset.codec.codebook_size
+    figures, parts = {}, []
     for split in HELD_OUT:
         if store.by_split[split]:
             images = centre_images(store, split, size)
-            report = evaluate_codec(codec, images, preset.codec.codebook_size)
-            figures[split] = report.to_json()
+            rebuilt, indices = rebuild(codec, images)
+            parts.append((images, rebuilt, indices))
+            figures[split] = codec_report(images, rebuilt, indices, codes).to_json()
+    if len(parts) > 1:
+        images, rebuilt, indices = (torch.cat(part) for part in zip(*parts, strict=True))
+        figures[TOGETHER] = codec_report(images, rebuilt, indices, codes).to_json()
     shown = centre_images(store, "val", size)[:SHEET_IMAGES]
     contact_sheet([shown, rebuild(codec, shown)[0]], 8, folder / "reconstructions.png")
     return figures
@@ -253,9 +264,17 @@ def train_generator(run: Run) -> dict[str, Any]:
     return _finish(fit, caching_seconds=round(caching))
 
 
-def trained_generator(run: Run, codec_key: str) -> tuple[Generator, str]:
-    """The best generator of the run, and the sha256 of its file."""
+def trained_generator(run: Run, codec_key: str, *, selected: bool = True) -> tuple[Generator, str]:
+    """The best generator of the run, and the sha256 of the generator stage's file.
+
+    Args:
+        selected: with the weights of the selection stage, where the preset has that stage.
+    """
     tensors, key = load_stage(run.folder, "generator", codec_sha256=codec_key)
+    if selected and run.preset.selection.draws:
+        tensors, _ = load_stage(
+            run.folder, "selection", codec_sha256=codec_key, generator_sha256=key
+        )
     generator = Generator(run.preset)
     load_module(generator, tensors, "generator")
     return generator, key
@@ -269,6 +288,8 @@ def train_all(run: Run) -> None:
     train_generator(run)
     if run.preset.refiner.passes:
         train_refiner(run)
+    if run.preset.selection.draws:
+        train_selection(run)
 
 
 def train_refiner(run: Run) -> dict[str, Any]:
@@ -280,7 +301,7 @@ def train_refiner(run: Run) -> dict[str, Any]:
             "stage out."
         )
     codec, key = trained_codec(run, sharpened=False)
-    generator, generator_key = trained_generator(run, key)
+    generator, generator_key = trained_generator(run, key, selected=False)
     train, val = index_stores(run, codec, key)
     task = RefinerTask(preset, codec, train, val, generator.text.state_dict())
     fit = _fit(
@@ -299,6 +320,39 @@ def trained_refiner(run: Run, codec_key: str, generator_key: str) -> Refiner:
     refiner = Refiner(preset.refiner, preset.codec, preset.transformer.width)
     load_module(refiner, tensors, "refiner")
     return refiner
+
+
+def train_selection(run: Run) -> dict[str, Any]:
+    """Train the generator on the best of what it draws as well; write the report."""
+    preset, folder = run.preset, run.folder / "selection"
+    config = preset.selection
+    if not config.draws:
+        raise ConfigError(
+            "The preset has no selection: selection.draws is 0; set it above selection.keep, or "
+            "leave this stage out."
+        )
+    codec, key = trained_codec(run)
+    generator, generator_key = trained_generator(run, key, selected=False)
+    if is_finished(folder):  # other sampling defaults would draw all pictures again
+        return read_report(folder)
+    refiner = trained_refiner(run, key, generator_key) if preset.refiner.passes else None
+    train, val = index_stores(run, codec, key)
+    sampler = BatchSampler(preset, codec, generator, refiner)
+    started = time.monotonic()
+    drawn, shown = selected_pictures(
+        sampler, run.folder / "cache" / "indices-selected.safetensors",
+        json.dumps([key, generator_key, asdict(config), asdict(preset.spec)]),
+    )  # fmt: skip
+    drawing = time.monotonic() - started
+    shares = [share * (1 - config.share) for share in train.shares]
+    mix = IndexMix([*train.stores, drawn], [*shares, config.share])
+    fit = _fit(
+        run, "selection", SelectionTask(sampler, mix, val), preset.selection_fit,
+        (*INDEX_SECTIONS, "transformer", "selection"),
+        codec_sha256=key, generator_sha256=generator_key,
+    )  # fmt: skip
+    kept = len(drawn.indices)
+    return _finish(fit, drawing_seconds=round(drawing), shown_before=shown, kept=kept)
 
 
 def assemble_model(run: Run) -> Model:

@@ -21,6 +21,7 @@ from train.stages import (
     index_stores,
     train_generator,
     train_refiner,
+    train_selection,
     trained_codec,
     trained_generator,
     trained_refiner,
@@ -80,7 +81,9 @@ def copy_of(run: Run, folder: Path, *stages: str) -> Run:
         (train_generator, [], "codec"),
         (train_refiner, [], "codec"),
         (train_refiner, ["codec"], "generator"),
-        (assemble_model, ["codec", "generator"], "refiner"),
+        (train_selection, ["codec", "generator"], "refiner"),
+        (assemble_model, ["codec", "generator"], "selection"),
+        (assemble_model, ["codec", "generator", "selection"], "refiner"),
     ],
 )
 def test_a_stage_needs_the_ones_before_it(tiny_run, tmp_path, train, finished, missing):
@@ -98,6 +101,7 @@ def test_a_generator_of_another_codec_is_refused(tiny_run):
 def test_a_refiner_of_another_codec_or_generator_is_refused(tiny_run, other):
     _, codec_key = trained_codec(tiny_run)
     _, generator_key = trained_generator(tiny_run, codec_key)
+    assert trained_generator(tiny_run, codec_key, selected=False)[1] == generator_key
     assert trained_refiner(tiny_run, codec_key, generator_key) is not None
     keys = {"codec": codec_key, "generator": generator_key, other: "another"}
     with pytest.raises(CheckpointError, match=rf"trained on another {other} .* train refiner` aga"):
@@ -108,6 +112,40 @@ def test_a_preset_without_refiner_has_no_such_stage(tiny_run):
     preset = load_preset("tiny", ["refiner.passes=0"])
     with pytest.raises(ConfigError, match="preset has no refiner"):
         train_refiner(replace(tiny_run, preset=preset))
+
+
+def test_selection_trains_on_what_was_drawn_and_kept(tiny_run):
+    report = json.loads((tiny_run.folder / "selection" / "report.json").read_text())
+    kept, about = load_tensors(tiny_run.folder / "cache" / "indices-selected.safetensors")
+    config = tiny_run.preset.selection
+    assert 0 < report["kept"] <= config.prompts * config.keep
+    assert len(kept["indices"]) == len(about["adjectives"]) == report["kept"]
+    assert 0 < report["shown_before"] <= 1
+    assert report["val"]["cross_entropy"] > 0
+    assert -1 <= report["val"]["loss"] <= 1
+    assert 0 <= report["val"]["shown"] <= 1
+    _, codec_key = trained_codec(tiny_run)
+    (before, _), (after, _) = (
+        trained_generator(tiny_run, codec_key, selected=selected) for selected in (False, True)
+    )
+    assert not torch.equal(before.transformer.head.weight, after.transformer.head.weight)
+    for name, tensor in before.text.state_dict().items():  # words keep their places
+        assert torch.equal(tensor, after.text.state_dict()[name]), name
+
+
+def test_a_finished_selection_is_not_drawn_again(tiny_run, monkeypatch):
+    monkeypatch.setattr("train.stages.selected_pictures", None)
+    assert train_selection(tiny_run)["kept"] > 0
+
+
+def test_a_preset_without_selection_has_no_such_stage(tiny_run):
+    preset = load_preset("tiny", ["selection.draws=0"])
+    with pytest.raises(ConfigError, match="preset has no selection"):
+        train_selection(replace(tiny_run, preset=preset))
+    _, codec_key = trained_codec(tiny_run)
+    generator, _ = trained_generator(replace(tiny_run, preset=preset), codec_key)
+    plain, _ = trained_generator(tiny_run, codec_key, selected=False)
+    assert torch.equal(generator.transformer.head.weight, plain.transformer.head.weight)
 
 
 def test_a_generator_takes_the_text_engine_of_the_words_stage(tiny_run, tmp_path):
@@ -123,7 +161,7 @@ def test_a_generator_takes_the_text_engine_of_the_words_stage(tiny_run, tmp_path
         trained_text(run)
     (tmp_path / "words" / "report.json").write_text("{}")
     train_generator(run)
-    generator, _ = trained_generator(run, trained_codec(run)[1])
+    generator, _ = trained_generator(run, trained_codec(run)[1], selected=False)
     for name, tensor in generator.text.state_dict().items():
         assert torch.equal(tensor, words[f"text.{name}"]), name
 

@@ -1,0 +1,134 @@
+"""Pictures of a model in training, many at once: what `t2a_edge.sampler` does for one picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from t2a_edge.sampler import row_factors
+from t2a_edge.scales import context_matrix, refiner_pass_of, scale_offsets
+from t2a_edge.spec import Spec
+from train.codec import Codec
+from train.codec_task import autocast
+from train.config import Preset
+from train.generator_task import Generator, batch_words
+from train.refiner import Refiner
+from train.transformer import Transformer
+from train.wording import FloatArray, measured_scores
+
+BATCH = 24  # pictures drawn at once
+QUIET = 1000  # fewer pictures are drawn without a progress bar
+PIXEL_SCALE = 127.5  # [-1, 1] to [0, 255]
+
+
+@torch.no_grad()
+def draw_indices(
+    transformer: Transformer,
+    refiner: Refiner | None,
+    spec: Spec,
+    text_embedding: Tensor,
+    word_weights: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """Draw pictures with the guidance and temperatures of the spec.
+
+    Args:
+        refiner: None where the transformer predicts all scales.
+        text_embedding, word_weights: (B, W, D) and (B, W), a prompt each.
+        generator: of the noise.
+
+    Returns:
+        (B, N) int64, all scales, coarse to fine.
+    """
+    count, offsets = len(word_weights), scale_offsets(spec.scales)
+    factors = torch.from_numpy(row_factors(spec, (1.0,), spec.guidance_scale))  # (scales, 2)
+    embedding = torch.cat([text_embedding, text_embedding])
+    weights = torch.cat([word_weights, torch.zeros_like(word_weights)])
+    shape = (spec.layers, 2 * count, spec.heads, 0, spec.head_dim)
+    keys, values = torch.zeros(shape), torch.zeros(shape)
+    drawn = torch.full((count, spec.positions), -1)
+
+    def choose(logits: Tensor, scale: int) -> Tensor:
+        """Mix (2B or B, N, K) with and without words, and draw: (B, N)."""
+        parts = zip(factors[scale], torch.split(logits.float(), count), strict=False)
+        mixed = torch.stack([factor * part for factor, part in parts]).sum(0)
+        noise = torch.empty_like(mixed).exponential_(generator=generator).log().neg()
+        return (mixed + spec.temperature * spec.scale_temperature[scale] * noise).argmax(-1)
+
+    for scale, (start, end) in enumerate(pairwise(offsets)):
+        if not factors[scale:, 1].any():  # nothing from here on looks at the row without words
+            embedding, weights = embedding[:count], weights[:count]
+            keys, values = keys[:, :count], values[:, :count]
+        seen = drawn[:, :start].repeat(len(weights) // count, 1)
+        if scale < len(spec.coarse_scales):
+            codes = F.embedding(seen, transformer.codebook)  # (B, T, C)
+            if not scale:
+                codes = torch.zeros_like(transformer.codebook[:1]).expand(len(weights), 1, -1)
+            context = torch.from_numpy(context_matrix(spec.scales, scale)) @ codes
+            positions = torch.arange(start, end)
+            logits, keys, values = transformer.scale_step(
+                context, positions, embedding, weights, (keys, values)
+            )
+            drawn[:, start:end] = choose(logits, scale)
+            continue
+        assert refiner is not None
+        pass_of = torch.from_numpy(refiner_pass_of(spec.scales[-1], spec.refiner_passes))
+        for number in range(spec.refiner_passes):
+            here = pass_of == number
+            fine = drawn[:, start:end].repeat(len(weights) // count, 1)
+            logits = refiner(seen, fine, embedding, weights)[:, here]
+            drawn[:, start + here.nonzero().flatten()] = choose(logits, scale)
+    return drawn
+
+
+@dataclass(frozen=True)
+class BatchSampler:
+    """Everything that draws a picture from words, and measures it.
+
+    Attributes:
+        refiner: None where the transformer predicts all scales.
+    """
+
+    preset: Preset
+    codec: Codec
+    generator: Generator
+    refiner: Refiner | None
+
+    @property
+    def modules(self) -> tuple[nn.Module, ...]:
+        """What computes while a picture is drawn."""
+        refiner = () if self.refiner is None else (self.refiner,)
+        return self.generator, *refiner, self.codec
+
+    @torch.no_grad()
+    def draw(self, prompts: Sequence[tuple[str, ...]], seed: int) -> tuple[Tensor, FloatArray]:
+        """Draw and measure a picture for each prompt; () is one without words.
+
+        Returns:
+            indices (M, N) int64, and (M, A) scores in the order of `train.wording.MEASURED`.
+        """
+        noise = torch.Generator().manual_seed(seed)
+        rows: list[Tensor] = []
+        scores: list[FloatArray] = []
+        bar = tqdm(total=len(prompts), desc="drawn", unit="picture", disable=len(prompts) < QUIET)
+        for start in range(0, len(prompts), BATCH):
+            part = prompts[start : start + BATCH]
+            text_bytes, word_weights = batch_words(part, self.preset)
+            embedding = self.generator.text(text_bytes)
+            with autocast():
+                drawn = draw_indices(
+                    self.generator.transformer, self.refiner, self.preset.spec,
+                    embedding, word_weights, noise,
+                )  # fmt: skip
+                images = self.codec.decode(drawn)
+            pixels = ((images + 1) * PIXEL_SCALE).round().to(torch.uint8).permute(0, 2, 3, 1)
+            rows.append(drawn)
+            scores += [measured_scores(square) for square in pixels.contiguous().numpy()]
+            bar.update(len(part))
+        bar.close()
+        return torch.cat(rows), np.stack(scores)
