@@ -7,6 +7,7 @@ DATA ?= ../shared/data/paintings
 RUN ?= runs/base
 TEACHERS ?=
 PRESET ?= base
+TEXT ?= checkpoints/base.safetensors
 
 RUNTIME := .venv-runtime
 DEV := .venv
@@ -50,7 +51,8 @@ studio: $(DEV)/.ready ## contact sheets of the procedural painter into OUT
 	$(DEV)/bin/python -m train studio --seed $(SEED) --out $(OUT)
 
 train: $(DEV)/.ready ## train PRESET on DATA into RUN; goes on where it was stopped
-	$(DEV)/bin/python -m train all --preset $(PRESET) --data $(DATA) --run $(RUN)
+	$(DEV)/bin/python -m train all --preset $(PRESET) --data $(DATA) --run $(RUN) \
+	  $(if $(TEXT),--text $(TEXT))
 
 words: $(DEV)/.ready ## distil the text engine into RUN; TEACHERS="--wordnet A --minilm B --glove C"
 	$(DEV)/bin/python -m train words --preset $(PRESET) --run $(RUN) $(TEACHERS)
@@ -76,8 +78,9 @@ follow: $(DEV)/.ready ## whether pictures follow the words: seen, unseen, three 
 	$(DEV)/bin/python -m bench.follow --data $(DATA) --bundle dist/base-int8 \
 	  --reference dist/base-fp32 --json dist/follow.json
 
-samples: $(RUNTIME)/.ready ## the picture grid of the README, eight prompts by six seeds
+samples: $(RUNTIME)/.ready ## picture grids: eight prompts by six seeds, and 24 by eight
 	$(RUNTIME)/bin/python -m bench.samples --out docs/samples.png
+	$(RUNTIME)/bin/python -m bench.samples --typed --seeds 8 --side 112 --out docs/prompts.jpg
 
 wheel: $(DEV)/.ready ## build the wheel into dist/wheel
 	$(DEV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist/wheel .

@@ -148,6 +148,7 @@ def follow(
     report: dict[str, Any] = {
         "bundle": loaded.bundle_hash,
         "engines": {name: entry["sha256"] for name, entry in loaded.manifest["files"].items()},
+        "spec": loaded.manifest["spec"],
         "seeds": seeds,
         "seen": follow_report(drawn, seen_targets()),
         "unseen": follow_report(drawn, unseen_targets(unseen)),

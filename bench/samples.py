@@ -19,7 +19,27 @@ PROMPTS = (
     "monochrome stark linear",
     "golden swirling organic",
 )
+TYPED = (
+    "happy",
+    "gloomy rainy",
+    "scary",
+    "romantic pink",
+    "futuristic neon",
+    "autumnal",
+    "tropical",
+    "frozen lonely",
+    "industrial rusty",
+    "mossy",
+    "volcanic",
+    "underwater blue",
+    "elegant black",
+    "crazy",
+    "sleepy",
+    "ancient sandy",
+)
+"""What people type who know none of our adjectives."""
 SEEDS = 6
+QUALITY = 88  # of a JPEG
 GAP, LABEL = 6, 22  # pixels between pictures, and for a row's prompt
 
 
@@ -36,12 +56,13 @@ GAP, LABEL = 6, 22  # pixels between pictures, and for a row's prompt
     help="Pixels of one picture in the grid.",
 )
 @click.option("--seeds", type=click.IntRange(1), default=SEEDS, show_default=True)
-@click.argument("prompts", nargs=-1)  # fmt: skip
+@click.option("--typed", is_flag=True, help="Also 16 prompts of somebody who knows no list.")
+@click.argument("prompts", nargs=-1)
 def samples(
-    out: Path, bundle: Path | None, side: int, seeds: int, prompts: tuple[str, ...]
+    out: Path, bundle: Path | None, side: int, seeds: int, typed: bool, prompts: tuple[str, ...]
 ) -> None:
-    """Draw PROMPTS (eight by default) by seeds 1, 2, ... into one PNG."""
-    rows = prompts or PROMPTS
+    """Draw PROMPTS (eight by default) by seeds 1, 2, ... into one PNG or JPEG."""
+    rows = (*(prompts or PROMPTS), *(TYPED if typed else ()))
     pitch = side + GAP
     sheet = Image.new("RGB", (seeds * pitch + GAP, len(rows) * (pitch + LABEL) + GAP), "white")
     draw = ImageDraw.Draw(sheet)
@@ -55,7 +76,7 @@ def samples(
                 small = Image.fromarray(np.asarray(pixels)).resize((side, side))
                 sheet.paste(small, (GAP + column * pitch, top + LABEL))
     out.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(out)
+    sheet.save(out, quality=QUALITY)
     click.echo(str(out))
 
 

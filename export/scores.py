@@ -39,14 +39,14 @@ def add_scores(folder: Path, source: Path) -> None:
         source: JSON that `python -m bench.follow --json` wrote for its engines.
 
     Raises:
-        ExportError: the JSON cannot be read or belongs to other engines.
+        ExportError: the JSON cannot be read or belongs to other engines or sampling.
         BundleError: the bundle is missing or damaged.
     """
     bundle = load_bundle(folder)
     files = bundle.manifest["files"]
     try:
         report = json.loads(source.read_text(encoding="utf-8"))
-        measured, scores = report["engines"], summary(report)
+        measured, spec, scores = report["engines"], report["spec"], summary(report)
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise ExportError(
             f"{source} cannot be read as a follow report ({exc!r}); write it with `make follow`."
@@ -54,6 +54,11 @@ def add_scores(folder: Path, source: Path) -> None:
     if measured != {name: entry["sha256"] for name, entry in files.items()}:
         raise ExportError(
             f"{source} was measured with other engines than those in {folder}; "
+            "run `make follow` again, or delete it."
+        )
+    if spec != bundle.manifest["spec"]:
+        raise ExportError(
+            f"{source} was measured with other sampling defaults than those in {folder}; "
             "run `make follow` again, or delete it."
         )
     manifest = {k: v for k, v in bundle.manifest.items() if k not in ("format", "files")}

@@ -16,12 +16,13 @@ def bundle(tiny_bundle, tmp_path):
 
 def report(bundle):
     """What `make follow` writes, for the engines of a bundle."""
-    files = load_bundle(bundle).manifest["files"]
+    manifest = load_bundle(bundle).manifest
     followed = {"words": 0.975, "images": 0.86, "count": 40, "missed": ["soft"],
                 "by_axis": {"lightness": {"words": 1.0, "images": 0.91}}}  # fmt: skip
     return {
         "bundle": "before",
-        "engines": {name: entry["sha256"] for name, entry in files.items()},
+        "engines": {name: entry["sha256"] for name, entry in manifest["files"].items()},
+        "spec": manifest["spec"],
         "seeds": 20,
         "seen": followed,
         "unseen": {**followed, "words": 0.885, "by_axis": {}},
@@ -66,12 +67,15 @@ def test_adding_scores_again_replaces_them(bundle, tmp_path):
         ('{"engines": {}}', "cannot be read as a follow report"),
         (None, "cannot be read as a follow report"),
         ("other engines", "measured with other engines"),
+        ("other sampling", "measured with other sampling defaults"),
     ],
 )
 def test_scores_that_do_not_fit_change_nothing(bundle, tmp_path, text, message):
     source, manifest = tmp_path / "follow.json", (bundle / MANIFEST).read_bytes()
     if text == "other engines":
         text = json.dumps({**report(bundle), "engines": {"text.onnx": "0"}})
+    if text == "other sampling":
+        text = json.dumps({**report(bundle), "spec": {"guidance_scale": 9.0}})
     if text is not None:
         source.write_text(text)
     with pytest.raises(ExportError, match=message):
