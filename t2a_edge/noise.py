@@ -14,8 +14,20 @@ integer and nothing but multiply, add and modulo is needed. x -> x^5 permutes th
 The sums are reduced modulo P before each quintic. Positions count through all scales, coarse to
 fine. The last line is a table of 65,536 numbers with 12 binary digits behind the point: exact in
 float32, whatever a platform's logarithm does in its last digit.
+
+Neighbours may share noise, so that they choose alike. With g the noise of a code over the grid of a
+scale, and weights w of the offsets d along an axis that add up to one,
+
+    coherent(t) = max over d of g(t + d) + ln w(d)
+
+along one axis, then along the other. The largest of Gumbel variables, moved by the logarithms of
+such weights, is again a standard Gumbel variable: each position still chooses by the model's
+probabilities, only together with those around it. The logarithms are rounded as the table is.
+Source: moving maxima as a model of dependent extremes, de Haan 1984,
+doi:10.1214/aop/1176993148.
 """
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -30,6 +42,7 @@ Float32Array = npt.NDArray[np.float32]
 PRIME = 2**31 - 1
 MAX_SEED = 2**53 - 1  # the largest integer that JavaScript holds exactly
 LEVELS = 65_536
+REACH = 2.5  # radii from a position to the farthest neighbour that shares its noise
 CHUNK = 64  # positions whose noise is made at a time
 
 
@@ -128,3 +141,52 @@ def gumbel_noise(seed: int, positions: Int64Array, codes: int) -> Float32Array:
     for rows, chunk in _level_chunks(seed, positions, codes):
         np.take(table, chunk, out=noise[rows], mode="clip")
     return noise
+
+
+@lru_cache(maxsize=64)
+def neighbour_weights(side: int, radius: float) -> tuple[range, Float32Array]:
+    """Which neighbours along an axis share their noise, and how much: a bell of this radius.
+
+    Args:
+        side: of the grid.
+        radius: standard deviation of the bell, in positions, above 0.
+
+    Returns:
+        The offsets, and the logarithms of their weights, (offsets, side) float32; -inf where the
+        neighbour lies outside. Each position's weights add up to one.
+    """
+    reach = min(side - 1, math.ceil(REACH * radius))
+    offsets = np.arange(-reach, reach + 1)
+    neighbour = offsets[:, None] + np.arange(side)
+    inside = (neighbour >= 0) & (neighbour < side)
+    weights = np.where(inside, np.exp(-0.5 * (offsets[:, None] / radius) ** 2), 0.0)
+    weights /= weights.sum(0)
+    with np.errstate(divide="ignore"):
+        logs = np.round(np.log(weights) * 4096) / 4096
+    return range(-reach, reach + 1), logs.astype(np.float32)
+
+
+def coherent_noise(noise: Float32Array, radius: float) -> Float32Array:
+    """Noise that neighbours on the grid share, still of the standard Gumbel distribution.
+
+    Args:
+        noise: (N, K) standard Gumbel, positions row by row; N is a square.
+        radius: over how many positions it is shared; 0 changes nothing.
+
+    Returns:
+        (N, K) float32.
+    """
+    side = math.isqrt(len(noise))
+    if radius == 0 or side == 1:
+        return noise
+    offsets, logs = neighbour_weights(side, radius)
+    field = noise.reshape(side, side, -1)
+    for axis in (0, 1):
+        field = np.moveaxis(field, axis, 0)
+        shared = np.full(field.shape, -np.inf, dtype=np.float32)
+        for offset, log in zip(offsets, logs, strict=True):
+            to, source = slice(max(0, -offset), side - max(0, offset)), slice(max(0, offset), None)
+            moved = field[source][: to.stop - to.start] + log[to, None, None]
+            np.maximum(shared[to], moved, out=shared[to])
+        field = np.moveaxis(shared, 0, axis)
+    return np.ascontiguousarray(field).reshape(noise.shape)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from t2a_edge.errors import OptionError
-from t2a_edge.noise import gumbel_noise
+from t2a_edge.noise import coherent_noise, gumbel_noise
 from t2a_edge.runner import RefinerInputs, Runner, ScaleInputs, empty_past
 from t2a_edge.scales import context_matrix, refiner_pass_of, scale_offsets
 from t2a_edge.spec import Spec
@@ -173,6 +173,7 @@ def sample_indices(
         rows.drop_unused(scale)
         positions = np.arange(start, end, dtype=np.int64)
         noise = gumbel_noise(seed, positions, spec.codebook_size)
+        noise = coherent_noise(noise, spec.scale_coherence[scale])
         temperature = options.temperature * spec.scale_temperature[scale]
         coarser = drawn[:, : max(1, start)]
         if scale < len(spec.coarse_scales):

@@ -9,7 +9,8 @@ from t2a_edge.errors import BundleError
 from t2a_edge.scales import scale_offsets
 
 SIZES = ("image_size", "codebook_size", "code_dim", "max_words", "max_bytes")
-LISTS = ("scales", "scale_guidance", "scale_temperature")
+FACTORS = ("scale_guidance", "scale_temperature", "scale_coherence")
+LISTS = ("scales", *FACTORS)
 SHAPE = ("layers", "heads", "head_dim")
 REFINER_PASSES = (0, 1, 2, 4)
 
@@ -31,6 +32,8 @@ class Spec:
         top_k: default number of likeliest codes to draw from; 0 is all of them.
         scale_guidance: factor of each scale on what the guidance scale has above 1.
         scale_temperature: factor of each scale on the temperature.
+        scale_coherence: of each scale, over how many positions neighbours share their noise; 0 is
+            not at all, as is an empty list for all.
         refiner_passes: passes of the refiner over the finest scale, 1, 2 or 4; 0 is no refiner:
             the transformer predicts the finest scale too.
     """
@@ -49,6 +52,7 @@ class Spec:
     top_k: int
     scale_guidance: tuple[float, ...]
     scale_temperature: tuple[float, ...]
+    scale_coherence: tuple[float, ...] = ()
     refiner_passes: int = 0
 
     def __post_init__(self) -> None:
@@ -64,7 +68,9 @@ class Spec:
                 f"The scales are {list(self.scales)}; expected at least one, each a divisor of "
                 "the last. Export the bundle again."
             )
-        for name in ("scale_guidance", "scale_temperature"):
+        if not self.scale_coherence:
+            object.__setattr__(self, "scale_coherence", (0.0,) * len(self.scales))
+        for name in FACTORS:
             factors = getattr(self, name)
             numbers = all(type(f) in (int, float) and 0 <= f < math.inf for f in factors)
             if len(factors) != len(self.scales) or not numbers:
@@ -102,7 +108,8 @@ class Spec:
     def from_json(cls, values: Mapping[str, Any]) -> "Spec":
         """Read a spec as `to_json` wrote it; a missing or unknown key is a BundleError."""
         try:
-            return cls(**{**values, **{name: tuple(values[name]) for name in LISTS}})
+            given = {"scale_coherence": (), **values}
+            return cls(**{**given, **{name: tuple(given[name]) for name in LISTS}})
         except (KeyError, TypeError) as exc:
             raise BundleError(
                 f"The bundle's spec cannot be read ({exc}); expected the keys "

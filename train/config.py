@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 from t2a_edge.errors import ConfigError
-from t2a_edge.spec import REFINER_PASSES, Spec
+from t2a_edge.spec import FACTORS, REFINER_PASSES, Spec
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -367,6 +367,7 @@ class SamplingConfig:
 
     Attributes:
         scale_guidance, scale_temperature: a factor for each scale; none given is 1 for all.
+        scale_coherence: a radius for each scale; none given is 0 for all.
     """
 
     guidance_scale: float = 3.0
@@ -374,6 +375,7 @@ class SamplingConfig:
     top_k: int = 0
     scale_guidance: tuple[float, ...] = ()
     scale_temperature: tuple[float, ...] = ()
+    scale_coherence: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -417,7 +419,7 @@ class Preset:
     card: CardConfig = field(default_factory=CardConfig)
 
     def __post_init__(self) -> None:
-        for name in ("scale_guidance", "scale_temperature"):
+        for name in FACTORS:
             count = len(getattr(self.sampling, name))
             _require(
                 count in (0, len(self.codec.scales)),
@@ -461,6 +463,7 @@ class Preset:
             top_k=self.sampling.top_k,
             scale_guidance=self.sampling.scale_guidance or ones,
             scale_temperature=self.sampling.scale_temperature or ones,
+            scale_coherence=self.sampling.scale_coherence,
             refiner_passes=self.refiner.passes,
         )
 

@@ -1,5 +1,6 @@
 """Pictures of a model in training, many at once: what `t2a_edge.sampler` does for one picture."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from t2a_edge.noise import neighbour_weights
 from t2a_edge.sampler import row_factors
 from t2a_edge.scales import context_matrix, refiner_pass_of, scale_offsets
 from t2a_edge.spec import Spec
@@ -24,6 +26,23 @@ from train.wording import FloatArray, measured_scores
 BATCH = 24  # pictures drawn at once
 QUIET = 1000  # fewer pictures are drawn without a progress bar
 PIXEL_SCALE = 127.5  # [-1, 1] to [0, 255]
+
+
+def coherent(noise: Tensor, radius: float) -> Tensor:
+    """`t2a_edge.noise.coherent_noise` of many pictures: (B, N, K)."""
+    side = math.isqrt(noise.shape[1])
+    if radius == 0 or side == 1:
+        return noise
+    offsets, logs = neighbour_weights(side, radius)
+    field = noise.reshape(len(noise), side, side, -1)
+    for _ in range(2):  # along the rows; then turned, along the columns
+        shared = torch.full_like(field, -torch.inf)
+        for offset, log in zip(offsets, torch.from_numpy(logs), strict=True):
+            start, stop = max(0, -offset), side - max(0, offset)
+            moved = field[:, start + offset : stop + offset] + log[start:stop, None, None]
+            shared[:, start:stop] = torch.maximum(shared[:, start:stop], moved)
+        field = shared.transpose(1, 2)
+    return field.reshape(noise.shape)
 
 
 @torch.no_grad()
@@ -53,17 +72,19 @@ def draw_indices(
     keys, values = torch.zeros(shape), torch.zeros(shape)
     drawn = torch.full((count, spec.positions), -1)
 
-    def choose(logits: Tensor, scale: int) -> Tensor:
+    def choose(logits: Tensor, noise: Tensor, scale: int) -> Tensor:
         """Mix (2B or B, N, K) with and without words, and draw: (B, N)."""
         parts = zip(factors[scale], torch.split(logits.float(), count), strict=False)
         mixed = torch.stack([factor * part for factor, part in parts]).sum(0)
-        noise = torch.empty_like(mixed).exponential_(generator=generator).log().neg()
         return (mixed + spec.temperature * spec.scale_temperature[scale] * noise).argmax(-1)
 
     for scale, (start, end) in enumerate(pairwise(offsets)):
         if not factors[scale:, 1].any():  # nothing from here on looks at the row without words
             embedding, weights = embedding[:count], weights[:count]
             keys, values = keys[:, :count], values[:, :count]
+        noise = torch.empty(count, end - start, spec.codebook_size)
+        noise = noise.exponential_(generator=generator).log().neg()  # (B, N, K)
+        noise = coherent(noise, spec.scale_coherence[scale])
         seen = drawn[:, :start].repeat(len(weights) // count, 1)
         if scale < len(spec.coarse_scales):
             codes = F.embedding(seen, transformer.codebook)  # (B, T, C)
@@ -74,7 +95,7 @@ def draw_indices(
             logits, keys, values = transformer.scale_step(
                 context, positions, embedding, weights, (keys, values)
             )
-            drawn[:, start:end] = choose(logits, scale)
+            drawn[:, start:end] = choose(logits, noise, scale)
             continue
         assert refiner is not None
         pass_of = torch.from_numpy(refiner_pass_of(spec.scales[-1], spec.refiner_passes))
@@ -82,7 +103,7 @@ def draw_indices(
             here = pass_of == number
             fine = drawn[:, start:end].repeat(len(weights) // count, 1)
             logits = refiner(seen, fine, embedding, weights)[:, here]
-            drawn[:, start + here.nonzero().flatten()] = choose(logits, scale)
+            drawn[:, start + here.nonzero().flatten()] = choose(logits, noise[:, here], scale)
     return drawn
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from t2a_edge import sampler
 from t2a_edge.errors import OptionError
-from t2a_edge.noise import gumbel_noise
+from t2a_edge.noise import coherent_noise, gumbel_noise
 from t2a_edge.sampler import (
     Conditioning,
     SamplingOptions,
@@ -224,6 +224,19 @@ def test_scale_factors_multiply_the_temperature():
     for scale, temperature in enumerate([1.0, 0.5, 0.0]):
         part = slice(*OFFSETS[scale : scale + 2])
         np.testing.assert_array_equal(chosen[part], sample(temperature=temperature)[0][part])
+
+
+def test_each_scale_shares_its_noise_over_its_own_radius():
+    spec = replace(SPEC, scale_coherence=(0.0, 0.0, 1.0))
+    shared, plain = sample(spec=spec)[0], sample()[0]
+    fine = slice(OFFSETS[2], None)
+    np.testing.assert_array_equal(shared[: OFFSETS[2]], plain[: OFFSETS[2]])
+    runner, positions = FakeRunner(), np.arange(OFFSETS[2], OFFSETS[3])
+    noise = coherent_noise(gumbel_noise(7, positions, SPEC.codebook_size), 1.0)
+    expected = choose_indices(runner.with_words[fine], noise, 1.0, 0)
+    alone = sample(spec=spec, guidance_scale=1.0, temperature=1.0)[0]
+    np.testing.assert_array_equal(alone[fine], expected)
+    assert not np.array_equal(shared[fine], plain[fine])
 
 
 @pytest.mark.parametrize(("guidance_scale", "batch"), [(1.0, 1), (3.0, 2)])

@@ -49,9 +49,16 @@ def test_a_spec_survives_json(
         top_k=top_k,
         scale_guidance=(1.0, 0.5, 0.25),
         scale_temperature=(1.0, 0.9, 0.5),
+        scale_coherence=(0.0, 0.5, 1.25),
         refiner_passes=refiner_passes,
     )
     assert Spec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+def test_a_bundle_that_says_nothing_of_coherence_has_none():
+    assert Spec.from_json(VALUES).scale_coherence == (0.0, 0.0, 0.0)
+    said = Spec.from_json({**VALUES, "scale_coherence": [0.0, 0.8, 1.3]})
+    assert said.scale_coherence == (0.0, 0.8, 1.3)
 
 
 def test_positions_count_every_scale():

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from export.torch_runner import TorchRunner
+from t2a_edge.noise import coherent_noise
 from t2a_edge.sampler import Conditioning, SamplingOptions, sample_indices
-from train.draw import BatchSampler, draw_indices
+from train.draw import BatchSampler, coherent, draw_indices
 from train.generator_task import batch_words
 from train.model import Model
 from train.wording import MEASURED
@@ -45,6 +46,15 @@ def test_the_seed_decides_the_noise(model):
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert first.min() >= 0
+
+
+@pytest.mark.parametrize("radius", [0, 0.8, 1.3])
+def test_noise_is_shared_as_the_runtime_shares_it(radius):
+    noise = torch.randn(2, 64, 5, generator=torch.Generator().manual_seed(1))
+    shared = coherent(noise, radius)
+    for row in range(2):
+        expected = coherent_noise(noise[row].numpy(), radius)
+        np.testing.assert_array_equal(shared[row].numpy(), expected)
 
 
 def test_pictures_are_measured_one_by_one(model):
