@@ -19,9 +19,6 @@ from train.refiner import Refiner
 from train.text import TextEngine
 from train.transformer import Transformer
 
-# of the transformer's section: checkpoints of version 0.1 carry them and nothing reads them
-RETIRED = ("guidance_dropout", "word_dropout", "corrupt")
-
 
 @dataclass
 class Model:
@@ -93,8 +90,6 @@ class Model:
         """
         tensors, about = load_tensors(path)
         try:
-            for key in RETIRED:
-                about["preset"]["transformer"].pop(key, None)
             preset = Preset.from_json(about["preset"])
             vocabulary, card = tuple(about["vocabulary"]), dict(about["card"])
         except KeyError as exc:
@@ -104,9 +99,8 @@ class Model:
             ) from exc
         codec, generator = Codec(preset.codec), Generator(preset)
         codec_tensors = with_prefix(tensors, "codec")
-        book = on_int8_grid(codec_tensors["quantizer.codebook"])  # float16 left the steps
+        book = on_int8_grid(codec_tensors["quantizer.codebook"].float())  # float16 left the steps
         codec_tensors["quantizer.codebook"] = book
-        codec_tensors.setdefault("quantizer.bias", torch.zeros(len(book)))
         codec_tensors["quantizer.sums"] = book
         codec_tensors["quantizer.counts"] = torch.ones(len(book))
         load_module(codec, codec_tensors, "codec")

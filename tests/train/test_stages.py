@@ -183,6 +183,13 @@ def test_a_model_survives_its_checkpoint(tiny_run, tiny_checkpoint):
         assert torch.equal(part.codebook, loaded.codec.quantizer.codebook)
 
 
+def test_the_codebook_of_a_checkpoint_lies_on_int8_steps(tiny_checkpoint):
+    book = Model.load(tiny_checkpoint).codec.quantizer.codebook
+    steps = book / (book.abs().max() / 127)
+    assert book.dtype == torch.float32
+    assert (steps - steps.round()).abs().max() < 1e-3
+
+
 def test_a_model_without_refiner_survives_its_checkpoint(tmp_path, observed):
     preset = load_preset("tiny", ["refiner.passes=0"])
     torch.manual_seed(1)
