@@ -1,7 +1,7 @@
 # Every target is one line in `make help`. PYTHON names the interpreter that makes the environments.
 PYTHON ?= python3
 WORDS ?= warm dark fluid
-SEED ?= 42
+SEED ?= 51
 OUT ?= art
 DATA ?= ../shared/data/paintings
 RUN ?= runs/base
@@ -28,7 +28,7 @@ $(DEV)/.ready: pyproject.toml
 	$(DEV)/bin/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-art: $(RUNTIME)/.ready ## draw WORDS="warm dark fluid" with SEED=42 into OUT=art
+art: $(RUNTIME)/.ready ## draw WORDS="warm dark fluid" with SEED=51 into OUT=art
 	@$(RUNTIME)/bin/t2a-edge generate $(WORDS) --seed $(SEED) --out $(OUT)
 
 test: lint ## lint, types, import contracts and tests
