@@ -47,8 +47,9 @@ def model_card(bundle: Bundle) -> str:
         *_scores_section(manifest.get("scores")),
         "## Export\n\nAgainst the model in torch, on the same inputs.",
         _parity_list(manifest["parity"], manifest["integer_kernels"]),
-        f"## Limits\n\n{about['limits']}\n\nPictures of the shipped bundle are in docs/samples.png, "
-        "eight prompts by six seeds, and docs/prompts.jpg, 24 by eight; `make samples` draws both.",
+        f"## Limits\n\n{about['limits']}",
+        "The shipped bundle drew docs/samples.png, eight prompts by six seeds, and "
+        "docs/prompts.jpg, 24 by eight; `make samples` draws both.",
         "## How it was made\n\n```\nmake words train checkpoint export follow bundle\n```\n\n"
         + _effort(training),
     ]
