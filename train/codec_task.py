@@ -10,7 +10,7 @@ from torch import Tensor
 from train.codec import Codec, colour_loss, laplacian_loss
 from train.config import Preset
 from train.data import PictureMix, PictureStore, UInt8Array
-from train.metrics import CodecReport, codec_report
+from train.metrics import codec_report
 from train.qat import prepare
 
 EVALUATION_BATCH = 16
@@ -21,6 +21,13 @@ def images_from_uint8(squares: list[UInt8Array]) -> Tensor:
     """(H, W, 3) uint8 each -> (B, 3, H, W) float32 in [-1, 1], channels last in memory."""
     stacked = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2)
     return (stacked.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def uint8_from_images(images: Tensor) -> UInt8Array:
+    """(B, 3, H, W) in [-1, 1] -> (B, H, W, 3) uint8."""
+    pixels = images.permute(0, 2, 3, 1).add(1).mul(127.5).round().clamp(0, 255)
+    grey: UInt8Array = pixels.to(torch.uint8).contiguous().numpy()
+    return grey
 
 
 def autocast() -> torch.autocast:
@@ -82,7 +89,9 @@ class CodecTask:
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """The codec's report on the validation split; `loss` is its mean squared error."""
-        report = evaluate_codec(self.module, self._validation, self.preset.codec.codebook_size)
+        images, size = self._validation, self.preset.codec.codebook_size
+        rebuilt, indices = rebuild(self.module, images)
+        report = codec_report(images, rebuilt, indices, size)
         return {"loss": report.mse, **report.to_json()}
 
     def start_qat(self) -> None:
@@ -105,12 +114,6 @@ def centre_images(store: PictureStore, split: str, size: int) -> Tensor:
     return images_from_uint8([store.centre(i, size) for i in store.by_split[split]])
 
 
-def evaluate_codec(codec: Codec, images: Tensor, codebook_size: int) -> CodecReport:
-    """Encode and decode a whole split; images are (B, 3, H, W) in [-1, 1]."""
-    rebuilt, indices = rebuild(codec, images)
-    return codec_report(images, rebuilt, indices, codebook_size)
-
-
 @torch.no_grad()
 def rebuild(codec: Codec, images: Tensor) -> tuple[Tensor, Tensor]:
     """Encode and decode: (B, 3, H, W) in [-1, 1] -> the same from its indices, and these (B, N)."""
@@ -130,9 +133,8 @@ def contact_sheet(pairs: list[Tensor], columns: int, path: Path) -> None:
     rows = []
     for start in range(0, len(pairs[0]), columns):
         for images in pairs:
-            part = images[start : start + columns]
-            pixels = part.permute(0, 2, 3, 1).add(1).mul(127.5).round().clamp(0, 255)
-            rows.append(np.concatenate(list(pixels.to(torch.uint8).numpy()), axis=1))
+            pixels = uint8_from_images(images[start : start + columns])
+            rows.append(np.concatenate(list(pixels), axis=1))
     width = max(row.shape[1] for row in rows)
     rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,5 @@
 """Pictures of a model in training, many at once: what `t2a_edge.sampler` does for one picture."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,12 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from t2a_edge.noise import neighbour_weights
+from t2a_edge.noise import coherent_noise
 from t2a_edge.sampler import row_factors
 from t2a_edge.scales import context_matrix, refiner_pass_of, scale_offsets
 from t2a_edge.spec import Spec
 from train.codec import Codec
-from train.codec_task import autocast
+from train.codec_task import autocast, uint8_from_images
 from train.config import Preset
 from train.generator_task import Generator, batch_words
 from train.refiner import Refiner
@@ -25,24 +24,14 @@ from train.wording import FloatArray, measured_scores
 
 BATCH = 24  # pictures drawn at once
 QUIET = 1000  # fewer pictures are drawn without a progress bar
-PIXEL_SCALE = 127.5  # [-1, 1] to [0, 255]
 
 
 def coherent(noise: Tensor, radius: float) -> Tensor:
     """`t2a_edge.noise.coherent_noise` of many pictures: (B, N, K)."""
-    side = math.isqrt(noise.shape[1])
-    if radius == 0 or side == 1:
+    if radius == 0:
         return noise
-    offsets, logs = neighbour_weights(side, radius)
-    field = noise.reshape(len(noise), side, side, -1)
-    for _ in range(2):  # along the rows; then turned, along the columns
-        shared = torch.full_like(field, -torch.inf)
-        for offset, log in zip(offsets, torch.from_numpy(logs), strict=True):
-            start, stop = max(0, -offset), side - max(0, offset)
-            moved = field[:, start + offset : stop + offset] + log[start:stop, None, None]
-            shared[:, start:stop] = torch.maximum(shared[:, start:stop], moved)
-        field = shared.transpose(1, 2)
-    return field.reshape(noise.shape)
+    shared = [coherent_noise(picture, radius) for picture in noise.numpy()]
+    return torch.from_numpy(np.stack(shared))
 
 
 @torch.no_grad()
@@ -147,9 +136,8 @@ class BatchSampler:
                     embedding, word_weights, noise,
                 )  # fmt: skip
                 images = self.codec.decode(drawn)
-            pixels = ((images + 1) * PIXEL_SCALE).round().to(torch.uint8).permute(0, 2, 3, 1)
             rows.append(drawn)
-            scores += [measured_scores(square) for square in pixels.contiguous().numpy()]
+            scores += [measured_scores(square) for square in uint8_from_images(images)]
             bar.update(len(part))
         bar.close()
         return torch.cat(rows), np.stack(scores)
