@@ -1,7 +1,7 @@
 # Every target is one line in `make help`. PYTHON names the interpreter that makes the environments.
 PYTHON ?= python3
 WORDS ?= warm dark fluid
-SEED ?= 51
+SEED ?= 3
 OUT ?= art
 DATA ?= ../shared/data/paintings
 RUN ?= runs/base
@@ -11,9 +11,10 @@ TEXT ?= checkpoints/base.safetensors
 
 RUNTIME := .venv-runtime
 DEV := .venv
+PTQ := .venv-post-training
 
 .DEFAULT_GOAL := help
-.PHONY: help art follow test test-slow lint format studio words train checkpoint export bundle bench attributes samples wheel clean
+.PHONY: help art follow test test-slow lint format studio words train checkpoint export bundle bench peers roofline export-triton post-training attributes samples wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,7 +29,7 @@ $(DEV)/.ready: pyproject.toml
 	$(DEV)/bin/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-art: $(RUNTIME)/.ready ## draw WORDS="warm dark fluid" with SEED=51 into OUT=art
+art: $(RUNTIME)/.ready ## draw WORDS="warm dark fluid" with SEED=3 into OUT=art
 	@$(RUNTIME)/bin/t2a-edge generate $(WORDS) --seed $(SEED) --out $(OUT)
 
 test: lint ## lint, types, import contracts and tests
@@ -69,7 +70,24 @@ bundle: export ## put the exported INT8 bundle into the package
 	cp -r dist/base-int8 t2a_edge/bundles/base
 
 bench: $(DEV)/.ready ## size, latency and memory of dist/, with the gates of bench/budgets.toml
-	$(DEV)/bin/python -m bench --json dist/bench.json
+	$(DEV)/bin/python -m bench --json dist/bench.json --markdown dist/bench.md --plots dist/plots
+
+peers: $(DEV)/.ready ## our pipeline beside TAESD's decoder, our text engine beside MiniLM
+	$(DEV)/bin/python -m bench.peers --json dist/peers.json
+
+roofline: $(DEV)/.ready ## an estimate for a GPU from its data sheet; nothing is measured
+	$(DEV)/bin/python -m bench.roofline
+
+export-triton: $(DEV)/.ready ## dist/base-int8.onnx -> a Triton model repository in dist/triton
+	$(DEV)/bin/python -m export.triton --fused dist/base-int8.onnx --out dist/triton
+
+$(PTQ)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(PTQ)
+	$(PTQ)/bin/python -m pip install --quiet --editable '.[post-training]'
+	@touch $@
+
+post-training: $(PTQ)/.ready ## dist/base-fp32 -> dist/base-ptq, INT8 without training
+	$(PTQ)/bin/python -m export.post_training --bundle dist/base-fp32 --out dist/base-ptq
 
 attributes: $(DEV)/.ready ## AUC of the attribute measures against the annotations of DATA
 	$(DEV)/bin/python -m bench.attributes --data $(DATA)
@@ -86,4 +104,4 @@ wheel: $(DEV)/.ready ## build the wheel into dist/wheel
 	$(DEV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist/wheel .
 
 clean: ## remove environments and everything that is made again
-	rm -rf $(RUNTIME) $(DEV) dist build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(RUNTIME) $(DEV) $(PTQ) dist build .mypy_cache .ruff_cache .pytest_cache

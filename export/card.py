@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from export.parity import SIDES
 from t2a_edge.bundle import Bundle
 from t2a_edge.spec import Spec
 
@@ -45,7 +46,7 @@ def model_card(bundle: Bundle) -> str:
         _generator_table(training.get("selection", training["generator"]), spec.coarse_scales),
         *_refiner_section(training, spec),
         *_scores_section(manifest.get("scores")),
-        "## Export\n\nAgainst the model in torch, on the same inputs.",
+        "## Export\n\nThe way from the model in torch to these files, link by link (PARITY.md).",
         _parity_list(manifest["parity"], manifest["integer_kernels"]),
         f"## Limits\n\n{about['limits']}",
         "The shipped bundle drew docs/samples.png, eight prompts by six seeds, and "
@@ -150,11 +151,17 @@ def _share(value: float | None) -> str:
 
 
 def _parity_list(parity: dict[str, Any], kernels: dict[str, dict[str, int]]) -> str:
-    lines = [
-        f"- pixels of the same indices: {parity['psnr_db']:.1f} dB",
-        f"- likeliest codes that agree: {parity['agreement']:.2%}",
-        f"- largest difference of the logits: {parity['max_absdiff']['transformer']:g}",
-    ]
+    lines = []
+    for link, (reference, candidate) in SIDES.items():
+        if link not in parity:
+            continue
+        figures = parity[link]
+        lines.append(
+            f"- {candidate} against {reference}: {figures['psnr_db']:.1f} dB between the pixels of "
+            f"the same indices, {figures['agreement']:.2%} of the likeliest codes agree, "
+            f"{figures['seed_agreement']:.1%} of the indices of the same seed; attributes differ "
+            f"by {figures['attribute_absdiff']:.3f}"
+        )
     if kernels:
         convs, linears = (sum(k[kind] for k in kernels.values()) for kind in ("conv", "linear"))
         lines.append(f"- integer kernels: {convs} convolutions and {linears} linear layers, all")

@@ -1,8 +1,10 @@
 """From a checkpoint to a checked bundle: traced, compared, packed, written whole or not at all."""
 
 import contextlib
+import copy
 import hashlib
 import importlib.metadata
+import json
 import shutil
 import subprocess
 import tempfile
@@ -14,29 +16,41 @@ from typing import Any
 import onnx
 
 from export.card import CARD, model_card
+from export.fused import FusedParity, compare_fused, fused_graph
 from export.graphs import OPSET, graph_sources, onnx_from_module
-from export.parity import Parity, compare_runners
+from export.half import half_form
+from export.parity import Parity, compare_runners, parity_table
 from export.qdq import check_integer_kernels, cpu_form, store_tables, tidy
 from export.torch_runner import TorchRunner
 from t2a_edge.bundle import engine_file, engines, load_bundle, write_manifest
 from t2a_edge.errors import ExportError
-from t2a_edge.runner import OnnxRunner
+from t2a_edge.pipeline import TextToArt
+from t2a_edge.runner import OnnxRunner, Runner
 from train.model import Model
 from train.qat import disable
 
-PRECISIONS = ("fp32", "int8")
-NOISE_SPECIFICATION = "t2a_edge.noise, version 1"
+PRECISIONS = ("fp32", "fp16", "int8")
+NOISE_SPECIFICATION = "docs/noise.md, version 2"
+DESCRIPTION = ("spec", "precision", "noise", "licence", "checkpoint_sha256", "source_commit")
+METADATA = "t2a_edge"  # key of a fused graph's description among its metadata
+PARITY = "PARITY.md"
+PARITY_TITLE = """\
+# Parity
+
+Both sides of a link are handed the same inputs; then each draws alone, with the same seeds.
+
+"""
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
-def export_bundle(model: Model, checkpoint: Path, folder: Path, precision: str) -> Parity:
-    """Write one bundle.
+def export_bundle(model: Model, checkpoint: Path, folder: Path, precision: str) -> list[Parity]:
+    """Write one bundle; returns how far each link of the way to it is from the one before.
 
     Args:
         model: as `Model.load` gives it.
         checkpoint: the file it came from, named in the manifest by its sha256.
         folder: where the bundle goes; a bundle there is replaced.
-        precision: "fp32" or "int8".
+        precision: "fp32", "fp16" or "int8".
 
     Raises:
         ExportError: the precision is unknown, a graph cannot be traced, INT8 does not run in
@@ -46,19 +60,53 @@ def export_bundle(model: Model, checkpoint: Path, folder: Path, precision: str) 
         raise ExportError(
             f"The precision is {precision!r}; expected one of {', '.join(PRECISIONS)}."
         )
-    if precision == "int8":
-        model.use_int8()
-    else:
-        for module in model.modules:
-            disable(module)
+    for module in model.modules:
+        disable(module)
+    links = []
     with replaced(folder) as temporary:
+        source: Runner = TorchRunner(copy.deepcopy(model))
+        if precision == "int8":
+            model.use_int8()
+            quantised = TorchRunner(model)
+            links.append(compare_runners(source, quantised, model.spec, "quantisation"))
+            source = quantised
         kernels = _write_engines(model, temporary, precision)
         names = engines(model.spec)
         with OnnxRunner(temporary, names) as candidate:
-            parity = compare_runners(TorchRunner(model), candidate, model.spec, precision)
-        parity.check()
-        manifest = _manifest(model, checkpoint, precision, parity, kernels)
+            links.append(compare_runners(source, candidate, model.spec, precision))
+        for link in links:
+            link.check()
+        report = {link.link: link.to_json() for link in links}
+        manifest = _manifest(model, checkpoint, precision, report, kernels)
+        (temporary / PARITY).write_text(PARITY_TITLE + parity_table(links) + "\n", encoding="utf-8")
         describe(temporary, manifest, [engine_file(name) for name in names])
+    return links
+
+
+def export_fused(folder: Path, target: Path) -> FusedParity:
+    """Write a bundle's engines as one graph, which carries its own description.
+
+    Args:
+        folder: the bundle.
+        target: the ONNX file; one that is there is replaced.
+
+    Raises:
+        BundleError: the bundle is missing or damaged.
+        ExportError: the graph does not draw what the engines draw. Nothing is written then.
+    """
+    with TextToArt(folder) as engine:
+        bundle = engine.bundle
+        parts = {name: onnx.load(folder / engine_file(name)) for name in engines(bundle.spec)}
+        graph = fused_graph(parts, bundle.spec)
+        parity = compare_fused(graph, engine)
+    parity.check()
+    about = {name: bundle.manifest[name] for name in DESCRIPTION}
+    about |= {"bundle": bundle.bundle_hash, "title": bundle.manifest["about"]["title"]}
+    onnx.helper.set_model_props(graph, {METADATA: json.dumps(about, sort_keys=True)})
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.part")
+    onnx.save(graph, temporary)
+    temporary.replace(target)
     return parity
 
 
@@ -91,6 +139,8 @@ def _write_engines(model: Model, folder: Path, precision: str) -> dict[str, dict
         if precision == "int8":
             graph = cpu_form(store_tables(graph))
             kernels[name] = check_integer_kernels(name, graph)
+        elif precision == "fp16":
+            graph = half_form(store_tables(graph))
         onnx.save(graph, folder / engine_file(name))
     return kernels
 
@@ -99,7 +149,7 @@ def _manifest(
     model: Model,
     checkpoint: Path,
     precision: str,
-    parity: Parity,
+    parity: dict[str, Any],
     kernels: dict[str, dict[str, int]],
 ) -> dict[str, Any]:
     return {
@@ -110,7 +160,7 @@ def _manifest(
         "noise": NOISE_SPECIFICATION,
         "parameters": model.parameter_count(),
         "integer_kernels": kernels,
-        "parity": parity.to_json(),
+        "parity": parity,
         "about": asdict(model.preset.card),
         "licence": model.preset.card.licence,
         "card": model.card,

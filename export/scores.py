@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from export.pack import describe, replaced
+from export.pack import PARITY, describe, replaced
 from t2a_edge.bundle import load_bundle
 from t2a_edge.command import run_command
 from t2a_edge.errors import ExportError
@@ -63,7 +63,7 @@ def add_scores(folder: Path, source: Path) -> None:
         )
     manifest = {k: v for k, v in bundle.manifest.items() if k not in ("format", "files")}
     with replaced(folder) as temporary:
-        for name in files:
+        for name in (*files, PARITY):
             shutil.copy2(folder / name, temporary / name)
         describe(temporary, {**manifest, "scores": scores}, list(files))
 

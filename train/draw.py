@@ -41,14 +41,14 @@ def draw_indices(
     spec: Spec,
     text_embedding: Tensor,
     word_weights: Tensor,
-    generator: torch.Generator,
+    rng: np.random.Generator,
 ) -> Tensor:
     """Draw pictures with the guidance and temperatures of the spec.
 
     Args:
         refiner: None where the transformer predicts all scales.
         text_embedding, word_weights: (B, W, D) and (B, W), a prompt each.
-        generator: of the noise.
+        rng: of the noise.
 
     Returns:
         (B, N) int64, all scales, coarse to fine.
@@ -57,8 +57,8 @@ def draw_indices(
     factors = torch.from_numpy(row_factors(spec, (1.0,), spec.guidance_scale))  # (scales, 2)
     embedding = torch.cat([text_embedding, text_embedding])
     weights = torch.cat([word_weights, torch.zeros_like(word_weights)])
-    shape = (spec.layers, 2 * count, spec.heads, 0, spec.head_dim)
-    keys, values = torch.zeros(shape), torch.zeros(shape)
+    past = torch.zeros(spec.layers, 2 * count, spec.heads, 0, spec.head_dim)
+    keys, values = past, past
     drawn = torch.full((count, spec.positions), -1)
 
     def choose(logits: Tensor, noise: Tensor, scale: int) -> Tensor:
@@ -71,8 +71,8 @@ def draw_indices(
         if not factors[scale:, 1].any():  # nothing from here on looks at the row without words
             embedding, weights = embedding[:count], weights[:count]
             keys, values = keys[:, :count], values[:, :count]
-        noise = torch.empty(count, end - start, spec.codebook_size)
-        noise = noise.exponential_(generator=generator).log().neg()  # (B, N, K)
+        shape = (count, end - start, spec.codebook_size)
+        noise = torch.from_numpy(rng.standard_exponential(shape, dtype=np.float32)).log_().neg_()
         noise = coherent(noise, spec.scale_coherence[scale])
         seen = drawn[:, :start].repeat(len(weights) // count, 1)
         if scale < len(spec.coarse_scales):
@@ -122,7 +122,7 @@ class BatchSampler:
         Returns:
             indices (M, N) int64, and (M, A) scores in the order of `train.wording.MEASURED`.
         """
-        noise = torch.Generator().manual_seed(seed)
+        rng = np.random.default_rng(seed)
         rows: list[Tensor] = []
         scores: list[FloatArray] = []
         bar = tqdm(total=len(prompts), desc="drawn", unit="picture", disable=len(prompts) < QUIET)
@@ -133,7 +133,7 @@ class BatchSampler:
             with autocast():
                 drawn = draw_indices(
                     self.generator.transformer, self.refiner, self.preset.spec,
-                    embedding, word_weights, noise,
+                    embedding, word_weights, rng,
                 )  # fmt: skip
                 images = self.codec.decode(drawn)
             rows.append(drawn)

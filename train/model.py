@@ -1,7 +1,7 @@
 """A whole trained model: codec, text engine, transformer, and the preset that shaped them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,8 @@ class Model:
     @property
     def spec(self) -> Spec:
         """The numbers that a runtime needs."""
-        return self.preset.spec
+        lengths = self.codec.quantizer.codebook.norm(dim=1)
+        return replace(self.preset.spec, quiet_code=int(lengths.argmin()))
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, weights in float16; nothing in it needs pickle."""

@@ -24,7 +24,7 @@ def draw(model, spec, prompts, seed=1):
     text_bytes, word_weights = batch_words(prompts, model.preset)
     with torch.no_grad():
         embedding = model.text(text_bytes)
-    noise = torch.Generator().manual_seed(seed)
+    noise = np.random.default_rng(seed)
     return draw_indices(model.transformer, model.refiner, spec, embedding, word_weights, noise)
 
 

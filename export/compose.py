@@ -1,0 +1,131 @@
+"""Build an ONNX graph out of operators and of other graphs.
+
+A graph that is used several times becomes a function of the model: its nodes are stored once, and
+its weights are handed in, so that every call shares them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+DOMAIN = "t2a_edge"  # of the functions
+
+
+class Composer:
+    """A graph under construction; values are their names.
+
+    Args:
+        opset: of the operators.
+    """
+
+    def __init__(self, opset: int) -> None:
+        self.opset = opset
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, onnx.TensorProto] = {}
+        self.functions: dict[str, tuple[onnx.FunctionProto, list[str]]] = {}
+        self.inputs: list[onnx.ValueInfoProto] = []
+        self.outputs: list[onnx.ValueInfoProto] = []
+        self._names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._count = 0
+
+    def _name(self) -> str:
+        self._count += 1
+        return f"v{self._count}"
+
+    def input(self, name: str, kind: int, shape: Sequence[int | str]) -> str:
+        """Declare an input of the graph; names in the shape are free dimensions."""
+        self.inputs.append(helper.make_tensor_value_info(name, kind, shape))
+        return name
+
+    def output(self, name: str, value: str, kind: int, shape: Sequence[int | str]) -> None:
+        """Declare a value as an output of the graph."""
+        self.nodes.append(helper.make_node("Identity", [value], [name]))
+        self.outputs.append(helper.make_tensor_value_info(name, kind, shape))
+
+    def constant(self, array: npt.NDArray[Any]) -> str:
+        """The name of a constant; equal ones are stored once."""
+        key = (str(array.dtype), array.shape, array.tobytes())
+        if key not in self._names:
+            self._names[key] = name = self._name()
+            self.constants[name] = numpy_helper.from_array(array.copy(order="C"), name)
+        return self._names[key]
+
+    def integers(self, *values: int) -> str:
+        """A constant (n,) int64."""
+        return self.constant(np.array(values, dtype=np.int64))
+
+    def number(self, value: float) -> str:
+        """A float32 constant without axes."""
+        return self.constant(np.array(value, dtype=np.float32))
+
+    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """Add an operator with one output."""
+        name = self._name()
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+    def cast(self, value: str, kind: int) -> str:
+        """Convert to another element type."""
+        return self.op("Cast", value, to=kind)
+
+    def slice(self, value: str, start: int, end: int, axis: int) -> str:
+        """Part of an axis."""
+        parts = (self.integers(start), self.integers(end), self.integers(axis))
+        return self.op("Slice", value, *parts)
+
+    def call(self, name: str, graph: onnx.ModelProto, inputs: Mapping[str, str]) -> list[str]:
+        """Run another graph.
+
+        Args:
+            name: of its function; the first call with a name stores the graph.
+            graph: without functions of its own.
+            inputs: of the graph -> values.
+
+        Returns:
+            The values of its outputs.
+        """
+        if name not in self.functions:
+            self.functions[name] = self._function(name, graph)
+        function, weights = self.functions[name]
+        given = [inputs[value.name] for value in graph.graph.input]
+        results = [self._name() for _ in function.output]
+        self.nodes.append(helper.make_node(name, [*given, *weights], results, domain=DOMAIN))
+        return results
+
+    def _function(self, name: str, model: onnx.ModelProto) -> tuple[onnx.FunctionProto, list[str]]:
+        graph = model.graph
+        weights = [self.constant(numpy_helper.to_array(i)) for i in graph.initializer]
+        function = helper.make_function(
+            DOMAIN,
+            name,
+            [value.name for value in graph.input] + [i.name for i in graph.initializer],
+            [value.name for value in graph.output],
+            list(graph.node),
+            [helper.make_opsetid("", self.opset)],
+        )
+        return function, weights
+
+    def model(self, name: str) -> onnx.ModelProto:
+        """The finished graph, checked."""
+        graph = helper.make_graph(
+            self.nodes, name, self.inputs, self.outputs, list(self.constants.values())
+        )
+        opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid(DOMAIN, 1)]
+        model = helper.make_model(
+            graph,
+            opset_imports=opsets,
+            functions=[function for function, _ in self.functions.values()],
+            ir_version=10,
+            producer_name="t2a-edge",
+        )
+        onnx.checker.check_model(model)
+        return model
+
+
+BOOL, FLOAT, INT32, INT64, UINT8 = (
+    TensorProto.BOOL, TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT8,
+)  # fmt: skip

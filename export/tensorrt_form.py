@@ -1,0 +1,169 @@
+"""TensorRT forms of a bundle's graphs: the same values in the words that TensorRT takes.
+
+A bundle's INT8 graphs are in the form of ONNX Runtime's processor kernels (`export.qdq.cpu_form`).
+`tensorrt_form` is the way back: activations as int8 with zero-point 0, Relu for a LeakyRelu of
+slope 0. It needs no checkpoint, only the bundle.
+
+TensorRT is strongly typed: what is not INT8 runs in the type that the graph says. So float parts
+become float16 in the graph, Q/DQ scales included; norms and softmax stay in float32.
+
+uint8 may only be an input's or an output's type: the cast of the pixels is the last node.
+"""
+
+import copy
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+import onnx.inliner
+from onnx import TensorProto, numpy_helper
+from onnxruntime.transformers.float16 import convert_float_to_float16
+from onnxruntime.transformers.onnx_model import OnnxModel
+
+from export.fused import _Fused
+from export.qdq import UINT8_ZERO_POINT
+from t2a_edge.errors import ExportError
+from t2a_edge.noise import gumbel_table
+from t2a_edge.spec import Spec
+
+FLOAT_TYPES = ("float16", "float32")
+ROWS = 3  # of each picture: words that are wanted, that are avoided, and none
+KEPT_IN_FLOAT32 = ("LayerNormalization", "Softmax")
+MOVES = ("Transpose", "Identity", "Reshape")  # change no value: a cast may come after them
+
+
+def tensorrt_form(model: onnx.ModelProto, float_type: str) -> onnx.ModelProto:
+    """A copy of one engine's graph for TensorRT.
+
+    Args:
+        model: of a bundle, in any precision.
+        float_type: "float16" or "float32", of what is not INT8; a float16 bundle's graph is
+            float16 already and stays as it is.
+
+    Raises:
+        ExportError: a zero-point is neither 0 nor the processor form's 128.
+    """
+    model = copy.deepcopy(model)
+    _symmetric(model.graph)
+    uint8_cast_last(model.graph)
+    if float_type == "float16" and not _has_float16(model.graph):
+        model = _half(model)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _symmetric(graph: onnx.GraphProto) -> None:
+    """Activations as int8 with zero-point 0, and plain Relu."""
+    zero_points = {
+        node.input[2]
+        for node in graph.node
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear") and len(node.input) > 2
+    }
+    for constant in graph.initializer:
+        if constant.name not in zero_points:
+            continue
+        values = numpy_helper.to_array(constant)
+        if values.dtype == np.uint8 and (values == UINT8_ZERO_POINT).all():
+            zeros = np.zeros(values.shape, dtype=np.int8)
+            constant.CopyFrom(numpy_helper.from_array(zeros, constant.name))
+        elif values.dtype != np.int8 or values.any():
+            raise ExportError(
+                f"A zero-point of the graph is {values.dtype} {values.flat[0]}; TensorRT takes "
+                f"int8 0, which uint8 {UINT8_ZERO_POINT} can be turned into. Export the bundle "
+                "again with `make export`."
+            )
+    for node in graph.node:
+        if node.op_type == "LeakyRelu" and all(
+            a.f == 0 for a in node.attribute if a.name == "alpha"
+        ):
+            node.op_type = "Relu"
+            del node.attribute[:]
+
+
+def uint8_cast_last(graph: onnx.GraphProto) -> None:
+    """Put casts to uint8 behind the nodes that only move their result; works in place."""
+    outputs = {value.name for value in graph.output}
+    while True:
+        pair = _cast_and_move(graph, outputs)
+        if pair is None:
+            return
+        cast, move = (copy.deepcopy(node) for node in pair)
+        place = list(graph.node).index(move)
+        value, between, result = cast.input[0], cast.output[0], move.output[0]
+        graph.node[place].input[0], graph.node[place].output[0] = value, between
+        graph.node.remove(cast)
+        cast.input[0], cast.output[0] = between, result
+        graph.node.insert(place, cast)  # behind: the place before it has just gone
+
+
+def _cast_and_move(
+    graph: onnx.GraphProto, outputs: set[str]
+) -> tuple[onnx.NodeProto, onnx.NodeProto] | None:
+    """A cast to uint8 within the graph, and the node behind it that only moves its result."""
+    for cast in graph.node:
+        if cast.op_type != "Cast" or cast.attribute[0].i != TensorProto.UINT8:
+            continue
+        users = [node for node in graph.node if cast.output[0] in node.input]
+        moved = len(users) == 1 and users[0].op_type in MOVES
+        if moved and cast.output[0] not in outputs:
+            return cast, users[0]
+    return None
+
+
+def _has_float16(graph: onnx.GraphProto) -> bool:
+    return any(i.data_type == TensorProto.FLOAT16 for i in graph.initializer)
+
+
+def _half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Float parts as float16, Q/DQ scales too; inputs and outputs keep their types."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one for each constant that float16 rounds to zero
+        half: onnx.ModelProto = convert_float_to_float16(
+            model, keep_io_types=True, op_block_list=list(KEPT_IN_FLOAT32)
+        )
+    OnnxModel(half).topological_sort()  # the casts stand at the end
+    for node in half.graph.node:
+        node.name = ""
+    del half.graph.value_info[:]
+    return half
+
+
+class _TensorRtFused(_Fused):
+    """The fused graph without Compress, which TensorRT's parser refuses, and without double.
+
+    TensorRT takes double for float32, without a word: the Gumbel table would be another one.
+    """
+
+    def _gumbel_table(self) -> str:
+        return self.g.constant(gumbel_table()[None])  # (1, levels) float32
+
+    def _rows_in_use(self, factors: str, scale: int) -> str:
+        """All three rows, always; one that nothing uses has the factor 0."""
+        return self.g.integers(*range(ROWS))
+
+
+def tensorrt_fused(parts: Mapping[str, onnx.ModelProto], spec: Spec) -> onnx.ModelProto:
+    """The fused graph for TensorRT, of engines that are in its form already.
+
+    The functions are inlined: called a second time, their Q/DQ nodes' names collide in TensorRT's
+    parser.
+    """
+    model: onnx.ModelProto = onnx.inliner.inline_local_functions(
+        _TensorRtFused(parts, spec).build()
+    )
+    graph = model.graph
+    outputs = {value.name for value in graph.output}
+    for node in [n for n in graph.node if n.op_type == "Identity" and n.output[0] in outputs]:
+        _rename(graph, node.input[0], node.output[0])
+        graph.node.remove(next(n for n in graph.node if list(n.input) == list(n.output)))
+    uint8_cast_last(graph)
+    del graph.value_info[:]
+    onnx.checker.check_model(model)
+    return model
+
+
+def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [new if name == old else name for name in names]

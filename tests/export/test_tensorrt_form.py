@@ -1,0 +1,160 @@
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from export.fused import compare_fused
+from export.qdq import cpu_form
+from export.tensorrt_form import tensorrt_form, tensorrt_fused, uint8_cast_last
+from t2a_edge import TextToArt
+from t2a_edge.bundle import engine_file, engines, load_bundle
+from t2a_edge.errors import ExportError
+
+
+def made(nodes, inputs, outputs, constants):
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        inputs,
+        outputs,
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model)
+    return model
+
+
+def int8_graph(zero_point=0):
+    """A linear layer with INT8 weights and activations, as `export.qdq.tidy` leaves one."""
+    weight = np.random.default_rng(1).integers(-127, 128, (4, 3)).astype(np.int8)
+    nodes = [
+        helper.make_node("Relu", ["x"], ["positive"]),
+        helper.make_node("QuantizeLinear", ["positive", "step", "zero"], ["steps"]),
+        helper.make_node("DequantizeLinear", ["steps", "step", "zero"], ["rounded"]),
+        helper.make_node("DequantizeLinear", ["weight", "weight_step", "zeros"], ["w"], axis=1),
+        helper.make_node("MatMul", ["rounded", "w"], ["y"]),
+    ]
+    return made(
+        nodes,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
+        {
+            "step": np.float32(0.05),
+            "zero": np.int8(zero_point),
+            "weight": weight,
+            "weight_step": np.array([0.01, 0.02, 0.03], np.float32),
+            "zeros": np.zeros(3, np.int8),
+        },
+    )
+
+
+def pixels_graph():
+    """Numbers to uint8, then moved, as the decoder's graph ends."""
+    nodes = [
+        helper.make_node("Round", ["x"], ["whole"]),
+        helper.make_node("Cast", ["whole"], ["bytes"], to=TensorProto.UINT8),
+        helper.make_node("Transpose", ["bytes"], ["moved"], perm=[1, 0]),
+        helper.make_node("Identity", ["moved"], ["pixels"]),
+    ]
+    return made(
+        nodes,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])],
+        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, [4, "batch"])],
+        {},
+    )
+
+
+def run(model, **inputs):
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, inputs)[0]
+
+
+def test_the_way_back_from_the_processor_form_is_exact():
+    before = int8_graph()
+    after = tensorrt_form(cpu_form(before), "float32")
+    assert [n.op_type for n in after.graph.node] == [n.op_type for n in before.graph.node]
+    constants = {i.name: numpy_helper.to_array(i) for i in after.graph.initializer}
+    zero_points = [constants[n.input[2]] for n in after.graph.node if len(n.input) > 2]
+    assert {z.dtype for z in zero_points} == {np.dtype(np.int8)}
+    assert not any(z.any() for z in zero_points)
+    x = np.random.default_rng(2).normal(size=(5, 4)).astype(np.float32)
+    np.testing.assert_array_equal(run(after, x=x), run(before, x=x))
+
+
+def test_the_graph_that_it_is_given_stays_as_it_is():
+    model = cpu_form(int8_graph())
+    before = model.SerializeToString()
+    tensorrt_form(model, "float16")
+    assert model.SerializeToString() == before
+
+
+def test_float_parts_become_float16_with_their_scales():
+    after = tensorrt_form(cpu_form(int8_graph()), "float16")
+    types = {i.name: i.data_type for i in after.graph.initializer}
+    assert types["step"] == types["weight_step"] == TensorProto.FLOAT16
+    assert types["weight"] == TensorProto.INT8
+    kinds = {v.type.tensor_type.elem_type for v in (*after.graph.input, *after.graph.output)}
+    assert kinds == {TensorProto.FLOAT}
+    x = np.random.default_rng(2).normal(size=(5, 4)).astype(np.float32)
+    np.testing.assert_allclose(run(after, x=x), run(int8_graph(), x=x), atol=0.1)
+
+
+def test_another_zero_point_is_told():
+    with pytest.raises(ExportError, match="zero-point of the graph is int8 3; TensorRT takes"):
+        tensorrt_form(int8_graph(3), "float32")
+
+
+def test_a_leaky_relu_that_leaks_stays_one():
+    model = int8_graph()
+    relu = model.graph.node[0]
+    relu.op_type = "LeakyRelu"
+    relu.attribute.append(helper.make_attribute("alpha", 0.1))
+    assert tensorrt_form(model, "float32").graph.node[0].op_type == "LeakyRelu"
+
+
+def test_the_cast_to_uint8_goes_last():
+    model = pixels_graph()
+    x = np.random.default_rng(1).uniform(0, 255, (3, 4)).astype(np.float32)
+    before = run(model, x=x)
+    uint8_cast_last(model.graph)
+    onnx.checker.check_model(model)
+    kinds = [node.op_type for node in model.graph.node]
+    assert kinds == ["Round", "Transpose", "Identity", "Cast"]
+    assert model.graph.node[-1].output[0] == "pixels"
+    np.testing.assert_array_equal(run(model, x=x), before)
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp16"])
+@pytest.mark.parametrize("float_type", ["float32", "float16"])
+def test_a_bundle_s_decoder_draws_nearly_the_same(tiny_bundles, precision, float_type):
+    folder = tiny_bundles / f"tiny-{precision}"
+    spec = load_bundle(folder).spec
+    model = onnx.load(folder / engine_file("decoder"))
+    indices = np.random.default_rng(1).integers(0, spec.codebook_size, (2, spec.positions))
+    before = run(model, indices=indices).astype(int)
+    after = run(tensorrt_form(model, float_type), indices=indices).astype(int)
+    assert np.abs(after - before).mean() < 1
+    assert not [i for i in tensorrt_form(model, float_type).graph.initializer
+                if i.data_type == TensorProto.UINT8]  # fmt: skip
+
+
+def test_the_fused_form_draws_what_the_engines_draw(tiny_bundles):
+    folder = tiny_bundles / "tiny-fp32"
+    with TextToArt(folder) as engine:
+        parts = {
+            name: tensorrt_form(onnx.load(folder / engine_file(name)), "float32")
+            for name in engines(engine.spec)
+        }
+        graph = tensorrt_fused(parts, engine.spec)
+        parity = compare_fused(graph, engine)
+    assert parity.agreement == 1.0
+    assert parity.max_absdiff <= 1
+    assert not graph.functions
+    assert not {node.op_type for node in graph.graph.node} & {"Compress", "Log"}
+    last = {output: n.op_type for n in graph.graph.node for output in n.output}
+    assert last["pixels"] == "Cast"
