@@ -11,15 +11,17 @@ from t2a_edge.errors import T2AEdgeError
 
 if TYPE_CHECKING:
     from t2a_edge.attributes import attribute_scores
-    from t2a_edge.pipeline import Artwork, TextToArt
+    from t2a_edge.pipeline import Artwork, Meaning, Request, TextToArt
 
 __version__ = "0.1.0"
-__all__ = ["Artwork", "T2AEdgeError", "TextToArt", "__version__", "attribute_scores"]
+__all__ = [
+    "Artwork", "Meaning", "Request", "T2AEdgeError", "TextToArt", "__version__", "attribute_scores",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     """Load what is heavy when it is first asked for: `--help` and errors stay instant."""
-    if name in ("Artwork", "TextToArt"):
+    if name in ("Artwork", "Meaning", "Request", "TextToArt"):
         from t2a_edge import pipeline
 
         return getattr(pipeline, name)

@@ -120,7 +120,7 @@ def generate(
         for number in range(count):
             progress = Progress(number, count, len(engine.spec.scales), show=not quiet)
             artwork = engine.generate(
-                words,
+                " ".join(words),
                 seed=seed,
                 blend=blend,
                 amount=amount,
@@ -130,7 +130,7 @@ def generate(
             )
             progress.clear()
             click.echo(str(artwork.save(target_path(out, artwork))))
-            seed = (artwork.seed + 1) % (MAX_SEED + 1)
+            seed = ((artwork.seed or 0) + 1) % (MAX_SEED + 1)
 
 
 @main.command()

@@ -7,6 +7,7 @@
     ├── OptionError         a number or a path given beside the prompt cannot be used
     ├── BundleError         the model files are missing, damaged or from another version
     ├── ImageError          an array is not an image, or a picture cannot be written
+    ├── RecipeError         a recipe is damaged, or of another model
     ├── ConfigError         a training preset or an override of it cannot be used
     ├── DataError           a training folder, or a row of its annotations, cannot be used
     ├── CheckpointError     a checkpoint is missing, damaged or of another shape
@@ -40,6 +41,10 @@ class BundleError(T2AEdgeError):
 
 class ImageError(T2AEdgeError):
     """An array is not an image, or a picture cannot be written."""
+
+
+class RecipeError(T2AEdgeError):
+    """A recipe is damaged, or of another model."""
 
 
 class ConfigError(T2AEdgeError):

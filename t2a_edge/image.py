@@ -1,5 +1,6 @@
-"""A picture on disk: PNG with the recipe of how it was made in its metadata."""
+"""A picture on disk, with how it was made in its metadata."""
 
+import io
 import json
 import os
 import re
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 UInt8Array = npt.NDArray[np.uint8]
 
-METADATA_KEY = "t2a-edge"  # iTXt chunk that holds the metadata as JSON
+METADATA_KEY = "t2a-edge"  # of the iTXt chunk, or the first word of the EXIF description
+IMAGE_DESCRIPTION = 0x010E  # EXIF tag that holds the metadata as JSON, where there are no chunks
+FORMATS = {
+    "png": (".png",), "webp": (".webp",), "jpeg": (".jpg", ".jpeg"), "npy": (".npy",),
+}  # fmt: skip
 MAX_SLUG = 80  # characters of a file name that come from the prompt
 
 
@@ -33,28 +38,72 @@ def image_from_pixels(pixels: UInt8Array) -> "Image":
     return Image.fromarray(pixels)
 
 
-def write_png(pixels: UInt8Array, path: Path, metadata: Mapping[str, Any]) -> None:
-    """Write a PNG whole or not at all.
+def encoded(pixels: UInt8Array, picture_format: str, metadata: Mapping[str, Any]) -> bytes:
+    """A picture as the bytes of a file.
 
     Args:
         pixels: (H, W, 3) uint8 sRGB.
-        path: the file; its folder is made if it is missing.
+        picture_format: "png", "webp" (lossless), "jpeg" or "npy".
+        metadata: JSON values; a .npy has no place for them.
+
+    Raises:
+        ImageError: the pixels are no image, or the format is another one.
+    """
+    stream = io.BytesIO()
+    image = image_from_pixels(pixels)
+    if picture_format == "npy":
+        np.save(stream, pixels, allow_pickle=False)
+    elif picture_format == "png":
+        from PIL.PngImagePlugin import PngInfo
+
+        about = PngInfo()
+        about.add_itxt(METADATA_KEY, json.dumps(metadata, ensure_ascii=False, sort_keys=True))
+        image.save(stream, format="PNG", pnginfo=about)
+    elif picture_format in ("webp", "jpeg"):
+        exif = image.getexif()
+        exif[IMAGE_DESCRIPTION] = f"{METADATA_KEY} {json.dumps(metadata, sort_keys=True)}"
+        how: dict[str, Any] = {"lossless": True} if picture_format == "webp" else {"quality": 95}
+        image.save(stream, format=picture_format.upper(), exif=exif, **how)
+    else:
+        raise ImageError(
+            f"The picture format is {picture_format!r}; expected {', '.join(sorted(FORMATS))}."
+        )
+    return stream.getvalue()
+
+
+def picture_format_of(path: Path) -> str:
+    """Which format a file's suffix stands for; an ImageError for another suffix."""
+    for picture_format, suffixes in FORMATS.items():
+        if path.suffix.lower() in suffixes:
+            return picture_format
+    every = ", ".join(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+    raise ImageError(f"{path} ends in {path.suffix!r}; expected one of {every}.")
+
+
+def write_picture(pixels: UInt8Array, path: Path, metadata: Mapping[str, Any]) -> None:
+    """Write a picture whole or not at all.
+
+    Args:
+        pixels: (H, W, 3) uint8 sRGB.
+        path: the file, in the format of its suffix; its folder is made if it is missing.
         metadata: JSON values, kept under the key "t2a-edge".
 
     Raises:
         ImageError: the pixels are no image, or the file cannot be written.
     """
-    from PIL.PngImagePlugin import PngInfo
+    write_whole(path, encoded(pixels, picture_format_of(path), metadata))
 
-    image = image_from_pixels(pixels)
-    about = PngInfo()
-    about.add_itxt(METADATA_KEY, json.dumps(metadata, ensure_ascii=False, sort_keys=True))
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; an ImageError where that cannot be done."""
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".t2a-edge-", suffix=".png")
+        handle, temporary = tempfile.mkstemp(
+            dir=path.parent, prefix=".t2a-edge-", suffix=path.suffix
+        )
         with os.fdopen(handle, "wb") as opened:
-            image.save(opened, format="PNG", pnginfo=about)
+            opened.write(content)
         Path(temporary).chmod(0o666 & ~_umask())
         os.replace(temporary, path)
     except (OSError, ValueError) as exc:  # ValueError: a NUL in the path
@@ -96,7 +145,7 @@ def read_pixels(path: Path) -> UInt8Array:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """The metadata that `write_png` put into a file.
+    """The metadata that `write_picture` put into a file.
 
     Raises:
         ImageError: the file is no picture of ours.
@@ -106,16 +155,22 @@ def read_metadata(path: Path) -> dict[str, Any]:
     try:
         with Image.open(path) as opened:
             text = opened.info.get(METADATA_KEY)
+            if text is None:
+                described = str(opened.getexif().get(IMAGE_DESCRIPTION, ""))
+                text = described.removeprefix(METADATA_KEY) if METADATA_KEY in described else None
         if text is not None:
             return dict(json.loads(text))
-    except (OSError, UnidentifiedImageError, ValueError) as exc:
-        raise ImageError(f"{path} cannot be read as a PNG ({exc}); name another file.") from exc
-    raise ImageError(f"{path} has no {METADATA_KEY} metadata; name a PNG that t2a-edge wrote.")
+    except UnidentifiedImageError as exc:
+        raise ImageError(f"{path} is not a picture; name one that t2a-edge wrote.") from exc
+    except (OSError, ValueError, TypeError, SyntaxError, Image.DecompressionBombError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        raise ImageError(f"{path} cannot be read ({reason}); name another file.") from exc
+    raise ImageError(f"{path} has no {METADATA_KEY} metadata; name a picture that t2a-edge wrote.")
 
 
-def file_name(prompt: str, seed: int) -> str:
+def file_name(prompt: str, seed: int | None) -> str:
     """A file name for a picture: letters and digits of the prompt, then the seed."""
     slug = re.sub(r"[^\w]+", "-", prompt).strip("-_")
     while len(slug.encode("utf-8")) > MAX_SLUG:
         slug = slug[:-1]
-    return f"{slug or 'art'}-{seed}.png"
+    return f"{slug or 'art'}{'' if seed is None else f'-{seed}'}.png"

@@ -1,19 +1,24 @@
 """Counter-based noise: (seed, position, code) give the same numbers in every language.
 
-All integer arithmetic is modulo the prime P = 2^31 - 1, so every product fits a signed 64-bit
-integer and nothing but multiply, add and modulo is needed. x -> x^5 permutes the numbers modulo P.
+Each position gets three keys; its codes get levels by a polynomial over them. `docs/noise.md` is
+the specification, with test vectors. With P = 2^31 - 1, L = 32749 (a prime) and x -> x^5 modulo P,
+which permutes the numbers modulo P:
 
-    key(seed, position):
-        k = quintic(seed mod 2^30 + 0x1F123BB5)
-        k = quintic(k + seed div 2^30 + 0x05491333)
-        k = quintic(k + position * 0x2545F491 + 0x3C6EF372)
-        k = quintic(k + 0x1B873593)
-    level(seed, position, code) = quintic(key + (code + 1) * 0x27D4EB2F) div 2^15      in [0, 65536)
-    gumbel(level) = round(-ln(-ln((level + 0.5) / 65536)) * 4096) / 4096
+    k = quintic(seed mod 2^30 + 0x1F123BB5)
+    k = quintic(k + seed div 2^30 + 0x05491333)
+    k = quintic(k + position * 0x2545F491 + 0x3C6EF372)
+    k = quintic(k + 0x1B873593)
+    key(i) = quintic(k + i * 0x27D4EB2F) mod L            for i = 1, 2, 3
+    point(code) = (code + 4099)^5 mod L
+    level(code) = (key(1) * point + key(2) * (point^2 mod L) + key(3)) mod L     in [0, 32749)
+    gumbel(level) = round(-ln(-ln((level + 0.5) / L)) * 4096) / 4096
 
 The sums are reduced modulo P before each quintic. Positions count through all scales, coarse to
-fine. The last line is a table of 65,536 numbers with 12 binary digits behind the point: exact in
-float32, whatever a platform's logarithm does in its last digit.
+fine. Any three codes of a position have independent levels, and the sum before the last modulo
+stays below 2^31: one position's 512 levels take nothing but 32-bit integers. The last line is a
+table of numbers with 12 binary digits behind the point: exact in float32, whatever a platform's
+logarithm does in its last digit. Source of levels by a polynomial: Wegman and Carter 1981,
+doi:10.1016/0022-0000(81)90033-7.
 
 Neighbours may share noise, so that they choose alike. With g the noise of a code over the grid of a
 scale, and weights w of the offsets d along an axis that add up to one,
@@ -36,12 +41,13 @@ import numpy.typing as npt
 
 from t2a_edge.errors import OptionError
 
+Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 
 PRIME = 2**31 - 1
 MAX_SEED = 2**53 - 1  # the largest integer that JavaScript holds exactly
-LEVELS = 65_536
+LEVELS = 32_749  # a prime; twice the square of it fits 31 bits
 REACH = 2.5  # radii from a position to the farthest neighbour that shares its noise
 CHUNK = 64  # positions whose noise is made at a time
 
@@ -71,48 +77,47 @@ def _quintic(x: Int64Array) -> Int64Array:
     return _fold(_fold(square * square) * x)
 
 
-def _keys(seed: int, positions: Int64Array) -> Int64Array:
+def position_keys(seed: int, positions: Int64Array) -> Int32Array:
+    """The three keys of each position: (N,) -> (N, 3) int32 in [0, 32749)."""
     key = _quintic(_fold(np.asarray([seed % 2**30 + 0x1F123BB5], dtype=np.int64)))
     key = _quintic(_fold(key + seed // 2**30 + 0x05491333))
     key = _quintic(_fold(key + positions.astype(np.int64) * 0x2545F491 + 0x3C6EF372))
-    return _quintic(_fold(key + 0x1B873593))
+    key = _quintic(_fold(key + 0x1B873593))
+    steps = np.arange(1, 4, dtype=np.int64) * 0x27D4EB2F
+    keys: Int32Array = (_quintic(_fold(key[:, None] + steps)) % PRIME % LEVELS).astype(np.int32)
+    return keys
 
 
-def _fold_into(x: Int64Array, spare: Int64Array) -> None:
-    """One round of `_fold`, in place."""
-    np.right_shift(x, 31, out=spare)
-    np.bitwise_and(x, PRIME, out=x)
-    np.add(x, spare, out=x)
+@lru_cache(maxsize=4)
+def code_points(codes: int) -> Int32Array:
+    """The points of the codes and their squares, modulo 32749: (2, K) int32."""
+    points = [pow(code + 4099, 5, LEVELS) for code in range(codes)]
+    return np.array([points, [p * p % LEVELS for p in points]], dtype=np.int32)
 
 
 def _level_chunks(
     seed: int, positions: Int64Array, codes: int
-) -> Iterator[tuple[slice, Int64Array]]:
+) -> Iterator[tuple[slice, Int32Array]]:
     """The levels of `CHUNK` positions at a time, in one buffer: what fits the cache is fast."""
-    keys = _keys(seed, positions)
-    steps = (np.arange(1, codes + 1, dtype=np.int64) * 0x27D4EB2F) % PRIME
-    buffers = np.empty((3, CHUNK, codes), dtype=np.int64)
+    keys = position_keys(seed, positions)
+    points, squares = code_points(codes)
+    buffers = np.empty((2, CHUNK, codes), dtype=np.int32)
     for start in range(0, len(positions), CHUNK):
         rows = slice(start, start + CHUNK)
-        x, power, spare = buffers[:, : len(keys[rows])]
-        np.add(keys[rows, None], steps, out=x)
-        _fold_into(x, spare)  # below 2^32 before, so one round is enough
-        np.multiply(x, x, out=power)
-        for _ in range(2):
-            _fold_into(power, spare)
-        np.multiply(power, power, out=power)
-        for _ in range(2):
-            _fold_into(power, spare)
-        np.multiply(power, x, out=power)
-        for _ in range(2):
-            _fold_into(power, spare)
-        power[power == PRIME] = 0
-        np.right_shift(power, 15, out=power)
-        yield rows, power
+        part = keys[rows]
+        levels, spare = buffers[:, : len(part)]
+        np.multiply(part[:, :1], points, out=levels)
+        np.multiply(part[:, 1:2], squares, out=spare)
+        levels += spare
+        levels += part[:, 2:]
+        np.floor_divide(levels, LEVELS, out=spare)  # faster than the modulo operator
+        spare *= LEVELS
+        levels -= spare
+        yield rows, levels
 
 
-def noise_levels(seed: int, positions: Int64Array, codes: int) -> Int64Array:
-    """Integers spread evenly over [0, 65536).
+def noise_levels(seed: int, positions: Int64Array, codes: int) -> Int32Array:
+    """Integers spread evenly over [0, 32749).
 
     Args:
         seed: 0 .. 2^53 - 1.
@@ -120,9 +125,9 @@ def noise_levels(seed: int, positions: Int64Array, codes: int) -> Int64Array:
         codes: how many codes K each position chooses from.
 
     Returns:
-        (N, K) int64.
+        (N, K) int32.
     """
-    levels = np.empty((len(positions), codes), dtype=np.int64)
+    levels = np.empty((len(positions), codes), dtype=np.int32)
     for rows, chunk in _level_chunks(seed, positions, codes):
         levels[rows] = chunk
     return levels
@@ -130,7 +135,7 @@ def noise_levels(seed: int, positions: Int64Array, codes: int) -> Int64Array:
 
 @lru_cache(maxsize=1)
 def gumbel_table() -> Float32Array:
-    """The 65,536 values of standard Gumbel noise, multiples of 1/4096."""
+    """The 32,749 values of standard Gumbel noise, multiples of 1/4096."""
     middle = (np.arange(LEVELS) + 0.5) / LEVELS
     return (np.round(-np.log(-np.log(middle)) * 4096) / 4096).astype(np.float32)
 
@@ -144,12 +149,13 @@ def gumbel_noise(seed: int, positions: Int64Array, codes: int) -> Float32Array:
 
 
 @lru_cache(maxsize=64)
-def neighbour_weights(side: int, radius: float) -> tuple[range, Float32Array]:
+def neighbour_weights(side: int, radius: float, wrap: bool = False) -> tuple[range, Float32Array]:
     """Which neighbours along an axis share their noise, and how much: a bell of this radius.
 
     Args:
         side: of the grid.
         radius: standard deviation of the bell, in positions, above 0.
+        wrap: whether the ends of the axis meet.
 
     Returns:
         The offsets, and the logarithms of their weights, (offsets, side) float32; -inf where the
@@ -158,7 +164,7 @@ def neighbour_weights(side: int, radius: float) -> tuple[range, Float32Array]:
     reach = min(side - 1, math.ceil(REACH * radius))
     offsets = np.arange(-reach, reach + 1)
     neighbour = offsets[:, None] + np.arange(side)
-    inside = (neighbour >= 0) & (neighbour < side)
+    inside = wrap | ((neighbour >= 0) & (neighbour < side))
     weights = np.where(inside, np.exp(-0.5 * (offsets[:, None] / radius) ** 2), 0.0)
     weights /= weights.sum(0)
     with np.errstate(divide="ignore"):
@@ -166,25 +172,35 @@ def neighbour_weights(side: int, radius: float) -> tuple[range, Float32Array]:
     return range(-reach, reach + 1), logs.astype(np.float32)
 
 
-def coherent_noise(noise: Float32Array, radius: float) -> Float32Array:
+def coherent_noise(
+    noise: Float32Array,
+    radius: float,
+    grid: tuple[int, int] | None = None,
+    wrap: bool = False,
+) -> Float32Array:
     """Noise that neighbours on the grid share, still of the standard Gumbel distribution.
 
     Args:
-        noise: (N, K) standard Gumbel, positions row by row; N is a square.
+        noise: (N, K) standard Gumbel, positions row by row.
         radius: over how many positions it is shared; 0 changes nothing.
+        grid: rows and columns; None is a square.
+        wrap: whether opposite edges of the grid meet.
 
     Returns:
         (N, K) float32.
     """
-    side = math.isqrt(len(noise))
-    if radius == 0 or side == 1:
+    height, width = grid or (math.isqrt(len(noise)),) * 2
+    if radius == 0 or len(noise) == 1:
         return noise
-    offsets, logs = neighbour_weights(side, radius)
-    field = noise.reshape(side, side, -1)
-    for axis in (0, 1):
+    field = noise.reshape(height, width, -1)
+    for axis, side in enumerate((height, width)):
+        offsets, logs = neighbour_weights(side, radius, wrap)
         field = np.moveaxis(field, axis, 0)
         shared = np.full(field.shape, -np.inf, dtype=np.float32)
         for offset, log in zip(offsets, logs, strict=True):
+            if wrap:
+                np.maximum(shared, np.roll(field, -offset, axis=0) + log[:, None, None], out=shared)
+                continue
             to, source = slice(max(0, -offset), side - max(0, offset)), slice(max(0, offset), None)
             moved = field[source][: to.stop - to.start] + log[to, None, None]
             np.maximum(shared[to], moved, out=shared[to])

@@ -1,118 +1,116 @@
 """The whole way: `TextToArt().generate("warm dark fluid", seed=7)`."""
 
-import re
 import secrets
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from t2a_edge.bundle import engines, load_bundle
-from t2a_edge.image import file_name, image_from_pixels, write_png
+from t2a_edge.artwork import Artwork
+from t2a_edge.bundle import load_bundle
+from t2a_edge.edit import (
+    check_divisible,
+    covered,
+    extended,
+    half_window,
+    kept_outside_mask,
+    layout_of_size,
+)
+from t2a_edge.errors import OptionError, RecipeError
+from t2a_edge.image import read_metadata
+from t2a_edge.layout import Layout
+from t2a_edge.meaning import Meaning, meanings, unit_rows
 from t2a_edge.noise import check_seed
 from t2a_edge.prompt import Prompt, parse_prompt, text_bytes_from_words
-from t2a_edge.runner import OnnxRunner, Runner
-from t2a_edge.sampler import Conditioning, SamplingOptions, check_range, sample_indices
+from t2a_edge.recipe import Recipe, pack_recipe, unpack_recipe
+from t2a_edge.runner import Runner, make_runner
+from t2a_edge.sampler import (
+    PLAIN,
+    Conditioning,
+    Drawing,
+    SamplingOptions,
+    check_range,
+    decode_indices,
+    pull_of_weight,
+    relative_weights,
+    sample_scales,
+)
+from t2a_edge.spec import Spec
+from t2a_edge.vocabulary import known_words
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
+__all__ = ["Artwork", "Meaning", "Request", "TextToArt"]
 
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
-UInt8Array = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
 
 FRESH_SEEDS = 2**32  # a seed that nobody named is drawn below this
+MOST_FRAMES = 1000  # of an interpolation
+KEPT_SCALES = 3  # of a variation, unless another number is named
 
 
 @dataclass(frozen=True)
-class Artwork:
-    """One picture and how it was made.
+class Request:
+    """What one picture is asked for with; see `TextToArt.generate`."""
 
-    Attributes:
-        pixels: (H, W, 3) uint8 sRGB.
-        prompt: the adjectives and their weights, as they were understood.
-        blend: the second prompt, where two were blended; and its share, 0 to 1.
-        unknown_words: those of them that training did not use.
-        seed: the same seed, prompt, options and bundle give the same picture.
-        options: guidance scale, temperature and top-k.
-        bundle_hash: which model drew it.
-        indices: (N,) int64, all scales, coarse to fine.
-    """
-
-    pixels: UInt8Array
     prompt: str
-    blend: tuple[str, float] | None
-    unknown_words: tuple[str, ...]
-    seed: int
-    options: SamplingOptions
-    bundle_hash: str
-    indices: Int64Array
-
-    @property
-    def image(self) -> "Image":
-        """The picture as a Pillow image."""
-        return image_from_pixels(self.pixels)
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What a saved picture says about itself."""
-        blend = {} if self.blend is None else {"blend": self.blend[0], "amount": self.blend[1]}
-        return {
-            "prompt": self.prompt,
-            **blend,
-            "seed": self.seed,
-            "guidance_scale": self.options.guidance_scale,
-            "temperature": self.options.temperature,
-            "top_k": self.options.top_k,
-            "bundle": self.bundle_hash,
-        }
-
-    @property
-    def file_name(self) -> str:
-        """A file name made of prompt, blend and seed."""
-        blend = "" if self.blend is None else f" to {self.blend[0]} {self.blend[1]:g}"
-        spelled = re.sub(r"(^| )-", r"\1not ", self.prompt + blend)  # a slug has no minus
-        return file_name(spelled, self.seed)
-
-    def save(self, path: Path | str) -> Path:
-        """Write a PNG with the metadata inside; an ImageError if the path cannot be written."""
-        write_png(self.pixels, Path(path), self.metadata)
-        return Path(path)
+    seed: int | None = None
+    blend: str | None = None
+    amount: float = 0.5
+    guidance_scale: float | None = None
+    temperature: float | None = None
+    top_k: int | None = None
 
 
 class TextToArt:
     """Adjectives in, abstract picture out. Loads the model once; use it for many pictures.
 
+    One object may be used from several threads at once.
+
     Args:
         bundle: folder of another bundle than the shipped one.
         threads: cores that one operation may use.
-        runner: another way to run the engines than ONNX Runtime.
+        provider: "cpu", "cuda", "tensorrt", or "auto": the GPU where the installed onnxruntime can
+            use one, else the processor. `provider` tells what was chosen.
+        runner: another way to run the engines; `provider` is not looked at then.
 
     Raises:
         BundleError: the bundle is missing or damaged.
-        OptionError: `threads` is out of range.
+        OptionError: `threads` is out of range, or the provider is not to be had.
 
     >>> TextToArt().generate("warm dark fluid", seed=7).pixels.shape
     (256, 256, 3)
     """
 
     def __init__(
-        self, bundle: Path | str | None = None, *, threads: int = 1, runner: Runner | None = None
+        self,
+        bundle: Path | str | None = None,
+        *,
+        threads: int = 1,
+        provider: str = "auto",
+        runner: Runner | None = None,
     ) -> None:
         self.bundle = load_bundle(bundle)
-        self._runner: Runner = runner or OnnxRunner(
-            self.bundle.folder, engines(self.bundle.spec), threads=threads
-        )
+        self.provider = "runner"
+        if runner is None:
+            runner, self.provider = make_runner(self.bundle, provider, threads)
+        self._runner = runner
 
     @property
-    def spec(self) -> Any:
+    def spec(self) -> Spec:
         """The bundle's shapes and sampling defaults."""
         return self.bundle.spec
+
+    @property
+    def model(self) -> str:
+        """The sha256 of the checkpoint that the bundle was made from, hexadecimal."""
+        return str(self.bundle.manifest["checkpoint_sha256"])
 
     def options(
         self,
@@ -129,57 +127,318 @@ class TextToArt:
         )
 
     def parse(self, prompt: str | Iterable[str]) -> Prompt:
-        """The prompt's adjectives; a PromptError if it cannot be used."""
+        """The prompt's adjectives, of one text or of several; a PromptError if it is none."""
         spec = self.bundle.spec
         return parse_prompt(prompt, max_words=spec.max_words, max_bytes=spec.max_bytes)
 
-    def generate(
+    # ---- drawing
+
+    @overload
+    def generate(  # type: ignore[overload-overlap]
         self,
-        prompt: str | Iterable[str],
+        prompt: str,
         *,
         seed: int | None = None,
-        blend: str | Iterable[str] | None = None,
+        blend: str | None = None,
         amount: float = 0.5,
         guidance_scale: float | None = None,
         temperature: float | None = None,
         top_k: int | None = None,
+        size: tuple[int, int] | None = None,
         on_scale: Callable[[int], None] | None = None,
-    ) -> Artwork:
-        """Draw one picture.
+    ) -> Artwork: ...
+
+    @overload
+    def generate(
+        self,
+        prompt: Sequence[str],
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        blend: str | None = None,
+        amount: float = 0.5,
+        guidance_scale: float | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        size: tuple[int, int] | None = None,
+        on_scale: Callable[[int], None] | None = None,
+    ) -> list[Artwork]: ...
+
+    def generate(
+        self,
+        prompt: str | Sequence[str],
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        blend: str | None = None,
+        amount: float = 0.5,
+        guidance_scale: float | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        size: tuple[int, int] | None = None,
+        on_scale: Callable[[int], None] | None = None,
+    ) -> Artwork | list[Artwork]:
+        """Draw a picture of a prompt, or one of each prompt of a list, all at once.
 
         Args:
-            prompt: adjectives, "warm dark:1.4 -busy" or a list of them; any word is accepted.
-            seed: 0 .. 2^53 - 1; None draws a fresh one, which the artwork names.
+            prompt: adjectives, "warm dark:1.4 -busy", or a list of such prompts; any word is
+                accepted.
+            seed: 0 .. 2^53 - 1, or one for each prompt; None draws a fresh one, which the artwork
+                names.
             blend: a second prompt to move towards.
             amount: how far, from 0 (the first prompt) to 1 (the second).
             guidance_scale: 0 to 30; None is the bundle's default, as for the next two.
             temperature: 0 to 10.
             top_k: 0 (all codes) or more.
+            size: width and height in pixels, multiples of a cell of the finest grid (8 pixels),
+                256 to 2048 each; None is the size that the model was trained on, 256 x 256.
             on_scale: is told how many scales are done, after each.
 
         Raises:
-            PromptError: the prompt cannot be used.
+            PromptError: a prompt cannot be used.
             OptionError: a number is out of range.
         """
-        parsed = self.parse(prompt)
-        other = None if blend is None else self.parse(blend)
-        options = self.options(guidance_scale, temperature, top_k)
-        number = secrets.randbelow(FRESH_SEEDS) if seed is None else check_seed(seed)
-        conditioning = self.conditioning(parsed, other, amount)
-        indices = sample_indices(
-            self._runner, self.bundle.spec, conditioning, number, options, on_scale
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        seeds = _seeds(seed, len(prompts))
+        requests = [
+            Request(text, own, blend, amount, guidance_scale, temperature, top_k)
+            for text, own in zip(prompts, seeds, strict=True)
+        ]
+        layout, crop = PLAIN, self._whole(PLAIN)
+        if size is not None:
+            layout, crop = layout_of_size(self.spec, size)
+        artworks = self._last(self._steps(requests, layout, crop), on_scale)
+        return artworks[0] if isinstance(prompt, str) else artworks
+
+    def draw(self, requests: Sequence[Request]) -> list[Artwork]:
+        """Draw pictures that have each their own options, all at once.
+
+        Raises:
+            PromptError: a prompt cannot be used.
+            OptionError: a number is out of range.
+        """
+        return self._last(self._steps(requests, PLAIN, self._whole(PLAIN)))
+
+    def stream(
+        self,
+        prompt: str,
+        *,
+        seed: int | None = None,
+        blend: str | None = None,
+        amount: float = 0.5,
+        guidance_scale: float | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Iterator[Artwork]:
+        """Draw a picture and show it after each scale: previews, and the picture as the last.
+
+        Ending the loop, or `close()`, stops the drawing. See `generate` for the arguments.
+        """
+        request = Request(prompt, seed, blend, amount, guidance_scale, temperature, top_k)
+        layout, crop = PLAIN, self._whole(PLAIN)
+        if size is not None:
+            layout, crop = layout_of_size(self.spec, size)
+        request = replace(request, seed=_fresh(seed))
+        return self._previews(self._steps([request], layout, crop), layout)
+
+    def tile(
+        self,
+        prompt: str,
+        *,
+        seed: int | None = None,
+        size: tuple[int, int] | None = None,
+        guidance_scale: float | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+    ) -> Artwork:
+        """Draw a picture whose opposite edges meet without a seam.
+
+        Args:
+            size: width and height in pixels, multiples of half the trained size (128 pixels).
+                See `generate` for the others.
+        """
+        request = Request(prompt, seed, None, 0.5, guidance_scale, temperature, top_k)
+        plain = (self.spec.image_size, self.spec.image_size)
+        layout, crop = layout_of_size(self.spec, size or plain, wrap=True)
+        return self._last(self._steps([request], layout, crop, changed="tile"))[0]
+
+    def interpolate(
+        self,
+        first: str,
+        second: str,
+        *,
+        frames: int = 8,
+        seed: int | None = None,
+        guidance_scale: float | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+    ) -> list[Artwork]:
+        """Draw the way from one prompt to another: blends from 0 to 1, all of one seed.
+
+        Args:
+            frames: how many pictures, 2 to 1000, both ends included.
+        """
+        if (
+            isinstance(frames, bool)
+            or not isinstance(frames, int)
+            or not 2 <= frames <= MOST_FRAMES
+        ):
+            raise OptionError(
+                f"The frames are {frames!r}; expected a whole number from 2 to {MOST_FRAMES}."
+            )
+        number = _fresh(seed)
+        amounts = [round(i / (frames - 1), 6) for i in range(frames)]
+        return self.draw(
+            [
+                Request(first, number, second, amount, guidance_scale, temperature, top_k)
+                for amount in amounts
+            ]
         )
-        words = (*parsed.words, *(other.words if other else ()))
-        return Artwork(
-            pixels=self._runner.decoder(indices)[0],
-            prompt=parsed.text,
-            blend=None if other is None else (other.text, amount),
-            unknown_words=tuple(word for word in words if word not in self.bundle.vocabulary),
-            seed=number,
-            options=options,
-            bundle_hash=self.bundle.bundle_hash,
-            indices=indices[0],
+
+    # ---- changing
+
+    def vary(
+        self,
+        artwork: Artwork,
+        *,
+        from_scale: int = KEPT_SCALES,
+        seed: int | None = None,
+        prompt: str | None = None,
+    ) -> Artwork:
+        """Keep the coarse scales of a picture and draw the finer ones anew.
+
+        Args:
+            artwork: of this model.
+            from_scale: number of the first scale that is drawn anew; 0 keeps nothing, the last
+                one changes the finest marks alone.
+            seed: of what is drawn anew; None draws a fresh one.
+            prompt: other words than the picture's own.
+
+        Raises:
+            OptionError: there is no such scale, or the artwork is of another model.
+            PromptError: the artwork has no words of its own, and no prompt is given.
+        """
+        self._check_own(artwork)
+        scales = self.spec.scales
+        if type(from_scale) is not int or not 0 <= from_scale < len(scales):
+            raise OptionError(
+                f"The scale to vary from is {from_scale!r}; expected a whole number from 0 "
+                f"(everything) to {len(scales) - 1} (the finest marks)."
+            )
+        given = artwork.indices.copy()
+        given[artwork.layout.offsets(scales)[from_scale] :] = -1
+        return self._redrawn(artwork, artwork.layout, artwork.crop, given, seed, prompt, "vary")
+
+    def inpaint(
+        self,
+        artwork: Artwork,
+        mask: npt.ArrayLike,
+        *,
+        seed: int | None = None,
+        prompt: str | None = None,
+    ) -> Artwork:
+        """Draw a part of a picture anew, to fit what is around it.
+
+        A cell of the finest grid (8 x 8 pixels) is drawn anew where the mask covers half of it; a
+        cell of a coarser grid where the mask covers it whole. Codes elsewhere stay.
+
+        Args:
+            artwork: of this model.
+            mask: (H, W) of the picture's size; True, or a number above 127, is drawn anew.
+            seed, prompt: see `vary`.
+
+        Raises:
+            ImageError: the mask has another size, or covers no cell.
+        """
+        self._check_own(artwork)
+        here = covered(mask, artwork.size)
+        given = kept_outside_mask(self.spec, artwork.indices, artwork.layout, artwork.crop, here)
+        return self._redrawn(artwork, artwork.layout, artwork.crop, given, seed, prompt, "inpaint")
+
+    def outpaint(
+        self,
+        artwork: Artwork,
+        *,
+        left: int = 0,
+        right: int = 0,
+        top: int = 0,
+        bottom: int = 0,
+        seed: int | None = None,
+        prompt: str | None = None,
+    ) -> Artwork:
+        """Draw on beyond the edges of a picture.
+
+        Its codes stay; near its old edges pixels change a little, so that no seam shows.
+
+        Args:
+            artwork: of this model; not one whose edges meet.
+            left, right, top, bottom: pixels to add, multiples of 8.
+            seed, prompt: see `vary`.
+
+        Raises:
+            OptionError: a number is out of range, or the picture would be too large.
+        """
+        self._check_own(artwork)
+        layout, crop, given = extended(
+            self.spec, artwork.indices, artwork.layout, artwork.crop, (left, right, top, bottom)
         )
+        return self._redrawn(artwork, layout, crop, given, seed, prompt, "outpaint")
+
+    # ---- reading
+
+    def decode(self, recipe: str) -> Artwork:
+        """The picture of a recipe; a RecipeError if it is damaged or of another model."""
+        read = unpack_recipe(recipe, self.spec, self.model)
+        if not read.layout.is_plain:
+            check_divisible(self.spec)
+        made = _Made("", None, (), None, self.options())
+        return self._artworks(read.indices[None], [made], read.layout, read.crop)[0]
+
+    def open(self, path: Path | str) -> Artwork:
+        """A picture file that was saved here, by its metadata: pixels, words, seed and recipe.
+
+        Raises:
+            ImageError: the file is no picture of ours.
+            RecipeError: it is of another model, or its recipe is damaged.
+        """
+        about = read_metadata(Path(path))
+        recipe = about.get("recipe")
+        if not isinstance(recipe, str):
+            raise RecipeError(
+                f"{path} has no recipe in its metadata; it was drawn by an older t2a-edge. "
+                "Draw it again from its prompt and seed."
+            )
+        artwork = self.decode(recipe)
+        words, seed = about.get("prompt") or "", about.get("seed")
+        blend = (str(about["blend"]), float(about["amount"])) if "blend" in about else None
+        known = self.parse(words).words if words else ()
+        options = self.options(*(about.get(k) for k in ("guidance_scale", "temperature", "top_k")))
+        return replace(
+            artwork,
+            prompt=str(words), blend=blend, unknown_words=self._unknown(known),
+            seed=None if seed is None else check_seed(seed), options=options,
+            changed=str(about.get("changed", "")),
+        )  # fmt: skip
+
+    def explain(self, prompt: str | Iterable[str]) -> list[Meaning]:
+        """What each adjective of a prompt is taken to mean, whether it is known or not."""
+        terms = self.parse(prompt).terms
+        embedding, _ = self.embed(tuple(term.word for term in terms))
+        words = tuple(dict.fromkeys((*self.bundle.vocabulary, *known_words())))
+        rows = self._vectors(words)
+        return meanings(terms, embedding[0, : len(terms)], words, rows, self.bundle.vocabulary)
+
+    def nearest_words(self, word: str, count: int = 3) -> list[tuple[str, float]]:
+        """Adjectives of the training vocabulary that a word lands nearest to.
+
+        Returns:
+            Up to `count` pairs of adjective and cosine similarity, nearest first.
+        """
+        embedding, _ = self.embed(self.parse(word).words[:1])
+        similarity = self._known_vectors @ unit_rows(embedding[0, :1])[0]
+        best = np.argsort(-similarity)[:count]
+        return [(self.bundle.vocabulary[i], float(similarity[i])) for i in best]
+
+    # ---- between words and indices
 
     def conditioning(
         self, prompt: Prompt, blend: Prompt | None = None, amount: float = 0.5
@@ -196,21 +455,20 @@ class TextToArt:
         shares = [(prompt, 1.0)]
         if blend is not None:
             shares = [(prompt, 1 - amount), (blend, amount)]
-        rows: list[tuple[Float32Array, Float32Array, float]] = []
+        embeddings, weights, pulls = [], [], []
         for part, share in shares:
+            embedding, _ = self.embed(part.words)
+            typed = np.zeros(embedding.shape[:2], dtype=np.float32)
+            typed[0, : len(part.terms)] = [term.weight for term in part.terms]
             for sign in (1, -1):
-                terms = [term for term in part.terms if term.weight * sign > 0]
-                if terms and share > 0:
-                    pull = sum(term.weight for term in terms) / len(terms)
-                    embedding, present = self.embed(term.word for term in terms)
-                    weights = present.copy()
-                    weights[0, : len(terms)] = [term.weight / pull for term in terms]
-                    rows.append((embedding, weights, share * pull))
-        if not rows:  # every weight is 0: no words
-            embedding, present = self.embed(())
-            rows.append((embedding, present, 1.0))
-        embeddings, weights_of_rows, pulls = zip(*rows, strict=True)
-        return Conditioning(np.concatenate(embeddings), np.concatenate(weights_of_rows), pulls)
+                row, mean = relative_weights(typed * np.float32(sign))
+                if mean and share > 0:
+                    embeddings.append(embedding)
+                    weights.append(row)
+                    pulls.append(share * sign * pull_of_weight(mean))
+        if not pulls:  # every weight is 0: the row without words is all that counts
+            embeddings, weights, pulls = [embedding], [np.zeros_like(typed)], [0.0]
+        return Conditioning(np.concatenate(embeddings), np.concatenate(weights), tuple(pulls))
 
     def embed(self, words: Iterable[str]) -> tuple[Float32Array, Float32Array]:
         """text_embedding (1, W, D) and word_weights (1, W) of parsed words."""
@@ -220,22 +478,113 @@ class TextToArt:
 
     @cached_property
     def _known_vectors(self) -> Float32Array:
-        vocabulary = self.bundle.vocabulary
-        text_bytes, _ = text_bytes_from_words(
-            vocabulary, len(vocabulary), self.bundle.spec.max_bytes
-        )
-        return _unit_rows(self._runner.text(text_bytes[None])[0])  # (V, D)
+        return self._vectors(self.bundle.vocabulary)
 
-    def nearest_words(self, word: str, count: int = 3) -> list[tuple[str, float]]:
-        """Adjectives of the training vocabulary that a word lands nearest to.
+    def _vectors(self, words: Sequence[str]) -> Float32Array:
+        """Embeddings of length 1: (V, D)."""
+        text_bytes, _ = text_bytes_from_words(words, len(words), self.bundle.spec.max_bytes)
+        return unit_rows(self._runner.text(text_bytes[None])[0])
 
-        Returns:
-            Up to `count` pairs of adjective and cosine similarity, nearest first.
-        """
-        embedding, _ = self.embed(self.parse(word).words[:1])
-        similarity = self._known_vectors @ _unit_rows(embedding[0, :1])[0]
-        best = np.argsort(-similarity)[:count]
-        return [(self.bundle.vocabulary[i], float(similarity[i])) for i in best]
+    def _unknown(self, words: Iterable[str]) -> tuple[str, ...]:
+        return tuple(word for word in words if word not in self.bundle.vocabulary)
+
+    # ---- steps
+
+    def _steps(
+        self,
+        requests: Sequence[Request],
+        layout: Layout,
+        crop: tuple[int, int, int, int],
+        given: Int64Array | None = None,
+        changed: str = "",
+    ) -> "_Steps":
+        """Check all requests; nothing is drawn before the steps are walked."""
+        made, drawings = [], []
+        for request in requests:
+            parsed = self.parse(request.prompt)
+            other = None if request.blend is None else self.parse(request.blend)
+            options = self.options(request.guidance_scale, request.temperature, request.top_k)
+            seed = _fresh(request.seed)
+            conditioning = self.conditioning(parsed, other, request.amount)
+            words = (*parsed.words, *(other.words if other else ()))
+            blend = None if other is None else (other.text, request.amount)
+            made.append(_Made(parsed.text, blend, self._unknown(words), seed, options, changed))
+            drawings.append(Drawing(conditioning, seed, options, given))
+        return _Steps(made, drawings, layout, crop)
+
+    def _last(
+        self, steps: "_Steps", on_scale: Callable[[int], None] | None = None
+    ) -> list[Artwork]:
+        if not steps.drawings:
+            return []
+        indices = np.zeros(0, dtype=np.int64)
+        walked = sample_scales(self._runner, self.spec, steps.drawings, steps.layout)
+        for done, drawn in enumerate(walked, 1):
+            indices = drawn
+            if on_scale is not None:
+                on_scale(done)
+        return self._artworks(indices, steps.made, steps.layout, steps.crop)
+
+    def _previews(self, steps: "_Steps", layout: Layout) -> Iterator[Artwork]:
+        ends = layout.offsets(self.spec.scales)[1:]
+        walked = sample_scales(self._runner, self.spec, steps.drawings, layout)
+        with closing(walked):  # type: ignore[type-var]
+            for end, drawn in zip(ends, walked, strict=True):
+                shown = drawn.copy()
+                shown[:, end:] = self.spec.quiet_code
+                yield self._artworks(shown, steps.made, layout, steps.crop)[0]
+
+    def _redrawn(
+        self,
+        artwork: Artwork,
+        layout: Layout,
+        crop: tuple[int, int, int, int],
+        given: Int64Array,
+        seed: int | None,
+        prompt: str | None,
+        changed: str,
+    ) -> Artwork:
+        options = artwork.options
+        blend, amount = artwork.blend or (None, 0.5)
+        if prompt is not None:
+            blend, amount = None, 0.5
+        request = Request(
+            artwork.prompt if prompt is None else prompt, seed, blend, amount,
+            options.guidance_scale, options.temperature, options.top_k,
+        )  # fmt: skip
+        return self._last(self._steps([request], layout, crop, given, changed))[0]
+
+    def _artworks(
+        self,
+        indices: Int64Array,
+        made: Sequence["_Made"],
+        layout: Layout,
+        crop: tuple[int, int, int, int],
+    ) -> list[Artwork]:
+        left, top, width, height = crop
+        pictures = decode_indices(self._runner, self.spec, indices, layout)
+        pictures = pictures[:, top : top + height, left : left + width]
+        return [
+            Artwork(
+                pixels=np.ascontiguousarray(pixels),
+                prompt=about.prompt, blend=about.blend, unknown_words=about.unknown_words,
+                seed=about.seed, options=about.options, bundle_hash=self.bundle.bundle_hash,
+                indices=own, layout=layout, crop=crop,
+                recipe=pack_recipe(Recipe(own, layout, crop), self.spec, self.model),
+                changed=about.changed,
+            )
+            for pixels, own, about in zip(pictures, indices, made, strict=True)
+        ]  # fmt: skip
+
+    def _whole(self, layout: Layout) -> tuple[int, int, int, int]:
+        half = half_window(self.spec)
+        return 0, 0, layout.columns * half, layout.rows * half
+
+    def _check_own(self, artwork: Artwork) -> None:
+        """An OptionError unless the indices mean something to this model."""
+        model = unpack_recipe(artwork.recipe, self.spec, self.model)  # raises for another model
+        if len(model.indices) != len(artwork.indices):
+            raise OptionError("The artwork's recipe is not that of its indices; open it again.")
 
     def __enter__(self) -> Self:
         return self
@@ -249,7 +598,39 @@ class TextToArt:
         self._runner.close()
 
 
-def _unit_rows(vectors: Float32Array) -> Float32Array:
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    rows: Float32Array = vectors / np.maximum(lengths, np.float32(1e-8))
-    return rows
+@dataclass(frozen=True)
+class _Made:
+    """What an artwork says of how it was made."""
+
+    prompt: str
+    blend: tuple[str, float] | None
+    unknown_words: tuple[str, ...]
+    seed: int | None
+    options: SamplingOptions
+    changed: str = ""
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Checked requests, ready to be drawn."""
+
+    made: list[_Made]
+    drawings: list[Drawing]
+    layout: Layout
+    crop: tuple[int, int, int, int]
+
+
+def _fresh(seed: int | None) -> int:
+    return secrets.randbelow(FRESH_SEEDS) if seed is None else check_seed(seed)
+
+
+def _seeds(seed: int | Sequence[int | None] | None, count: int) -> list[int | None]:
+    """One seed for each of `count` prompts."""
+    if seed is None or not isinstance(seed, Sequence) or isinstance(seed, str):
+        return [seed] * count
+    if len(seed) != count:
+        raise OptionError(
+            f"There are {len(seed)} seeds and {count} prompts; give one seed, or one for each."
+        )
+    seeds: list[int | None] = list(seed)
+    return seeds

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from t2a_edge.bundle import engine_file
+from t2a_edge.bundle import Bundle, engine_file, engines
 from t2a_edge.errors import BundleError, OptionError
 from t2a_edge.spec import Spec
 
@@ -20,6 +20,7 @@ KeysValues = tuple[Float32Array, Float32Array]
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 MAX_THREADS = 256
+TENSORRT_FOLDER = "tensorrt"  # of a bundle's folder, where engines for TensorRT are looked for
 
 
 class ScaleInputs(NamedTuple):
@@ -168,6 +169,32 @@ class OnnxRunner(Runner):
     def close(self) -> None:
         """Drop the sessions."""
         self._sessions.clear()
+
+
+def make_runner(bundle: Bundle, provider: str, threads: int) -> tuple[Runner, str]:
+    """What runs a bundle's engines, and the name of the provider that was chosen.
+
+    Args:
+        provider: "cpu", "cuda", "tensorrt", or "auto": cuda where the installed onnxruntime has
+            it, else cpu.
+
+    Raises:
+        OptionError: the provider is unknown, or is not to be had here.
+        BundleError: an engine is missing or damaged.
+    """
+    if provider not in ("auto", "tensorrt", *PROVIDERS):
+        raise OptionError(
+            f"The provider is {provider!r}; expected auto, {', '.join(PROVIDERS)} or tensorrt."
+        )
+    if provider == "tensorrt":
+        from t2a_edge.tensorrt_runner import TensorRtRunner
+
+        return TensorRtRunner(bundle.folder / TENSORRT_FOLDER, bundle), provider
+    chosen = provider
+    if provider == "auto":
+        chosen = "cuda" if "cuda" in available_providers() else "cpu"
+    names = engines(bundle.spec)
+    return OnnxRunner(bundle.folder, names, threads=threads, provider=chosen), chosen
 
 
 def session_options(threads: int) -> Any:

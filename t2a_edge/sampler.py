@@ -1,12 +1,19 @@
 """From words to indices: scale by scale, coarse to fine, every position of a scale in parallel."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from t2a_edge.errors import OptionError
+from t2a_edge.layout import (
+    Layout,
+    position_numbers,
+    window_cells,
+    window_indices,
+    window_weights,
+)
 from t2a_edge.noise import coherent_noise, gumbel_noise
 from t2a_edge.runner import RefinerInputs, Runner, ScaleInputs, empty_past
 from t2a_edge.scales import context_matrix, refiner_pass_of, scale_offsets
@@ -14,10 +21,16 @@ from t2a_edge.spec import Spec
 
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
+UInt8Array = npt.NDArray[np.uint8]
+
+PLAIN = Layout()
+EVERYWHERE = slice(None)
+CHUNK = 8  # windows that go through the engines at once
 
 MAX_GUIDANCE = 30.0
 MAX_TEMPERATURE = 10.0
-NOTHING = 1e-6  # a smaller share of the row without words is none
+PULL_ABOVE_ONE = 0.25  # how much of a weight above 1 counts
+NOTHING = 1e-6  # a smaller pull or share is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +68,7 @@ def check_range(name: str, value: float, most: float) -> None:
 
 
 def choose_indices(
-    logits: Float32Array, noise: Float32Array, temperature: float, top_k: int
+    logits: Float32Array, noise: Float32Array, temperature: float | np.float32, top_k: int
 ) -> Int64Array:
     """Draw one code a position: argmax of logits plus Gumbel noise.
 
@@ -73,11 +86,29 @@ def choose_indices(
     return chosen
 
 
-def scale_strength(guidance_scale: float, factor: float) -> float:
-    """Guidance of one scale: what the guidance scale has above 1 is multiplied by the factor."""
-    if guidance_scale <= 1:
-        return guidance_scale
-    return 1 + (guidance_scale - 1) * factor
+def scale_strengths(spec: Spec, guidance_scale: float) -> Float32Array:
+    """Guidance of each scale: what the guidance scale has above 1 is multiplied by its factor."""
+    guidance = np.float32(guidance_scale)
+    above = np.maximum(guidance - 1, np.float32(0))
+    factors = np.asarray(spec.scale_guidance, dtype=np.float32)
+    strengths: Float32Array = np.minimum(guidance, np.float32(1)) + above * factors
+    return strengths
+
+
+def relative_weights(typed: Float32Array) -> tuple[Float32Array, float]:
+    """The words with a weight above 0, relative to their mean.
+
+    Args:
+        typed: (1, W) weights as they were typed.
+
+    Returns:
+        (1, W), 1 on average over the words with a weight above 0 and 0 elsewhere; and their mean,
+        0 where there is none.
+    """
+    wanted = np.maximum(typed, np.float32(0))
+    count = np.float32(np.count_nonzero(wanted))
+    mean = wanted.sum() / max(count, np.float32(1))
+    return wanted / max(mean, np.float32(NOTHING)), float(mean)
 
 
 @dataclass(frozen=True)
@@ -86,14 +117,29 @@ class Conditioning:
 
     Attributes:
         text_embedding: (R, W, D) float32.
-        word_weights: (R, W) float32, relative weights of the words in a row, 1 on average; 0 is no
-            word.
+        word_weights: (R, W) float32, relative weights of the words of a row, 1 on average; 0 is a
+            word of another row, or none.
         pulls: of each row: above 0 towards its words, below 0 away from them; 1 is the plain pull.
     """
 
     text_embedding: Float32Array
     word_weights: Float32Array
     pulls: tuple[float, ...]
+
+
+def pull_of_weight(weight: float) -> float:
+    """How strongly a row pulls whose words have this weight on average; 1 is the plain pull.
+
+    Colour is strong from a small pull on and hardly grows beyond 1: the cube below 1 and a quarter
+    of what is above spread the response over the weights that people type.
+
+    >>> [pull_of_weight(weight) for weight in (0.5, 1.0, 2.0)]
+    [0.125, 1.0, 1.25]
+    """
+    typed, one = np.float32(weight), np.float32(1)
+    below = np.minimum(typed, one)
+    above = np.maximum(typed - one, np.float32(0))
+    return float(below * below * below + above * np.float32(PULL_ABOVE_ONE))
 
 
 def row_factors(spec: Spec, pulls: Sequence[float], guidance_scale: float) -> Float32Array:
@@ -106,45 +152,230 @@ def row_factors(spec: Spec, pulls: Sequence[float], guidance_scale: float) -> Fl
     Returns:
         (scales, R + 1) float32; each scale's factors sum to one.
     """
-    factors = np.zeros((len(spec.scales), len(pulls) + 1), dtype=np.float32)
-    for scale, factor in enumerate(spec.scale_guidance):
-        strength = scale_strength(guidance_scale, factor)
-        for row, pull in enumerate(pulls):
-            factors[scale, row] = pull * (strength if pull > 0 else max(0.0, strength - 1))
-    rest = 1 - factors.sum(1)
-    factors[:, -1] = np.where(np.abs(rest) < NOTHING, 0, rest)
-    return factors
+    strengths = scale_strengths(spec, guidance_scale)[:, None]
+    pull = np.asarray(pulls, dtype=np.float32)
+    one = np.float32(1)
+    factors = pull * np.where(pull > 0, strengths, np.maximum(strengths - one, np.float32(0)))
+    rest = one - factors.sum(1, keepdims=True)
+    rest = np.where(np.abs(rest) < NOTHING, np.float32(0), rest)
+    return np.concatenate([factors, rest], axis=1)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One picture that is to be drawn.
+
+    Attributes:
+        conditioning: what steers it.
+        seed: 0 .. 2^53 - 1.
+        options: how its indices are drawn.
+        given: (P,) int64, codes to keep and -1 where one is to be drawn; None draws all.
+    """
+
+    conditioning: Conditioning
+    seed: int
+    options: SamplingOptions
+    given: Int64Array | None = None
 
 
 class _Rows:
-    """The rows that are still computed: those that this scale or a later one makes use of."""
+    """The rows of some windows that are still computed: those that a later scale makes use of."""
 
-    def __init__(self, spec: Spec, conditioning: Conditioning, guidance_scale: float) -> None:
-        embedding, weights = conditioning.text_embedding, conditioning.word_weights
-        self.factors = row_factors(spec, conditioning.pulls, guidance_scale)
-        self.embedding = np.concatenate([embedding, embedding[:1]])
-        self.weights = np.concatenate([weights, np.zeros_like(weights[:1])])
+    def __init__(self, spec: Spec, drawings: Sequence[Drawing]) -> None:
+        factors, embeddings, weights, windows = [], [], [], []
+        for window, drawing in enumerate(drawings):
+            steered = drawing.conditioning
+            own = row_factors(spec, steered.pulls, drawing.options.guidance_scale)
+            factors.append(own.T)
+            embeddings += [steered.text_embedding, steered.text_embedding[:1]]
+            weights += [steered.word_weights, np.zeros_like(steered.word_weights[:1])]
+            windows += [window] * own.shape[1]
+        self.factors = np.concatenate(factors)  # (R, scales)
+        self.embedding, self.weights = np.concatenate(embeddings), np.concatenate(weights)
+        self.window = np.asarray(windows)  # (R,)
         self.past = empty_past(spec, len(self.weights))
 
     def drop_unused(self, scale: int) -> None:
         """Leave rows out that no scale from this one on makes use of."""
-        kept = np.flatnonzero(self.factors[scale:].any(0))
-        if len(kept) == self.factors.shape[1]:
+        kept = np.flatnonzero(self.factors[:, scale:].any(1))
+        if len(kept) == len(self.factors):
             return
-        self.factors = self.factors[:, kept]
+        self.factors, self.window = self.factors[kept], self.window[kept]
         self.embedding, self.weights = self.embedding[kept], self.weights[kept]
         self.past = (self.past[0][:, kept], self.past[1][:, kept])
 
     def repeat(self, indices: Int64Array) -> Int64Array:
-        """(1, T) -> (rows, T)."""
-        return np.repeat(indices, len(self.weights), axis=0)
+        """(windows, T) -> (rows, T)."""
+        repeated: Int64Array = indices[self.window]
+        return repeated
 
     def mix(self, logits: Float32Array, scale: int) -> Float32Array:
-        """(rows, N, K) -> (N, K), by the factors of the scale."""
-        mixed = self.factors[scale, 0] * logits[0]
-        for row, factor in zip(logits[1:], self.factors[scale, 1:], strict=True):
-            mixed += factor * row
-        return mixed  # type: ignore[no-any-return]
+        """(rows, N, K) -> (windows, N, K), by the factors of the scale."""
+        first = np.searchsorted(self.window, np.arange(self.window[-1] + 1))
+        mixed: Float32Array = self.factors[first, scale, None, None] * logits[first]
+        for row in np.setdiff1d(np.arange(len(logits)), first):
+            mixed[self.window[row]] += self.factors[row, scale] * logits[row]
+        return mixed
+
+
+class _Canvas:
+    """The indices of some pictures of one layout while they are drawn, and their windows."""
+
+    def __init__(self, spec: Spec, drawings: Sequence[Drawing], layout: Layout) -> None:
+        self.spec, self.drawings, self.layout = spec, drawings, layout
+        self.offsets = layout.offsets(spec.scales)
+        self.indices = np.zeros((len(drawings), self.offsets[-1]), dtype=np.int64)
+        places = [(p, window) for p in range(len(drawings)) for window in layout.windows]
+        self.chunks = [places[i : i + CHUNK] for i in range(0, len(places), CHUNK)]
+        self.rows = [_Rows(spec, [drawings[p] for p, _ in chunk]) for chunk in self.chunks]
+
+    def coarser(self, chunk: Sequence[tuple[int, tuple[int, int]]], scale: int) -> Int64Array:
+        """Indices of all scales before this one in some windows: (windows, T); zeros before all."""
+        if scale == 0:
+            return np.zeros((len(chunk), 1), dtype=np.int64)
+        scales = self.spec.scales[:scale]
+        return np.stack([window_indices(self.indices[p], self.layout, scales, w) for p, w in chunk])
+
+    def merged(self, scale: int, predictions: Iterable[Float32Array]) -> Float32Array:
+        """Predictions of the windows, (windows, side², K) a chunk -> of the grids, (B, h w, K)."""
+        if self.layout.is_plain:
+            return np.concatenate(list(predictions))
+        side = self.spec.scales[scale]
+        cells, codes = self.offsets[scale + 1] - self.offsets[scale], self.spec.codebook_size
+        total = np.zeros((len(self.drawings), cells, codes), dtype=np.float32)
+        weight = np.zeros((len(self.drawings), cells, 1), dtype=np.float32)
+        shares = window_weights(side)[:, None]
+        for chunk, found in zip(self.chunks, predictions, strict=True):
+            for (picture, window), logits in zip(chunk, found, strict=True):
+                here = window_cells(self.layout, side, window)
+                total[picture, here] += shares * logits
+                weight[picture, here] += shares
+        total /= weight
+        return total
+
+    def noise(self, scale: int) -> list[tuple[Float32Array, np.float32]]:
+        """Noise of each picture's grid, (h w, K), and its temperature."""
+        spec, grid = self.spec, self.layout.grid(self.spec.scales[scale])
+        numbers = position_numbers(self.layout, spec.scales, scale)
+        made = []
+        for drawing in self.drawings:
+            noise = gumbel_noise(drawing.seed, numbers, spec.codebook_size)
+            noise = coherent_noise(noise, spec.scale_coherence[scale], grid, self.layout.wrap)
+            heat = np.float32(drawing.options.temperature)
+            made.append((noise, heat * np.float32(spec.scale_temperature[scale])))
+        return made
+
+    def given(self, scale: int) -> Int64Array:
+        """Codes of this scale that are kept, (B, h w); -1 where there is none."""
+        here = slice(self.offsets[scale], self.offsets[scale + 1])
+        kept = np.full((len(self.drawings), here.stop - here.start), -1, dtype=np.int64)
+        for row, drawing in zip(kept, self.drawings, strict=True):
+            if drawing.given is not None:
+                row[:] = drawing.given[here]
+        return kept
+
+
+def sample_scales(
+    runner: Runner, spec: Spec, drawings: Sequence[Drawing], layout: Layout = PLAIN
+) -> Iterator[Int64Array]:
+    """Draw pictures scale by scale, all of them at once.
+
+    Args:
+        runner: runs the transformer and refiner engines.
+        layout: of every picture.
+
+    Yields:
+        (B, P) int64 after each scale, coarse to fine; scales to come are 0. It is one array that
+        is filled: copy what is to be kept.
+    """
+    canvas = _Canvas(spec, drawings, layout)
+    for scale in range(len(spec.scales)):
+        here = slice(canvas.offsets[scale], canvas.offsets[scale + 1])
+        given = canvas.given(scale)
+        if (given >= 0).all() and not _is_needed_later(canvas, scale):
+            canvas.indices[:, here] = given
+        elif scale < len(spec.coarse_scales):
+            logits = canvas.merged(scale, _predicted(runner, canvas, scale))
+            drawn = _chosen(canvas, logits, canvas.noise(scale))
+            canvas.indices[:, here] = np.where(given >= 0, given, drawn)
+        else:
+            canvas.indices[:, here] = _refined(runner, canvas, given)
+        yield canvas.indices
+
+
+def _is_needed_later(canvas: _Canvas, scale: int) -> bool:
+    """Whether the transformer has to see this scale although all of it is given.
+
+    It keeps keys and values of every scale, for those that it still has to predict.
+    """
+    coarse = range(scale + 1, len(canvas.spec.coarse_scales))
+    return any((canvas.given(later) < 0).any() for later in coarse)
+
+
+def _chosen(
+    canvas: _Canvas,
+    logits: Float32Array,
+    noise: Sequence[tuple[Float32Array, np.float32]],
+    here: npt.NDArray[np.bool_] | slice = EVERYWHERE,
+) -> Int64Array:
+    """Draw the codes of a scale, or of some of its positions: (B, N, K) -> (B, N)."""
+    return np.stack(
+        [
+            choose_indices(mixed, own[here], heat, drawing.options.top_k)
+            for drawing, mixed, (own, heat) in zip(canvas.drawings, logits, noise, strict=True)
+        ]
+    )
+
+
+def _predicted(runner: Runner, canvas: _Canvas, scale: int) -> Iterator[Float32Array]:
+    """What the transformer predicts for the windows of each chunk: (windows, side², K)."""
+    spec = canvas.spec
+    offsets = scale_offsets(spec.scales)
+    positions = np.arange(offsets[scale], offsets[scale + 1], dtype=np.int64)
+    resample = context_matrix(spec.scales, scale)
+    for chunk, rows in zip(canvas.chunks, canvas.rows, strict=True):
+        rows.drop_unused(scale)
+        seen = rows.repeat(canvas.coarser(chunk, scale))
+        logits, rows.past = runner.transformer(
+            ScaleInputs(seen, resample, positions, rows.embedding, rows.weights, *rows.past)
+        )
+        yield rows.mix(logits, scale)
+
+
+def _refined(runner: Runner, canvas: _Canvas, given: Int64Array) -> Int64Array:
+    """The refiner's passes over the finest scale: codes that are kept (B, h w) -> (B, h w)."""
+    spec, layout, last = canvas.spec, canvas.layout, len(canvas.spec.scales) - 1
+    side, passes = spec.scales[last], spec.refiner_passes
+    noise, grid = canvas.noise(last), given.copy()
+    height, width = layout.grid(side)
+    in_window = refiner_pass_of(side, passes).reshape(side, side)
+    repeats = -(-height // side), -(-width // side)
+    pass_of = np.tile(in_window, repeats)[:height, :width].ravel()
+    for number in range(passes):
+        here = pass_of == number
+        logits = canvas.merged(last, _refinements(runner, canvas, grid, here))
+        logits = logits if layout.is_plain else logits[:, here]
+        drawn = _chosen(canvas, logits, noise, here)
+        grid[:, here] = np.where(given[:, here] >= 0, given[:, here], drawn)
+    return grid
+
+
+def _refinements(
+    runner: Runner, canvas: _Canvas, grid: Int64Array, here: npt.NDArray[np.bool_]
+) -> Iterator[Float32Array]:
+    """What the refiner predicts for the windows of each chunk: (windows, side², K).
+
+    Where one window is the picture, only for the positions of this pass: (windows, n, K).
+    """
+    last = len(canvas.spec.scales) - 1
+    for chunk, rows in zip(canvas.chunks, canvas.rows, strict=True):
+        rows.drop_unused(last)
+        side = canvas.spec.scales[last]
+        seen = rows.repeat(canvas.coarser(chunk, last))
+        fine = np.stack([grid[p][window_cells(canvas.layout, side, w)] for p, w in chunk])
+        inputs = RefinerInputs(seen, rows.repeat(fine), rows.embedding, rows.weights)
+        logits = runner.refiner(inputs)
+        yield rows.mix(logits[:, here] if canvas.layout.is_plain else logits, last)
 
 
 def sample_indices(
@@ -155,7 +386,7 @@ def sample_indices(
     options: SamplingOptions,
     on_scale: Callable[[int], None] | None = None,
 ) -> Int64Array:
-    """Draw the indices of one picture.
+    """Draw the indices of one picture of one window.
 
     Args:
         runner: runs the transformer and refiner engines.
@@ -165,50 +396,38 @@ def sample_indices(
     Returns:
         (1, N) int64, all scales, coarse to fine.
     """
-    offsets = scale_offsets(spec.scales)
     drawn = np.zeros((1, spec.positions), dtype=np.int64)
-    rows = _Rows(spec, conditioning, options.guidance_scale)
-    for scale in range(len(spec.scales)):
-        start, end = offsets[scale], offsets[scale + 1]
-        rows.drop_unused(scale)
-        positions = np.arange(start, end, dtype=np.int64)
-        noise = gumbel_noise(seed, positions, spec.codebook_size)
-        noise = coherent_noise(noise, spec.scale_coherence[scale])
-        temperature = options.temperature * spec.scale_temperature[scale]
-        coarser = drawn[:, : max(1, start)]
-        if scale < len(spec.coarse_scales):
-            resample = context_matrix(spec.scales, scale)
-            seen = rows.repeat(coarser)
-            logits, rows.past = runner.transformer(
-                ScaleInputs(seen, resample, positions, rows.embedding, rows.weights, *rows.past)
-            )
-            mixed = rows.mix(logits, scale)
-            drawn[0, start:end] = choose_indices(mixed, noise, temperature, options.top_k)
-        else:
-            drawn[0, start:end] = _refine(
-                runner, spec, rows, coarser, noise, temperature, options.top_k
-            )
+    drawings = [Drawing(conditioning, seed, options)]
+    for done, indices in enumerate(sample_scales(runner, spec, drawings), 1):
+        drawn = indices
         if on_scale is not None:
-            on_scale(scale + 1)
+            on_scale(done)
     return drawn
 
 
-def _refine(
-    runner: Runner,
-    spec: Spec,
-    rows: _Rows,
-    coarser: Int64Array,
-    noise: Float32Array,
-    temperature: float,
-    top_k: int,
-) -> Int64Array:
-    """The refiner's passes over the finest scale: coarser indices (1, T) -> (N,) int64."""
-    seen, grid = rows.repeat(coarser), np.full((1, len(noise)), -1, dtype=np.int64)
-    pass_of = refiner_pass_of(spec.scales[-1], spec.refiner_passes)
-    for number in range(spec.refiner_passes):
-        here = pass_of == number
-        inputs = RefinerInputs(seen, rows.repeat(grid), rows.embedding, rows.weights)
-        mixed = rows.mix(runner.refiner(inputs)[:, here], len(spec.scales) - 1)
-        grid[0, here] = choose_indices(mixed, noise[here], temperature, top_k)
-    refined: Int64Array = grid[0]
-    return refined
+def decode_indices(
+    runner: Runner, spec: Spec, indices: Int64Array, layout: Layout = PLAIN
+) -> UInt8Array:
+    """Pictures from indices: (B, P) -> (B, H, W, 3) uint8 sRGB; overlapping windows are blended."""
+    if layout.is_plain:
+        parts = [runner.decoder(indices[i : i + CHUNK]) for i in range(0, len(indices), CHUNK)]
+        return np.concatenate(parts)
+    size, windows = spec.image_size, layout.windows
+    height, width = layout.grid(size)
+    shares = window_weights(size).reshape(size, size, 1)
+    pictures = []
+    for own in indices:
+        total = np.zeros((height, width, 3), dtype=np.float32)
+        weight = np.zeros((height, width, 1), dtype=np.float32)
+        for start in range(0, len(windows), CHUNK):
+            chunk = windows[start : start + CHUNK]
+            decoded = runner.decoder(
+                np.stack([window_indices(own, layout, spec.scales, w) for w in chunk])
+            )
+            for (row, column), pixels in zip(chunk, decoded, strict=True):
+                rows = (row * size // 2 + np.arange(size)) % height
+                columns = (column * size // 2 + np.arange(size)) % width
+                total[np.ix_(rows, columns)] += shares * pixels
+                weight[np.ix_(rows, columns)] += shares
+        pictures.append(np.rint(total / weight).astype(np.uint8))
+    return np.stack(pictures)

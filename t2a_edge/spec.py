@@ -36,6 +36,7 @@ class Spec:
             not at all, as is an empty list for all.
         refiner_passes: passes of the refiner over the finest scale, 1, 2 or 4; 0 is no refiner:
             the transformer predicts the finest scale too.
+        quiet_code: the code with the shortest vector; it stands for scales that are not drawn yet.
     """
 
     image_size: int
@@ -54,6 +55,7 @@ class Spec:
     scale_temperature: tuple[float, ...]
     scale_coherence: tuple[float, ...] = ()
     refiner_passes: int = 0
+    quiet_code: int = 0
 
     def __post_init__(self) -> None:
         sizes = [(name, getattr(self, name)) for name in (*SIZES, *SHAPE)]
@@ -83,6 +85,12 @@ class Spec:
             raise BundleError(
                 f"The spec's refiner_passes is {self.refiner_passes!r}; expected 0, 1, 2 or 4, and "
                 "two scales at least where there is a refiner. Export the bundle again."
+            )
+        code = self.quiet_code
+        if type(code) is not int or not 0 <= code < self.codebook_size:
+            raise BundleError(
+                f"The spec's quiet_code is {code!r}; expected a whole number from 0 to "
+                f"{self.codebook_size - 1}. Export the bundle again."
             )
         if self.image_size % self.scales[-1]:
             raise BundleError(

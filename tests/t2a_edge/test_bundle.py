@@ -178,7 +178,7 @@ def test_a_manifest_that_was_written_can_be_read(bundle):
     write_manifest(bundle, written, ENGINES)
     assert load_bundle(bundle).vocabulary == ("été", "暖か", "🔥")
     left = {path.name for path in bundle.iterdir()}
-    assert left == {*ENGINES, MANIFEST, "MODEL_CARD.md"}
+    assert left == {*ENGINES, MANIFEST, "MODEL_CARD.md", "PARITY.md"}
 
 
 def test_the_same_manifest_is_written_with_the_same_bytes(bundle):

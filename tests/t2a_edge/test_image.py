@@ -10,7 +10,7 @@ from PIL import Image
 
 from t2a_edge import image
 from t2a_edge.errors import ImageError
-from t2a_edge.image import file_name, image_from_pixels, read_metadata, write_png
+from t2a_edge.image import file_name, image_from_pixels, read_metadata, write_picture
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (8, 12, 3), dtype=np.uint8)
 METADATA = {"prompt": "warm 暖か 🔥", "seed": 2**53 - 1, "guidance_scale": 3.0, "top_k": 0}
@@ -27,7 +27,7 @@ def files_below(folder: Path) -> list[str]:
 
 
 def test_pixels_and_metadata_can_be_read_back(tmp_path):
-    write_png(PIXELS, tmp_path / "art.png", METADATA)
+    write_picture(PIXELS, tmp_path / "art.png", METADATA)
     with Image.open(tmp_path / "art.png") as opened:
         assert opened.format == "PNG"
         assert opened.mode == "RGB"
@@ -38,13 +38,13 @@ def test_pixels_and_metadata_can_be_read_back(tmp_path):
 @given(st.dictionaries(st.text(), json_values, max_size=4))
 def test_any_json_metadata_can_be_read_back(tmp_path_factory, metadata):
     path = tmp_path_factory.getbasetemp() / "metadata.png"
-    write_png(PIXELS[:1, :1], path, metadata)
+    write_picture(PIXELS[:1, :1], path, metadata)
     assert read_metadata(path) == metadata
 
 
 def test_the_same_picture_is_the_same_file(tmp_path):
-    write_png(PIXELS, tmp_path / "a.png", METADATA)
-    write_png(PIXELS, tmp_path / "b.png", dict(reversed(METADATA.items())))
+    write_picture(PIXELS, tmp_path / "a.png", METADATA)
+    write_picture(PIXELS, tmp_path / "b.png", dict(reversed(METADATA.items())))
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
@@ -52,26 +52,26 @@ def test_the_same_picture_is_the_same_file(tmp_path):
     "name", ["art.png", "暖か-7.png", "🔥.png", "été noir.png", "-7.png", "art"]
 )
 def test_any_name_can_be_written_and_nothing_else_is_left(tmp_path, name):
-    write_png(PIXELS, tmp_path / name, METADATA)
+    write_picture(PIXELS, tmp_path / name, METADATA)
     assert files_below(tmp_path) == [name]
     assert read_metadata(tmp_path / name) == METADATA
 
 
 def test_missing_folders_are_made(tmp_path):
-    write_png(PIXELS, tmp_path / "a" / "b" / "art.png", METADATA)
+    write_picture(PIXELS, tmp_path / "a" / "b" / "art.png", METADATA)
     assert files_below(tmp_path) == ["a/b/art.png"]
 
 
 def test_a_file_that_is_there_is_replaced(tmp_path):
     (tmp_path / "art.png").write_text("old")
-    write_png(PIXELS, tmp_path / "art.png", METADATA)
+    write_picture(PIXELS, tmp_path / "art.png", METADATA)
     assert read_metadata(tmp_path / "art.png") == METADATA
 
 
 def test_a_new_file_has_the_permissions_that_the_user_asks_for(tmp_path):
     before = os.umask(0o027)
     try:
-        write_png(PIXELS, tmp_path / "art.png", METADATA)
+        write_picture(PIXELS, tmp_path / "art.png", METADATA)
         assert os.umask(0o027) == 0o027
     finally:
         os.umask(before)
@@ -81,7 +81,7 @@ def test_a_new_file_has_the_permissions_that_the_user_asks_for(tmp_path):
 def test_a_path_below_a_file_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("here first")
     with pytest.raises(ImageError, match="cannot be written"):
-        write_png(PIXELS, tmp_path / "file" / "art.png", METADATA)
+        write_picture(PIXELS, tmp_path / "file" / "art.png", METADATA)
     assert files_below(tmp_path) == ["file"]
     assert (tmp_path / "file").read_text() == "here first"
 
@@ -89,14 +89,14 @@ def test_a_path_below_a_file_cannot_be_written(tmp_path):
 def test_a_path_that_is_a_folder_cannot_be_written(tmp_path):
     (tmp_path / "art.png").mkdir()
     with pytest.raises(ImageError, match="cannot be written"):
-        write_png(PIXELS, tmp_path / "art.png", METADATA)
+        write_picture(PIXELS, tmp_path / "art.png", METADATA)
     assert files_below(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["a" * 300 + ".png", "a\0b.png"])
 def test_a_name_that_the_system_refuses_is_an_error(tmp_path, name):
     with pytest.raises(ImageError, match="cannot be written"):
-        write_png(PIXELS, tmp_path / name, METADATA)
+        write_picture(PIXELS, tmp_path / name, METADATA)
     assert files_below(tmp_path) == []
 
 
@@ -108,11 +108,11 @@ def test_a_write_that_stops_midway_leaves_the_old_file_and_nothing_else(
     def stop(*_args, **_kwargs):
         raise error
 
-    write_png(PIXELS, tmp_path / "art.png", {"seed": 1})
+    write_picture(PIXELS, tmp_path / "art.png", {"seed": 1})
     owner = {"save": Image.Image, "replace": image.os}[step]
     monkeypatch.setattr(owner, step, stop)
     with pytest.raises(ImageError if isinstance(error, OSError) else KeyboardInterrupt):
-        write_png(PIXELS, tmp_path / "art.png", {"seed": 2})
+        write_picture(PIXELS, tmp_path / "art.png", {"seed": 2})
     assert files_below(tmp_path) == ["art.png"]
     assert read_metadata(tmp_path / "art.png") == {"seed": 1}
 
@@ -133,7 +133,7 @@ def test_an_array_that_is_no_picture_is_an_error(tmp_path, pixels):
     with pytest.raises(ImageError, match=r"expected uint8 \(H, W, 3\)"):
         image_from_pixels(pixels)
     with pytest.raises(ImageError, match=f"{pixels.dtype} of shape"):
-        write_png(pixels, tmp_path / "art.png", METADATA)
+        write_picture(pixels, tmp_path / "art.png", METADATA)
     assert files_below(tmp_path) == []
 
 

@@ -1,4 +1,6 @@
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,44 +16,58 @@ from t2a_edge.noise import (
     gumbel_table,
     neighbour_weights,
     noise_levels,
+    position_keys,
 )
 
 PRIME = 2**31 - 1
+LEVELS = 32749
 SHOWN = 300  # codes that a comparison with the reference looks at
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "noise.json").read_text())
 
 
 def quintic(x: int) -> int:
     return pow(x % PRIME, 5, PRIME)
 
 
-def reference_level(seed: int, position: int, code: int) -> int:
-    """The specification in noise.py's docstring, with integers of any size."""
+def reference_keys(seed: int, position: int) -> list[int]:
+    """The specification in docs/noise.md, with integers of any size."""
     k = quintic(seed % 2**30 + 0x1F123BB5)
     k = quintic(k + seed // 2**30 + 0x05491333)
     k = quintic(k + position * 0x2545F491 + 0x3C6EF372)
     k = quintic(k + 0x1B873593)
-    return quintic(k + (code + 1) * 0x27D4EB2F) // 2**15
+    return [quintic(k + i * 0x27D4EB2F) % LEVELS for i in (1, 2, 3)]
 
 
-# (seed, position, code, level): any other implementation must give these too
-VECTORS = [
-    (0, 0, 0, 65367),
-    (0, 0, 1, 44198),
-    (0, 1, 0, 64402),
-    (7, 0, 0, 45538),
-    (7, 340, 1023, 56916),
-    (2**30, 5, 31, 42822),
-    (1234567890123, 84, 511, 56338),
-    (2**53 - 1, 340, 1023, 41363),
-    (22515, 107, 222, 0),  # the sum is a multiple of the prime, which must count as 0
-    (22578, 94, 873, 0),
-]
+def reference_level(seed: int, position: int, code: int) -> int:
+    a, b, c = reference_keys(seed, position)
+    point = pow(code + 4099, 5, LEVELS)
+    return (a * point + b * (point**2 % LEVELS) + c) % LEVELS
 
 
-@pytest.mark.parametrize(("seed", "position", "code", "level"), VECTORS)
-def test_levels_match_the_test_vectors(seed, position, code, level):
-    assert noise_levels(seed, np.array([position]), code + 1)[0, code] == level
+@pytest.mark.parametrize(
+    ("seed", "position", "code", "level", "gumbel"),
+    [tuple(row.values()) for row in VECTORS["levels"]],
+)
+def test_levels_match_the_test_vectors(seed, position, code, level, gumbel):
+    positions = np.array([position])
+    assert noise_levels(seed, positions, code + 1)[0, code] == level
     assert reference_level(seed, position, code) == level
+    assert gumbel_noise(seed, positions, code + 1)[0, code] == gumbel
+
+
+@pytest.mark.parametrize("row", VECTORS["keys"])
+def test_keys_match_the_test_vectors(row):
+    seed, position = row["seed"], row["position"]
+    assert position_keys(seed, np.array([position]))[0].tolist() == row["keys"]
+    assert reference_keys(seed, position) == row["keys"]
+
+
+@pytest.mark.parametrize("row", VECTORS["coherent"])
+def test_coherent_noise_matches_the_test_vectors(row):
+    count = row["side"] ** 2
+    noise = gumbel_noise(row["seed"], np.arange(row["first"], row["first"] + count), row["codes"])
+    shared = coherent_noise(noise, row["radius"])
+    assert shared[:, row["code"]].tolist() == row["values"]
 
 
 @given(
@@ -75,16 +91,16 @@ def test_levels_depend_on_the_position_and_not_on_what_else_is_asked_for():
 def test_levels_are_spread_evenly():
     levels = noise_levels(3, np.arange(1000), 512)
     assert levels.min() >= 0
-    assert levels.max() < 65_536
-    counts = np.bincount(levels.ravel() // 1024, minlength=64)
-    expected = levels.size / 64
+    assert levels.max() < LEVELS
+    counts = np.bincount(levels.ravel() // 512, minlength=64)
+    expected = np.bincount(np.arange(LEVELS) // 512) * (levels.size / LEVELS)
     chi_square = ((counts - expected) ** 2 / expected).sum()
     assert chi_square < 63 + 5 * math.sqrt(2 * 63)  # five standard deviations above its mean
 
 
 @pytest.mark.parametrize(
     ("level", "gumbel"),
-    [(0, -2.466796875), (1, -2.368896484375), (32768, 0.366455078125), (65535, 11.783447265625)],
+    [(0, -2.406005859375), (1, -2.3017578125), (16374, 0.366455078125), (32748, 11.08984375)],
 )
 def test_the_gumbel_table_matches_the_test_vectors(level, gumbel):
     assert gumbel_table()[level] == gumbel
@@ -92,10 +108,10 @@ def test_the_gumbel_table_matches_the_test_vectors(level, gumbel):
 
 def test_the_gumbel_table_follows_the_specification():
     table = gumbel_table()
-    assert table.shape == (65_536,)
+    assert table.shape == (LEVELS,)
     assert table.dtype == np.float32
-    for level in range(0, 65_536, 97):
-        exact = -math.log(-math.log((level + 0.5) / 65_536))
+    for level in range(0, LEVELS, 97):
+        exact = -math.log(-math.log((level + 0.5) / LEVELS))
         assert abs(float(table[level]) - exact) <= 0.5 / 4096 + 1e-12
     assert (np.diff(table) >= 0).all()
 

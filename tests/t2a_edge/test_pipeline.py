@@ -13,6 +13,7 @@ from t2a_edge.image import read_metadata
 from t2a_edge.pipeline import TextToArt
 from t2a_edge.prompt import Prompt, Term
 from t2a_edge.runner import OnnxRunner
+from t2a_edge.sampler import pull_of_weight
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def test_the_same_seed_gives_the_same_picture(engine, artwork):
 
 def test_the_same_seed_gives_the_same_picture_in_a_new_pipeline(tiny_bundle, artwork):
     with TextToArt(str(tiny_bundle)) as other:
-        pixels = other.generate(["warm", "dark", "zesty"], seed=7).pixels
+        pixels = other.generate("warm dark zesty", seed=7).pixels
     np.testing.assert_array_equal(pixels, artwork.pixels)
 
 
@@ -85,7 +86,7 @@ def test_a_seed_that_nobody_named_is_fresh_and_can_be_used_again(engine):
 
 def test_unknown_words_are_those_that_training_did_not_use(engine, artwork):
     assert artwork.unknown_words == ("zesty",)
-    assert engine.generate(["zesty", "WARM", "🔥", "暖か"], seed=1).unknown_words == (
+    assert engine.generate("zesty WARM 🔥 暖か", seed=1).unknown_words == (
         "zesty",
         "🔥",
         "暖か",
@@ -154,12 +155,12 @@ def weights_of(conditioning) -> list[list[float]]:
     ("prompt", "pulls", "weights"),
     [
         ("warm dark fluid", [1], [[1, 1, 1]]),
-        ("warm:2 dark:2", [2], [[1, 1]]),
-        ("warm:3 dark", [2], [[1.5, 0.5]]),
-        ("warm:0.5", [0.5], [[1]]),
+        ("warm:2 dark:2", [1.25], [[1, 1]]),
+        ("warm:3 dark", [1.25], [[1.5, 0.5]]),
+        ("warm:0.5", [0.125], [[1]]),
         ("warm dark:0", [1], [[1]]),
         ("warm -busy", [1, -1], [[1], [1]]),
-        ("-busy warm -dense:3", [1, -2], [[1], [0.5, 1.5]]),
+        ("-busy warm -dense:3", [1, -1.25], [[1], [0.5, 1.5]]),
         ("-busy", [-1], [[1]]),
     ],
 )
@@ -172,32 +173,32 @@ def test_wanted_and_avoided_words_have_a_row_each(engine, prompt, pulls, weights
     assert found.word_weights.shape == (len(pulls), engine.spec.max_words)
 
 
-def test_each_row_embeds_its_own_words_in_the_order_typed(engine):
+def test_rows_share_the_embedding_of_the_prompt_and_weigh_their_own_words(engine):
     found = conditioning(engine, "-busy warm -dense dark")
-    for row, words in enumerate([("warm", "dark"), ("busy", "dense")]):
-        expected, _ = engine.embed(words)
-        np.testing.assert_array_equal(found.text_embedding[row], expected[0])
+    expected, _ = engine.embed(("busy", "warm", "dense", "dark"))
+    for row in found.text_embedding:
+        np.testing.assert_array_equal(row, expected[0])
+    assert found.word_weights[:, :4].tolist() == [[0, 1, 0, 1], [1, 0, 1, 0]]
+    assert not found.word_weights[:, 4:].any()
 
 
 @given(
     wanted=st.lists(st.floats(0.01, 4), max_size=3),
     avoided=st.lists(st.floats(0.01, 4), max_size=3),
 )
-def test_weights_of_a_row_are_1_on_average_and_their_mean_is_its_pull(engine, wanted, avoided):
+def test_weights_of_a_row_are_1_on_average_and_their_mean_says_its_pull(engine, wanted, avoided):
     terms = [Term("warm", w) for w in wanted] + [Term("dark", -w) for w in avoided]
     found = engine.conditioning(Prompt(tuple(terms)))
     rows = [(part, sign) for part, sign in ((wanted, 1), (avoided, -1)) if part]
-    if not rows:
-        rows = [([], 1)]  # no words
     for row, (part, sign) in enumerate(rows):
         assert found.word_weights[row].sum() == pytest.approx(len(part), rel=1e-5)
-        assert found.pulls[row] == pytest.approx(sign * np.mean(part or [1]))
+        assert found.pulls[row] == pytest.approx(sign * pull_of_weight(float(np.mean(part))))
 
 
 @pytest.mark.parametrize("prompt", ["warm:0", "warm:0 -busy:0"])
 def test_weights_of_zero_alone_are_no_words(engine, prompt):
     found = conditioning(engine, prompt)
-    assert found.pulls == (1.0,)
+    assert found.pulls == (0.0,)
     assert not found.word_weights.any()
     drawn = engine.generate(prompt, seed=7)
     plain = engine.generate("warm", seed=7, guidance_scale=0)  # words are ignored
@@ -206,7 +207,7 @@ def test_weights_of_zero_alone_are_no_words(engine, prompt):
 
 def test_a_blend_shares_the_pull_between_two_prompts(engine):
     found = conditioning(engine, "warm:2 -busy", "cool pale -dense", 0.25)
-    assert found.pulls == pytest.approx([1.5, -0.75, 0.25, -0.25])
+    assert found.pulls == pytest.approx([0.75 * 1.25, -0.75, 0.25, -0.25])
     assert weights_of(found) == [[1], [1], [1, 1], [1]]
 
 
