@@ -1,0 +1,52 @@
+// A slider for each axis. The prompt is what counts: sliders write into it and follow it.
+
+const MOST = 2; // weight at either end
+const STEP = 0.25;
+
+/** Build the sliders into a box; `changed(word of each pole, weight)` hears of each move. */
+export function axisSliders(box, axes, changed, released) {
+  const sliders = axes.map((axis) => {
+    const [negative, positive] = [axis.negative[0] ?? "", axis.positive[0]];
+    const row = document.createElement("div");
+    row.className = "axis";
+    const input = document.createElement("input");
+    Object.assign(input, {
+      type: "range", id: `axis-${axis.name}`, min: negative ? -MOST : 0, max: MOST, step: STEP, value: 0,
+    });
+    input.setAttribute("aria-label", `${axis.name}: ${negative ? `${negative} to ` : ""}${positive}`);
+    const poles = [negative, positive].map((word) => {
+      const pole = document.createElement("span");
+      pole.textContent = word;
+      pole.ariaHidden = "true";
+      return pole;
+    });
+    row.append(poles[0], input, poles[1]);
+    const slider = { negative, positive, input, poles };
+    input.addEventListener("input", () => {
+      changed(slider, Number(input.value));
+      tell(slider);
+    });
+    input.addEventListener("change", released);
+    box.append(row);
+    tell(slider);
+    return slider;
+  });
+  return sliders;
+}
+
+function tell({ negative, positive, input, poles }) {
+  const value = Number(input.value);
+  const word = value < 0 ? negative : positive;
+  input.setAttribute("aria-valuetext", value ? `${word}, weight ${Math.abs(value)}` : "not used");
+  poles[0].classList.toggle("on", value < 0);
+  poles[1].classList.toggle("on", value > 0);
+}
+
+/** Move the sliders to where the terms of a prompt have their words. */
+export function follow(sliders, terms) {
+  for (const slider of sliders) {
+    const weight = (word) => terms.find((term) => term.word === word && term.weight > 0)?.weight ?? 0;
+    slider.input.value = weight(slider.positive) || -weight(slider.negative);
+    tell(slider);
+  }
+}
