@@ -1,0 +1,130 @@
+"""The ASGI application: routes, errors as sentences, an OpenAPI document that is true."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from t2a_edge import __version__
+from t2a_edge.errors import BundleError, T2AEdgeError
+from t2a_edge.pipeline import Request as PictureRequest
+from t2a_edge.server import routes, stream
+from t2a_edge.server.batching import Work
+from t2a_edge.server.engine import Engine
+from t2a_edge.server.guard import Guard, failure_body
+from t2a_edge.server.logs import log
+from t2a_edge.server.service import RefusalError, Service
+from t2a_edge.server.settings import Settings
+
+SHOWN = 80  # characters of a value that was sent, in an error
+
+
+def build_app(engine: Engine, settings: Settings) -> FastAPI:
+    """The application around one engine."""
+    service = Service(engine, settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.batcher.start()
+        first = Work(PictureRequest("warm", seed=0))
+        service.batcher.submit([first])
+        await asyncio.wrap_future(first.future)  # drawn once: memory is there, the model works
+        service.ready = True
+        yield
+        await asyncio.to_thread(service.batcher.stop, settings.drain_s)
+
+    app = FastAPI(
+        title="t2a-edge", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
+        description="Adjectives in, abstract picture out.",
+    )  # fmt: skip
+    app.state.service = service
+    app.include_router(routes.router)
+    app.include_router(stream.router)
+    app.add_middleware(Guard, service=service)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            expose_headers=["X-Seed", "X-Unknown-Words", "X-Request-ID", "Retry-After"],
+        )
+    if settings.page is not None:
+        app.mount("/", StaticFiles(directory=settings.page, html=True))
+    _add_error_handlers(app)
+    app.openapi = lambda: _openapi(app, settings)  # type: ignore[method-assign]
+    return app
+
+
+def failure(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
+    """An error as an answer."""
+    body = failure_body(sentence)
+    return Response(body, status, media_type="application/json", headers=headers)
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    async def refused(_: Request, exc: Any) -> Response:
+        return failure(exc.status, exc.sentence, exc.headers)
+
+    async def unfit(_: Request, exc: Any) -> Response:
+        if isinstance(exc, BundleError):
+            log("failed", logging.ERROR, error=str(exc))
+            return failure(500, "The server's bundle cannot be used; its log says why.")
+        return failure(422, " ".join(str(exc).split()))
+
+    async def invalid(_: Request, exc: Any) -> Response:
+        return failure(*sentence_of_errors(exc.errors()))
+
+    async def http(request: Request, exc: Any) -> Response:
+        sentences = {
+            404: "There is nothing at this path; /openapi.json lists what there is.",
+            405: f"The method {request.method} is not for this path; /openapi.json says which is.",
+        }
+        sentence = sentences.get(exc.status_code, "The request cannot be answered.")
+        return failure(exc.status_code, sentence, exc.headers)
+
+    app.add_exception_handler(RefusalError, refused)
+    app.add_exception_handler(T2AEdgeError, unfit)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+
+
+def sentence_of_errors(errors: Any) -> tuple[int, str]:
+    """The status and one sentence for the first thing that is wrong with a body."""
+    error = errors[0]
+    if error["type"] == "json_invalid":
+        return 400, 'The body is no JSON; send an object such as {"prompt": "warm dark"}.'
+    where = ".".join(str(part) for part in error["loc"] if part != "body") or "The body"
+    got = repr(error.get("input"))
+    shown = got if len(got) <= SHOWN else got[:SHOWN] + "..."
+    if error["type"] == "missing":
+        return 422, f"{where} is missing; send a JSON object that has it."
+    if error["type"] == "extra_forbidden":
+        return 422, f"{where} is no key of this request; /openapi.json lists them."
+    return 422, f"{where} is {shown}; expected: {error['msg'].removeprefix('Input should be ')}."
+
+
+def _openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
+    """The document, with this server's own limits and its token."""
+    if app.openapi_schema is not None:
+        return app.openapi_schema
+    document = FastAPI.openapi(app)
+    every = document["components"]["schemas"]
+    every.pop("HTTPValidationError", None)
+    every.pop("ValidationError", None)
+    every["GenerateAsked"]["properties"]["count"]["maximum"] = settings.max_count
+    every["InterpolateAsked"]["properties"]["frames"]["maximum"] = settings.max_frames
+    if settings.token is not None:
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                if path.startswith("/v1") or path == "/metrics":
+                    operation["security"] = [{"token": []}]
+    return document

@@ -1,0 +1,81 @@
+"""uvicorn's HTTP/1.1 with limits that it lacks: slow heads, too many connections."""
+
+import asyncio
+from typing import Any, cast
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from t2a_edge.server.guard import failure_body
+from t2a_edge.server.settings import Settings
+
+MAX_HEAD = 16_384  # bytes of a request's head
+
+
+class GuardedProtocol(H11Protocol):
+    """Closes a connection whose request head does not come, and those beyond the most."""
+
+    header_timeout_s: float
+    max_connections: int
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for a head, or say that there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.max_connections:
+            self._end("503 Service Unavailable", "The server has no connection left; try later.")
+        else:
+            self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; a connection that is being closed is not read."""
+        if not self.transport.is_closing():
+            super().data_received(data)
+            self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the clock."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """The next head has its own time, from its first byte; before it, keep-alive counts."""
+        self._disarm()
+        super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, unless an answer has begun."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            sentence = "The request is no HTTP/1.1, or its head is too long; send a valid one."
+            self._end("400 Bad Request", sentence)
+        self.transport.close()
+
+    def _end(self, status: str, sentence: str) -> None:
+        body = failure_body(sentence)
+        head = (
+            f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
+    def _arm(self) -> None:
+        """Start the clock where a head is awaited, once a head; stop it where one has come."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._disarm()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(self.header_timeout_s, self.transport.close)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def guarded_protocol(settings: Settings) -> type[asyncio.Protocol]:
+    """The protocol with a server's limits."""
+    limits = {
+        "header_timeout_s": settings.header_timeout_s,
+        "max_connections": settings.max_connections,
+    }
+    return cast("type[asyncio.Protocol]", type("Protocol", (GuardedProtocol,), limits))

@@ -1,0 +1,85 @@
+"""The process: load, listen, drain, end."""
+
+import logging
+import socket
+import time
+from types import FrameType
+
+import uvicorn
+
+from t2a_edge.errors import OptionError
+from t2a_edge.server.app import build_app
+from t2a_edge.server.logs import log, log_to_stderr
+from t2a_edge.server.protocol import MAX_HEAD, guarded_protocol
+from t2a_edge.server.service import Service
+from t2a_edge.server.settings import Settings
+
+CLOSING_S = 5  # for connections to close after the last answer
+
+
+class DrainingServer(uvicorn.Server):
+    """Ends after SIGTERM or Ctrl-C when all accepted work is answered; at once after a second."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, drain_s: float) -> None:
+        super().__init__(config)
+        self._service, self._drain_s = service, drain_s
+        self._ends = 0.0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain; uvicorn would close its socket, and end as killed by the signal."""
+        if self._service.draining.is_set():
+            self.should_exit = self.force_exit = True
+            return
+        self._ends = time.monotonic() + self._drain_s
+        self._service.draining.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end, asked ten times a second."""
+        if await super().on_tick(counter):
+            return True
+        late = time.monotonic() > self._ends
+        return self._service.draining.is_set() and (self._service.idle or late)
+
+
+def bound_socket(settings: Settings) -> socket.socket:
+    """A socket that listens; an OptionError where the address cannot be had."""
+    try:
+        family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((settings.host, settings.port), family=family, backlog=512)
+    except OSError as exc:
+        reason = exc.strerror or exc
+        raise OptionError(
+            f"{settings.host}:{settings.port} cannot be listened on ({reason}); "
+            "name another host or port."
+        ) from exc
+
+
+def run_server(settings: Settings) -> None:
+    """Load the engine, then serve until a signal."""
+    from t2a_edge.pipeline import TextToArt
+
+    listening = bound_socket(settings)
+    log_to_stderr()
+    engine = TextToArt(settings.bundle, threads=settings.threads, provider=settings.provider)
+    app = build_app(engine, settings)
+    config = uvicorn.Config(
+        app,
+        http=guarded_protocol(settings),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=settings.keep_alive_s,
+        timeout_graceful_shutdown=CLOSING_S,
+        h11_max_incomplete_event_size=MAX_HEAD,
+    )
+    address = listening.getsockname()
+    log("listening", host=address[0], port=address[1], bundle=engine.bundle.bundle_hash)
+    server = DrainingServer(config, app.state.service, settings.drain_s)
+    server.run(sockets=[listening])
+    log("stopped")
+    if not server.started:
+        logging.shutdown()
+        raise OptionError("The server did not start; the log says why.")
