@@ -4,6 +4,7 @@ import { PageError } from "./errors.js";
 const SHOWN_CHARACTERS = 40;
 const SPACE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/u;
 const NUMBER = /^[+-]?(\d+(_\d+)*\.?(\d+(_\d+)*)?|\.\d+(_\d+)*)(e[+-]?\d+(_\d+)*)?$/u;
+const DIGIT = /\p{Nd}/u;
 
 const shown = (text) => {
   const characters = [...text];
@@ -11,15 +12,35 @@ const shown = (text) => {
   return `"${short ? text : `${characters.slice(0, SHOWN_CHARACTERS - 1).join("")}…`}"`;
 };
 
-/** NFC, Unicode case folding, NFC; `folds` is where that differs from lower case. */
+/** The manifest's case folding as a map: each entry is a character and what becomes of it. */
+export function foldsFrom(text) {
+  return new Map(
+    text.split(" ").map((entry) => {
+      const [from, ...to] = entry;
+      return [from, to.join("")];
+    }),
+  );
+}
+
+/** NFC, Unicode case folding, NFC. */
 export function folded(text, folds) {
   const characters = [...text.normalize("NFC")];
-  return characters.map((c) => folds[c] ?? c.toLowerCase()).join("").normalize("NFC");
+  return characters.map((c) => folds.get(c) ?? c).join("").normalize("NFC");
+}
+
+/** Digits of any script as ASCII. Their blocks are runs of ten from the zero on. */
+function asciiDigits(text) {
+  return text.replace(/\p{Nd}/gu, (digit) => {
+    const code = digit.codePointAt(0);
+    let zero = code;
+    while (DIGIT.test(String.fromCodePoint(zero - 1))) zero -= 1;
+    return String((code - zero) % 10);
+  });
 }
 
 function checkCharacters(text) {
   if (!text.isWellFormed()) {
-    throw new PageError("The prompt is not valid Unicode; expected text. Type the adjectives again.");
+    throw new PageError("The prompt is not valid UTF-8; expected text. Type the adjectives again.");
   }
   const control = /(?![\t-\r\x1c-\x1f\x85])\p{Cc}/u.exec(text);
   if (control) {
@@ -42,7 +63,7 @@ function termOf(token, { minus, max_weight: most }) {
     );
   }
   if (at < 0) return { word, weight: sign };
-  const number = token.slice(at + 1);
+  const number = asciiDigits(token.slice(at + 1));
   const weight = NUMBER.test(number) ? Number(number.replaceAll("_", "")) : NaN;
   if (!(weight >= 0 && weight <= most)) {
     throw new PageError(

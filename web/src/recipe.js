@@ -83,7 +83,8 @@ function indicesOf(packed, spec) {
       indices[i] = (indices[i] << 1) | ((packed[place >> 3] >> (7 - (place & 7))) & 1);
     }
   }
-  const fits = packed.length === Math.ceil((indices.length * bits) / 8);
+  const spare = 8 * packed.length - place; // zeros fill the last byte
+  const fits = spare >= 0 && spare < 8 && !(packed.at(-1) & ((1 << spare) - 1));
   if (!fits || indices.some((index) => index >= spec.codebook_size)) {
     throw new PageError(
       `The recipe has ${packed.length} bytes of indices that do not fit this model; it was written ` +

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PageError } from "../../src/errors.js";
+import { mixedTerms, modelInputs, parsePrompt, promptText, withWeight } from "../../src/prompt.js";
+import { manifest, vectors } from "../vectors.js";
+
+const parse = (typed) => parsePrompt(typed, manifest);
+
+for (const { typed, terms, text, error } of vectors.prompts) {
+  test(`reads ${JSON.stringify(typed.slice(0, 40))} as Python does`, () => {
+    if (error !== undefined) {
+      assert.throws(() => parse(typed), (thrown) => thrown instanceof PageError && thrown.message === error);
+      return;
+    }
+    const read = parse(typed);
+    assert.deepEqual(read.map(({ word, weight }) => [word, weight]), terms);
+    assert.ok(read.every(({ weight }) => !Object.is(weight, -0)));
+    assert.equal(promptText(read), text);
+    assert.deepEqual(parse(promptText(read)), read);
+  });
+}
+
+test("the vectors have both prompts that are read and prompts that are not", () => {
+  assert.ok(vectors.prompts.filter(({ terms }) => terms).length > 10);
+  assert.ok(vectors.prompts.filter(({ error }) => error).length > 20);
+});
+
+test("case folding is Unicode's, not lower case", () => {
+  assert.equal(manifest.folds.get("ß"), "ss");
+  assert.equal(manifest.folds.get("ς"), "σ");
+  assert.equal(manifest.folds.get("A"), "a");
+  assert.equal(manifest.folds.get("a"), undefined);
+  assert.ok(manifest.folds.size > 1400);
+});
+
+test("words become zero-padded bytes and weights", () => {
+  const { textBytes, wordWeights } = modelInputs(parse("é -busy:0.5"), manifest.spec);
+  assert.equal(textBytes.length, 8 * 32);
+  assert.deepEqual([...textBytes.subarray(0, 3)], [0xc3, 0xa9, 0]);
+  assert.deepEqual([...textBytes.subarray(32, 37)], [...Buffer.from("busy"), 0]);
+  assert.deepEqual([...wordWeights], [1, -0.5, 0, 0, 0, 0, 0, 0]);
+});
+
+test("a weight is set in place, a new word goes to the end, none takes it out", () => {
+  const terms = parse("warm dark");
+  assert.equal(promptText(withWeight(terms, "warm", 2)), "warm:2 dark");
+  assert.equal(promptText(withWeight(terms, "calm", 0.5)), "warm dark calm:0.5");
+  assert.equal(promptText(withWeight(terms, "warm", 0)), "dark");
+  assert.equal(promptText(withWeight(terms, "calm", 0)), "warm dark");
+});
+
+test("mixing starts at the first prompt and ends at the second", () => {
+  const [first, second] = [parse("warm dark:2"), parse("icy -busy")];
+  assert.equal(mixedTerms(first, second, 0), first);
+  assert.equal(mixedTerms(first, second, 1), second);
+});
+
+test("a mixture pulls as much as its ends: the mean weight lies between theirs", () => {
+  const mixed = mixedTerms(parse("warm dark fluid"), parse("icy:2 geometric:2"), 0.5);
+  const mean = mixed.reduce((sum, { weight }) => sum + weight, 0) / mixed.length;
+  assert.ok(Math.abs(mean - 1.5) < 0.002, `mean weight ${mean}`);
+  assert.deepEqual(mixed.map(({ word }) => word), ["warm", "dark", "fluid", "icy", "geometric"]);
+  assert.ok(mixed[3].weight > mixed[0].weight);
+});
