@@ -17,6 +17,7 @@ from t2a_edge.errors import BundleError, T2AEdgeError
 from t2a_edge.pipeline import Request as PictureRequest
 from t2a_edge.server import routes, stream
 from t2a_edge.server.batching import Work
+from t2a_edge.server.document import openapi_document
 from t2a_edge.server.engine import Engine
 from t2a_edge.server.guard import Guard, failure_body
 from t2a_edge.server.logs import log
@@ -24,6 +25,8 @@ from t2a_edge.server.service import RefusalError, Service
 from t2a_edge.server.settings import Settings
 
 SHOWN = 80  # characters of a value that was sent, in an error
+EXAMPLE = '{"prompt": "warm dark"}'
+NO_JSON = f"The body is no JSON; send an object such as {EXAMPLE}."
 
 
 def build_app(engine: Engine, settings: Settings) -> FastAPI:
@@ -32,17 +35,18 @@ def build_app(engine: Engine, settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service.batcher.start()
+        service.start()
         first = Work(PictureRequest("warm", seed=0))
-        service.batcher.submit([first])
+        service.plain.submit([first])
         await asyncio.wrap_future(first.future)  # drawn once: memory is there, the model works
         service.ready = True
         yield
-        await asyncio.to_thread(service.batcher.stop, settings.drain_s)
+        service.end()
+        await asyncio.to_thread(service.join)
 
     app = FastAPI(
         title="t2a-edge", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
-        description="Adjectives in, abstract picture out.",
+        redirect_slashes=False, description="Adjectives in, abstract picture out.",
     )  # fmt: skip
     app.state.service = service
     app.include_router(routes.router)
@@ -59,7 +63,7 @@ def build_app(engine: Engine, settings: Settings) -> FastAPI:
     if settings.page is not None:
         app.mount("/", StaticFiles(directory=settings.page, html=True))
     _add_error_handlers(app)
-    app.openapi = lambda: _openapi(app, settings)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi_document(app, service)  # type: ignore[method-assign]
     return app
 
 
@@ -84,6 +88,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     async def http(request: Request, exc: Any) -> Response:
         sentences = {
+            400: NO_JSON,
             404: "There is nothing at this path; /openapi.json lists what there is.",
             405: f"The method {request.method} is not for this path; /openapi.json says which is.",
         }
@@ -100,31 +105,20 @@ def sentence_of_errors(errors: Any) -> tuple[int, str]:
     """The status and one sentence for the first thing that is wrong with a body."""
     error = errors[0]
     if error["type"] == "json_invalid":
-        return 400, 'The body is no JSON; send an object such as {"prompt": "warm dark"}.'
-    where = ".".join(str(part) for part in error["loc"] if part != "body") or "The body"
-    got = repr(error.get("input"))
-    shown = got if len(got) <= SHOWN else got[:SHOWN] + "..."
+        return 400, NO_JSON
+    where = ".".join(str(part) for part in error["loc"] if part != "body")
+    if not where:
+        return 422, (
+            "The body is no JSON object, or its Content-Type is not application/json; "
+            f"send one such as {EXAMPLE}."
+        )
     if error["type"] == "missing":
         return 422, f"{where} is missing; send a JSON object that has it."
     if error["type"] == "extra_forbidden":
-        return 422, f"{where} is no key of this request; /openapi.json lists them."
-    return 422, f"{where} is {shown}; expected: {error['msg'].removeprefix('Input should be ')}."
+        return 422, f"{_short(where)} is no key of this request; /openapi.json lists them."
+    got = _short(repr(error.get("input")))
+    return 422, f"{where} is {got}; expected: {error['msg'].removeprefix('Input should be ')}."
 
 
-def _openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
-    """The document, with this server's own limits and its token."""
-    if app.openapi_schema is not None:
-        return app.openapi_schema
-    document = FastAPI.openapi(app)
-    every = document["components"]["schemas"]
-    every.pop("HTTPValidationError", None)
-    every.pop("ValidationError", None)
-    every["GenerateAsked"]["properties"]["count"]["maximum"] = settings.max_count
-    every["InterpolateAsked"]["properties"]["frames"]["maximum"] = settings.max_frames
-    if settings.token is not None:
-        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        for path, operations in document["paths"].items():
-            for operation in operations.values():
-                if path.startswith("/v1") or path == "/metrics":
-                    operation["security"] = [{"token": []}]
-    return document
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."

@@ -1,6 +1,5 @@
 """Pictures of several requests in one run of the engines: a bounded queue and one thread."""
 
-import contextlib
 import math
 import threading
 import time
@@ -9,8 +8,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
-
-from t2a_edge.errors import T2AEdgeError
 
 SMOOTHING = 0.2  # of the newest run in the mean time a picture takes
 FIRST_GUESS_S = 0.1  # that a picture takes, before any was drawn
@@ -24,8 +21,8 @@ class QueueFullError(Exception):
         self.retry_after_s = retry_after_s
 
 
-class ExpiredError(Exception):
-    """The deadline passed before the work was begun."""
+class UnwantedError(Exception):
+    """The deadline has passed, or the client has left, before the work was done."""
 
 
 @dataclass(eq=False)
@@ -34,30 +31,39 @@ class Work:
 
     Attributes:
         request: what `draw` is given; None where it runs alone.
-        alone: is called instead.
+        alone: is called instead, with this work. It may ask whether it is still wanted.
         cost: how many plain pictures it takes as long as.
-        deadline: of `time.monotonic`; it is not begun after that.
+        deadline: of `time.monotonic`; it is not wanted after that.
         future: its result.
         batch: how many pictures shared its run.
+        left: nobody waits for it any more.
     """
 
     request: Any = None
-    alone: Callable[[], Any] | None = None
+    alone: "Callable[[Work], Any] | None" = None
     cost: int = 1
     deadline: float = math.inf
     future: Future[Any] = field(default_factory=Future)
     batch: int = 0
+    left: bool = False
+
+    def check_wanted(self) -> None:
+        """An UnwantedError if nobody waits for it any more."""
+        if self.left or time.monotonic() > self.deadline:
+            raise UnwantedError
 
 
 class Batcher:
-    """A queue and the one thread that drives the engine.
+    """A queue and the one thread that takes from it.
+
+    Requests take turns: the pictures of a large request let those of others through.
 
     Args:
         draw: requests -> artworks, in one run.
         max_batch: most pictures in one run.
         max_wait_s: how long the first one waits for others.
         max_queue: most cost that waits.
-        on_run: is told the pictures and the seconds of each run.
+        on_run: is told the pictures and the seconds of each run; 0 pictures is work that ran alone.
     """
 
     def __init__(
@@ -71,7 +77,7 @@ class Batcher:
     ) -> None:
         self._draw, self._on_run = draw, on_run
         self._max_batch, self._max_wait_s, self._max_queue = max_batch, max_wait_s, max_queue
-        self._queue: deque[Work] = deque()
+        self._turns: deque[deque[Work]] = deque()  # of each request, what waits; never empty ones
         self._changed = threading.Condition()
         self._running: list[Work] = []
         self._stopping = False
@@ -82,13 +88,16 @@ class Batcher:
         """Begin to work."""
         self._thread.start()
 
-    def stop(self, timeout_s: float) -> None:
-        """Finish what is queued, then end; what has not begun by then is dropped."""
+    def end(self) -> None:
+        """Drop what waits, tell what runs that it is not wanted, and take no more."""
         with self._changed:
             self._stopping = True
+            self.drop([*self._running, *(work for turn in self._turns for work in turn)])
             self._changed.notify_all()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for what still runs."""
         self._thread.join(timeout_s)
-        self.drop(list(self._queue))
 
     @property
     def alive(self) -> bool:
@@ -98,29 +107,27 @@ class Batcher:
     @property
     def waiting(self) -> int:
         """Cost of what has not begun."""
-        return sum(work.cost for work in tuple(self._queue))
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing waits and nothing runs."""
         with self._changed:
-            return not self._queue and not self._running
+            return sum(work.cost for turn in self._turns for work in turn)
 
     def submit(self, works: Sequence[Work]) -> None:
         """Queue all of them or none; a QueueFullError if they do not fit."""
         with self._changed:
             if self._stopping or self.waiting + sum(w.cost for w in works) > self._max_queue:
                 raise QueueFullError(self._retry_after_s())
-            self._queue.extend(works)
+            self._turns.append(deque(works))
             self._changed.notify_all()
 
     def drop(self, works: Sequence[Work]) -> None:
-        """Take back what has not begun."""
+        """Take back what has not begun; what runs is told that it is not wanted."""
+        if all(work.future.done() for work in works):
+            return
         with self._changed:
             for work in works:
+                work.left = True
                 work.future.cancel()
-                with contextlib.suppress(ValueError):
-                    self._queue.remove(work)
+            kept = [deque(work for work in turn if not work.left) for turn in self._turns]
+            self._turns = deque(turn for turn in kept if turn)
 
     def _retry_after_s(self) -> int:
         ahead = self.waiting + sum(work.cost for work in self._running)
@@ -136,21 +143,29 @@ class Batcher:
     def _next(self) -> list[Work] | None:
         """The works of the next run; None at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._stopping)
-            if not self._queue:
+            self._changed.wait_for(lambda: self._turns or self._stopping)
+            if not self._turns:
                 return None
-            gathered = [self._queue.popleft()]
+            batch = self._running = [self._take()]
             ends = time.monotonic() + self._max_wait_s
-            while gathered[0].alone is None and len(gathered) < self._max_batch:
-                if self._queue and self._queue[0].alone is None:
-                    gathered.append(self._queue.popleft())
+            while batch[0].alone is None and len(batch) < self._max_batch:
+                if self._turns and self._turns[0][0].alone is None:
+                    batch.append(self._take())
                     continue
                 left_s = ends - time.monotonic()
-                if self._queue or self._stopping or left_s <= 0:
+                if self._turns or self._stopping or left_s <= 0:
                     break
                 self._changed.wait(left_s)
-            self._running = [work for work in gathered if _begin(work)]
+            self._running = [work for work in batch if _begin(work)]
             return self._running
+
+    def _take(self) -> Work:
+        """The next work of the request whose turn it is; the request goes to the end of the row."""
+        turn = self._turns.popleft()
+        work = turn.popleft()
+        if turn:
+            self._turns.append(turn)
+        return work
 
     def _run(self, batch: list[Work]) -> None:
         started = time.perf_counter()
@@ -158,17 +173,13 @@ class Batcher:
             work.batch = len(batch)
         alone = batch[0].alone
         try:
-            results = [alone()] if alone else self._draw([work.request for work in batch])
-        except T2AEdgeError as exc:
+            results = [alone(batch[0])] if alone else self._draw([work.request for work in batch])
+        except Exception as exc:  # told to whoever waits for it; the thread goes on
             if len(batch) == 1:
                 batch[0].future.set_exception(exc)
-            else:  # one that cannot be drawn does not spoil the others
-                for work in batch:
-                    self._run([work])
-            return
-        except Exception as exc:  # reported by whoever waits for it; the thread goes on
-            for work in batch:
-                work.future.set_exception(exc)
+                return
+            for work in batch:  # one that cannot be drawn does not spoil the others
+                self._run([work])
             return
         seconds = time.perf_counter() - started
         each = seconds / sum(work.cost for work in batch)
@@ -182,7 +193,9 @@ def _begin(work: Work) -> bool:
     """Whether it is still wanted; from then on it cannot be taken back."""
     if not work.future.set_running_or_notify_cancel():
         return False
-    if time.monotonic() > work.deadline:
-        work.future.set_exception(ExpiredError())
+    try:
+        work.check_wanted()
+    except UnwantedError as exc:
+        work.future.set_exception(exc)
         return False
     return True

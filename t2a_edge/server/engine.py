@@ -5,7 +5,6 @@ from typing import Any, Protocol
 
 from t2a_edge.bundle import Bundle
 from t2a_edge.prompt import Prompt
-from t2a_edge.sampler import SamplingOptions
 
 
 class Engine(Protocol):
@@ -22,27 +21,15 @@ class Engine(Protocol):
     def parse(self, prompt: str) -> Prompt:
         """The prompt's adjectives; a PromptError if it cannot be used."""
 
-    def options(
-        self,
-        guidance_scale: float | None = None,
-        temperature: float | None = None,
-        top_k: int | None = None,
-    ) -> SamplingOptions:
-        """Checked sampling options."""
-
     def draw(self, requests: Sequence[Any]) -> list[Any]:
-        """Artworks of several requests, in one run."""
+        """Artworks of several `t2a_edge.pipeline.Request`, in one run."""
 
     def explain(self, prompt: str) -> list[Any]:
         """What each word of a prompt means to the model."""
 
     @property
     def generate(self) -> Callable[..., Any]:
-        """One artwork, of any size."""
-
-    @property
-    def interpolate(self) -> Callable[..., list[Any]]:
-        """Artworks on the way from one prompt to another."""
+        """One artwork, of any size; it tells `on_scale` how far it is."""
 
     @property
     def stream(self) -> Callable[..., Iterator[Any]]:

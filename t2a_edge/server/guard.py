@@ -1,13 +1,13 @@
 """What every request passes first: token, size and time of its body, log line, counters."""
 
 import asyncio
+import contextlib
 import hmac
 import json
 import logging
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,11 +18,14 @@ OPEN = ("/healthz", "/readyz", "/openapi.json")
 WORK = ("/v1/generate", "/v1/interpolate", "/v1/explain", "/v1/stream", "/v1/info", "/metrics")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 WRITING_S = 10.0  # after the deadline, for an answer to reach its client
+DISCARDED = 8_000_000  # bytes of a refused body that are read, so that its answer is
+DISCARDING_S = 1.0
 
 
 def failure_body(sentence: str) -> bytes:
     """The body of every error."""
-    return json.dumps({"error": sentence}, ensure_ascii=False).encode()
+    body = json.dumps({"error": sentence}, ensure_ascii=False)
+    return body.encode("utf-8", "backslashreplace")  # half a surrogate pair, as JSON writes it
 
 
 class Guard:
@@ -31,20 +34,21 @@ class Guard:
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self.app, self.service = app, service
         token = service.settings.token
-        self._wanted = None if token is None else f"Bearer {token}".encode()
+        self._wanted = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; nothing that goes wrong leaves here but as a sentence."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        method = scope["method"]
+        if method == "HEAD":  # answered as GET is, without the body
+            scope = {**scope, "method": "GET"}
         record = self._record(scope)
-        self.service.open_requests += 1
         try:
-            await self._answer(record, scope, receive, send)
+            await self._answer(record, scope, receive, self._noted(record, method, send))
         finally:
-            self.service.open_requests -= 1
-            self._finish(record, scope["method"])
+            log("request", **self.service.finish(record, method))
 
     def _record(self, scope: Scope) -> Record:
         settings, path = self.service.settings, scope["path"]
@@ -56,7 +60,9 @@ class Guard:
         scope[RECORD] = record
         return record
 
-    async def _answer(self, record: Record, scope: Scope, receive: Receive, send: Send) -> None:
+    def _noted(self, record: Record, method: str, send: Send) -> Send:
+        """A `send` that notes the status, and adds what every answer has."""
+
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
@@ -65,34 +71,39 @@ class Guard:
                     (b"x-request-id", record.id.encode()),
                     (b"x-content-type-options", b"nosniff"),
                 ]
+            elif method == "HEAD":
+                message["body"] = b""
             await send(message)
 
+        return noted
+
+    async def _answer(self, record: Record, scope: Scope, receive: Receive, send: Send) -> None:
         settings = self.service.settings
         try:
-            async with asyncio.timeout_at(
-                asyncio.get_running_loop().time() + settings.deadline_s + WRITING_S
-            ):
+            async with asyncio.timeout(settings.deadline_s + WRITING_S):
                 self._check_token(scope)
                 body = await self._body(scope, receive)
-                await self.app(scope, _replayed(body, receive), noted)
+                await self.app(scope, _replayed(body, receive), send)
         except RefusalError as exc:
+            await _discard(scope, receive)
             closing = {"connection": "close", **exc.headers}  # what was not read is not read
-            await _refuse(noted, exc.status, exc.sentence, closing)
+            await _refuse(send, exc.status, exc.sentence, closing)
         except TimeoutError:
             if record.status == 0:
-                await _refuse(noted, 504, self.service.late().sentence, {"connection": "close"})
+                await _refuse(send, 504, self.service.late().sentence, {"connection": "close"})
             else:
                 log("answer not read in time", logging.WARNING, id=record.id)
         except Exception:
             log("failed", logging.ERROR, exc=True, id=record.id)
             if record.status == 0:
                 sentence = "The server failed; its log says why, under this request's id."
-                await _refuse(noted, 500, sentence, {"connection": "close"})
+                await _refuse(send, 500, sentence, {"connection": "close"})
 
     def _check_token(self, scope: Scope) -> None:
         if self._wanted is None or not _guarded(scope["path"]) or scope["method"] == "OPTIONS":
             return
-        if not hmac.compare_digest(_header(scope, b"authorization"), self._wanted):
+        scheme, _, token = _header(scope, b"authorization").partition(b" ")
+        if scheme.lower() != b"bearer" or not hmac.compare_digest(token.strip(), self._wanted):
             raise RefusalError(
                 401,
                 "The bearer token is missing or wrong; send: Authorization: Bearer TOKEN",
@@ -127,16 +138,6 @@ class Guard:
         most = self.service.settings.max_body
         return RefusalError(413, f"The body is too large; expected {most} bytes or fewer.")
 
-    def _finish(self, record: Record, method: str) -> None:
-        seconds = time.monotonic() - record.started
-        status = record.status or LEFT
-        self.service.metrics.on_request(record.path, status, seconds)
-        prompt: dict[str, Any] = {} if record.prompt is None else {"prompt": record.prompt}
-        log(
-            "request", id=record.id, method=method, path=record.path, status=status,
-            ms=round(1000 * seconds, 1), batch=record.batch, **prompt,
-        )  # fmt: skip
-
 
 def _guarded(path: str) -> bool:
     return path == "/metrics" or path.startswith("/v1")
@@ -161,6 +162,23 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay
+
+
+async def _discard(scope: Scope, receive: Receive) -> None:
+    """Read some more of a body that is refused and forget it.
+
+    A connection that is closed with bytes unread is reset, and the client would not see the answer.
+    """
+    if _header(scope, b"expect"):  # the client sends no body before it is asked to
+        return
+    left = DISCARDED
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARDING_S):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 async def _refuse(send: Send, status: int, sentence: str, headers: Mapping[str, str]) -> None:

@@ -1,6 +1,6 @@
 """Counters of one server, in Prometheus' text format."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -19,10 +19,10 @@ class Metrics:
     """The server's own registry: two servers in one process count apart.
 
     Args:
-        waiting: how many pictures wait in the queue.
+        waiting: name of each queue, and how many pictures wait in it.
     """
 
-    def __init__(self, waiting: Callable[[], float]) -> None:
+    def __init__(self, waiting: Mapping[str, Callable[[], float]]) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "t2a_edge_requests", "Requests by path and status.", ["path", "status"],
@@ -40,10 +40,12 @@ class Metrics:
             "t2a_edge_run_seconds", "Seconds of one run of the engines.", buckets=SECONDS,
             registry=self.registry,
         )  # fmt: skip
-        queue = Gauge(
-            "t2a_edge_queue_pictures", "Pictures that wait in the queue.", registry=self.registry
-        )
-        queue.set_function(waiting)
+        queued = Gauge(
+            "t2a_edge_queue_pictures", "Pictures that wait, a larger one counted as many.",
+            ["queue"], registry=self.registry,
+        )  # fmt: skip
+        for queue, count in waiting.items():
+            queued.labels(queue).set_function(count)
         ProcessCollector(registry=self.registry)
 
     def on_run(self, pictures: int, seconds: float) -> None:

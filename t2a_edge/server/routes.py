@@ -3,19 +3,21 @@
 import asyncio
 import base64
 import io
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
 from t2a_edge import __version__
+from t2a_edge.edit import layout_of_size
 from t2a_edge.noise import MAX_SEED
 from t2a_edge.pipeline import FRESH_SEEDS, Artwork
 from t2a_edge.pipeline import Request as PictureRequest
 from t2a_edge.server import schemas
 from t2a_edge.server.batching import Work
-from t2a_edge.server.service import RECORD, Record, RefusalError, Service
+from t2a_edge.server.service import RECORD, RefusalError, Service
 from t2a_edge.server.settings import size_cost
 
 FAILURES: dict[int | str, dict[str, Any]] = {
@@ -35,6 +37,9 @@ FAILURES: dict[int | str, dict[str, Any]] = {
 READING: dict[int | str, dict[str, Any]] = {
     status: FAILURES[status] for status in (400, 401, 408, 413, 500)
 }
+STATE: dict[int | str, dict[str, Any]] = {
+    status: FAILURES[status] for status in (408, 413, 500, 503)
+}
 PICTURE = {"schema": {"type": "string", "format": "binary"}}
 router = APIRouter()
 
@@ -45,20 +50,14 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def note_prompt(request: Request, service: Service, prompt: str) -> Record:
-    """Check the prompt's length; keep it for the log only where that is asked for."""
-    record: Record = request.scope[RECORD]
-    if service.settings.log_prompts:
-        record.prompt = prompt
-    return record
-
-
-def check_prompts(service: Service, *prompts: str | None) -> None:
+def check_prompts(request: Request, first: str, second: str | None) -> None:
     """A RefusalError or a PromptError for a prompt that cannot be used."""
+    service, record = service_of(request), request.scope[RECORD]
+    prompts = [prompt for prompt in (first, second) if prompt is not None]
+    if service.settings.log_prompts:
+        record.prompt = " | ".join(prompts)
     most = service.settings.max_prompt
     for prompt in prompts:
-        if prompt is None:
-            continue
         if len(prompt) > most:
             raise RefusalError(
                 422, f"The prompt has {len(prompt)} characters; expected {most} or fewer."
@@ -74,7 +73,11 @@ def check_most(name: str, value: int, most: int) -> None:
 
 def sampling(asked: schemas.Sampling) -> dict[str, Any]:
     """The options that all drawing has."""
-    return {"guidance_scale": asked.guidance_scale, "temperature": asked.temperature}
+    return {
+        "guidance_scale": asked.guidance_scale,
+        "temperature": asked.temperature,
+        "top_k": asked.top_k,
+    }
 
 
 def picture(artwork: Artwork, encoded: bytes) -> schemas.Picture:
@@ -91,6 +94,7 @@ def picture(artwork: Artwork, encoded: bytes) -> schemas.Picture:
         height=height,
         guidance_scale=artwork.options.guidance_scale,
         temperature=artwork.options.temperature,
+        top_k=artwork.options.top_k,
         recipe=artwork.recipe,
         unknown_words=list(artwork.unknown_words),
     )
@@ -118,30 +122,43 @@ def headers_of(artwork: Artwork) -> dict[str, str]:
 
 def generate_works(service: Service, asked: schemas.GenerateAsked) -> list[Work]:
     """A work for each picture; those of the plain size share runs with other requests."""
-    if asked.seed is not None and asked.seed + asked.count - 1 > MAX_SEED:
-        raise RefusalError(422, f"The last seed is above {MAX_SEED}; expected a smaller first one.")
-    first = fresh_seed() if asked.seed is None else asked.seed
+    first = first_seed(asked, asked.count)
     works = []
     for seed in range(first, first + asked.count):
         options = {**sampling(asked), "seed": seed, "blend": asked.blend, "amount": asked.amount}
         if asked.size is None:
             works.append(Work(PictureRequest(asked.prompt, **options)))
-            continue
-        width, height = asked.size
-
-        def sized(options: dict[str, Any] = options, size: Any = (width, height)) -> Artwork:
-            artwork: Artwork = service.engine.generate(asked.prompt, size=size, **options)
-            return artwork
-
-        works.append(Work(alone=sized, cost=size_cost(width, height)))
+        else:
+            works.append(sized_work(service, asked.prompt, asked.size, options))
     return works
 
 
-def fresh_seed() -> int:
-    """A seed that nobody named."""
-    import secrets
+def sized_work(
+    service: Service, prompt: str, size: Sequence[int], options: Mapping[str, Any]
+) -> Work:
+    """A picture of another size, which stops between two scales when nobody waits for it."""
+    width, height = size
+    spec = service.engine.bundle.spec
+    layout, _ = layout_of_size(spec, (width, height))
+    if layout.is_plain:
+        return Work(PictureRequest(prompt, **options))
 
-    return secrets.randbelow(FRESH_SEEDS)
+    def draw(work: Work) -> Artwork:
+        artwork: Artwork = service.engine.generate(
+            prompt, size=(width, height), on_scale=lambda _: work.check_wanted(), **options
+        )
+        return artwork
+
+    return Work(alone=draw, cost=size_cost(width, height, spec.image_size))
+
+
+def first_seed(asked: schemas.Sampling, count: int = 1) -> int:
+    """The seed that was asked for, or a fresh one; a RefusalError where `count` go too far."""
+    if asked.seed is None:
+        return secrets.randbelow(FRESH_SEEDS)
+    if asked.seed + count - 1 > MAX_SEED:
+        raise RefusalError(422, f"The last seed is above {MAX_SEED}; expected a smaller first one.")
+    return asked.seed
 
 
 @router.post(
@@ -158,8 +175,7 @@ def fresh_seed() -> int:
 async def generate(request: Request, asked: schemas.GenerateAsked) -> Response:
     """Draw pictures of a prompt: the same seed gives the same ones, alone or in a batch."""
     service = service_of(request)
-    note_prompt(request, service, asked.prompt)
-    check_prompts(service, asked.prompt, asked.blend)
+    check_prompts(request, asked.prompt, asked.blend)
     check_most("count", asked.count, service.settings.max_count)
     check_most("size", max(asked.size or [0]), service.settings.max_size)
     if asked.count > 1 and asked.format != "json":
@@ -185,17 +201,18 @@ async def generate(request: Request, asked: schemas.GenerateAsked) -> Response:
 async def interpolate(request: Request, asked: schemas.InterpolateAsked) -> Response:
     """Draw the way from one prompt to another."""
     service = service_of(request)
-    note_prompt(request, service, f"{asked.first} to {asked.second}")
-    check_prompts(service, asked.first, asked.second)
+    check_prompts(request, asked.first, asked.second)
     check_most("frames", asked.frames, service.settings.max_frames)
-    seed = fresh_seed() if asked.seed is None else asked.seed
-
-    def draw() -> list[Artwork]:
-        return service.engine.interpolate(
-            asked.first, asked.second, frames=asked.frames, seed=seed, **sampling(asked)
+    seed, last = first_seed(asked), asked.frames - 1
+    works = [
+        Work(
+            PictureRequest(
+                asked.first, seed, asked.second, amount=round(i / last, 6), **sampling(asked)
+            )
         )
-
-    (artworks,) = await service.results(request, [Work(alone=draw, cost=asked.frames)])
+        for i in range(asked.frames)
+    ]
+    artworks = await service.results(request, works)
     if asked.format == "json":
         return await as_json(artworks)
     content = await asyncio.to_thread(animated, artworks, asked.frame_ms)
@@ -217,9 +234,8 @@ def animated(artworks: Sequence[Artwork], frame_ms: int) -> bytes:
 async def explain(request: Request, asked: schemas.ExplainAsked) -> schemas.Explained:
     """Say what each word of a prompt means to the model."""
     service = service_of(request)
-    note_prompt(request, service, asked.prompt)
-    check_prompts(service, asked.prompt)
-    work = Work(alone=lambda: service.engine.explain(asked.prompt))
+    check_prompts(request, asked.prompt, None)
+    work = Work(alone=lambda _: service.engine.explain(asked.prompt))
     (meanings,) = await service.results(request, [work])
     return schemas.Explained(words=[meaning_word(meaning) for meaning in meanings])
 
@@ -265,21 +281,21 @@ async def info(request: Request) -> schemas.Info:
     )
 
 
-@router.get("/healthz", responses={503: {"model": schemas.Failure}})
+@router.get("/healthz", responses=STATE)
 async def healthz(request: Request) -> schemas.State:
     """Say whether the process can draw; one that cannot is to be started anew."""
-    if not service_of(request).batcher.alive:
-        raise RefusalError(503, "The thread that draws has ended; start the server anew.")
+    if not service_of(request).alive:
+        raise RefusalError(503, "A thread that draws has ended; start the server anew.")
     return schemas.State(state="alive")
 
 
-@router.get("/readyz", responses={503: {"model": schemas.Failure}})
+@router.get("/readyz", responses=STATE)
 async def readyz(request: Request) -> schemas.State:
     """Say whether to send requests here."""
     service = service_of(request)
-    if service.draining.is_set():
-        raise RefusalError(503, "The server is about to stop; ask another one.")
-    if not service.ready or not service.batcher.alive:
+    if service.draining:
+        raise service.ending()
+    if not service.ready or not service.alive:
         raise RefusalError(
             503, "The server is not ready; wait until it has drawn its first picture."
         )

@@ -1,6 +1,8 @@
 """The process: load, listen, drain, end."""
 
+import ipaddress
 import logging
+import math
 import socket
 import time
 from types import FrameType
@@ -23,22 +25,25 @@ class DrainingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service, drain_s: float) -> None:
         super().__init__(config)
         self._service, self._drain_s = service, drain_s
-        self._ends = 0.0
+        self._ends = math.inf
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; uvicorn would close its socket, and end as killed by the signal."""
-        if self._service.draining.is_set():
+        if self._service.draining:
             self.should_exit = self.force_exit = True
             return
         self._ends = time.monotonic() + self._drain_s
-        self._service.draining.set()
+        self._service.draining = True
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to end, asked ten times a second."""
-        if await super().on_tick(counter):
-            return True
-        late = time.monotonic() > self._ends
-        return self._service.draining.is_set() and (self._service.idle or late)
+        ends = await super().on_tick(counter)
+        if time.monotonic() > self._ends and self._service.busy:
+            log("not all was drawn in time", logging.WARNING, requests=self._service.busy)
+            ends = True
+        if ends:
+            self._service.end()
+        return ends or (self._service.draining and not self._service.busy)
 
 
 def bound_socket(settings: Settings) -> socket.socket:
@@ -77,9 +82,11 @@ def run_server(settings: Settings) -> None:
     )
     address = listening.getsockname()
     log("listening", host=address[0], port=address[1], bundle=engine.bundle.bundle_hash)
+    if settings.token is None and not ipaddress.ip_address(address[0]).is_loopback:
+        log("other machines may ask for pictures, as there is no token", logging.WARNING)
     server = DrainingServer(config, app.state.service, settings.drain_s)
-    server.run(sockets=[listening])
+    try:
+        server.run(sockets=[listening])
+    except SystemExit as exc:  # how uvicorn ends where the first picture could not be drawn
+        raise OptionError("The server did not start; the log says why.") from exc
     log("stopped")
-    if not server.started:
-        logging.shutdown()
-        raise OptionError("The server did not start; the log says why.")

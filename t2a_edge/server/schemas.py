@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from t2a_edge.noise import MAX_SEED
 from t2a_edge.sampler import MAX_GUIDANCE, MAX_TEMPERATURE
-from t2a_edge.server.settings import LARGEST_SIZE, WINDOW
 
 Words = Annotated[str, Field(min_length=1, examples=["warm dark:1.4 -busy"])]
 Seed = Annotated[
@@ -14,7 +13,8 @@ Seed = Annotated[
 ]
 Guidance = Annotated[float | None, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)]
 Temperature = Annotated[float | None, Field(ge=0, le=MAX_TEMPERATURE, allow_inf_nan=False)]
-Side = Annotated[int, Field(ge=WINDOW, le=LARGEST_SIZE, multiple_of=8)]
+TopK = Annotated[int | None, Field(ge=0, description="Likeliest codes to draw from; 0 is all.")]
+Side = Annotated[int, Field(ge=1)]  # what the model and the server allow is checked later
 
 
 class Asked(BaseModel):
@@ -29,6 +29,7 @@ class Sampling(Asked):
     seed: Seed = None
     guidance_scale: Guidance = None
     temperature: Temperature = None
+    top_k: TopK = None
 
 
 class PictureAsked(Sampling):
@@ -77,6 +78,7 @@ class Picture(BaseModel):
     height: int
     guidance_scale: float
     temperature: float
+    top_k: int
     recipe: str = Field(description="The picture's codes as text; t2a-edge decodes them.")
     unknown_words: list[str] = Field(description="Words that training did not use.")
 

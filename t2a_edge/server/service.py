@@ -1,7 +1,6 @@
 """One server's parts, and how a request waits for its work."""
 
 import asyncio
-import threading
 import time
 import uuid
 from collections.abc import Sequence
@@ -10,13 +9,14 @@ from typing import Any
 
 from fastapi import Request
 
-from t2a_edge.server.batching import Batcher, ExpiredError, QueueFullError, Work
+from t2a_edge.server.batching import Batcher, QueueFullError, UnwantedError, Work
 from t2a_edge.server.engine import Engine
 from t2a_edge.server.metrics import Metrics
 from t2a_edge.server.settings import Settings
 
 LEFT = 499  # the client has gone: nobody reads this status but the log
 RECORD = "t2a_edge.record"  # key of the ASGI scope
+ENDING_S = 5  # that a run may take to end when the server does
 
 
 class RefusalError(Exception):
@@ -34,7 +34,8 @@ class Record:
 
     Attributes:
         deadline: of `time.monotonic`.
-        batch: pictures that shared its run; 0 where none was drawn.
+        batch: works that shared its run; 0 where none was begun.
+        queue: where its work is; a request that has some is answered before the server ends.
     """
 
     path: str
@@ -43,37 +44,59 @@ class Record:
     started: float = field(default_factory=time.monotonic)
     status: int = 0
     batch: int = 0
+    queue: Batcher | None = None
     prompt: str | None = None
 
 
 class Service:
-    """Engine, queue and counters of one application."""
+    """Engine, queues and counters of one application.
+
+    There are two queues, each with its own thread: what costs more than a plain picture does not
+    hold up the others.
+    """
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self.engine, self.settings = engine, settings
-        self.metrics = Metrics(lambda: self.batcher.waiting)
-        self.batcher = Batcher(
-            engine.draw,
-            max_batch=settings.max_batch,
-            max_wait_s=settings.max_wait_ms / 1000,
-            max_queue=settings.max_queue,
-            on_run=self.metrics.on_run,
+        self.metrics = Metrics({"plain": lambda: self.plain.waiting,
+                                "large": lambda: self.large.waiting})  # fmt: skip
+        self.plain, self.large = (
+            Batcher(
+                engine.draw,
+                max_batch=settings.max_batch,
+                max_wait_s=settings.max_wait_ms / 1000,
+                max_queue=settings.max_queue,
+                on_run=self.metrics.on_run,
+            )
+            for _ in range(2)
         )
-        self.ready = False
-        self.draining = threading.Event()
-        self.open_requests = 0
+        self.ready = self.draining = False
+        self.busy = 0  # requests with work that are not answered yet
 
     @property
-    def idle(self) -> bool:
-        """Whether every accepted request is answered and nothing is drawn."""
-        return self.open_requests == 0 and self.batcher.idle
+    def alive(self) -> bool:
+        """Whether the threads that draw run."""
+        return self.plain.alive and self.large.alive
+
+    def start(self) -> None:
+        """Begin to draw."""
+        self.plain.start()
+        self.large.start()
+
+    def end(self) -> None:
+        """Draw no more; who still waits is told so."""
+        self.draining = True
+        self.plain.end()
+        self.large.end()
+
+    def join(self) -> None:
+        """Wait a little for runs that have begun."""
+        self.plain.join(ENDING_S)
+        self.large.join(ENDING_S)
 
     def submit(self, record: Record, works: Sequence[Work]) -> None:
         """Queue works until the request's deadline; a RefusalError where that cannot be."""
-        if self.draining.is_set():
-            raise RefusalError(
-                503, "The server is about to stop; ask another one.", Retry_After="1"
-            )
+        if self.draining:
+            raise self.ending()
         cost = sum(work.cost for work in works)
         if cost > self.settings.max_queue:
             raise RefusalError(
@@ -83,8 +106,9 @@ class Service:
             )
         for work in works:
             work.deadline = record.deadline
+        queue = self.large if any(work.cost > 1 for work in works) else self.plain
         try:
-            self.batcher.submit(works)
+            queue.submit(works)
         except QueueFullError as exc:
             after = exc.retry_after_s
             raise RefusalError(
@@ -92,6 +116,27 @@ class Service:
                 f"The queue of {self.settings.max_queue} pictures is full; try again in {after} s.",
                 Retry_After=str(after),
             ) from exc
+        record.queue = queue
+        self.busy += 1
+
+    def drop(self, record: Record, works: Sequence[Work]) -> None:
+        """Draw no more for a request; what is drawn already stays."""
+        record.batch = max(work.batch for work in works)
+        if record.queue is not None:
+            record.queue.drop(works)
+
+    def finish(self, record: Record, method: str) -> dict[str, Any]:
+        """Count a request that is over, and say what its log line has."""
+        if record.queue is not None:
+            self.busy -= 1
+        seconds = time.monotonic() - record.started
+        status = record.status or LEFT
+        self.metrics.on_request(record.path, status, seconds)
+        prompt: dict[str, Any] = {} if record.prompt is None else {"prompt": record.prompt}
+        return {
+            "id": record.id, "method": method, "path": record.path, "status": status,
+            "ms": round(1000 * seconds, 1), "batch": record.batch, **prompt,
+        }  # fmt: skip
 
     async def results(self, request: Request, works: Sequence[Work]) -> list[Any]:
         """Results of works that are queued now; dropped where the client leaves or time is up."""
@@ -100,12 +145,14 @@ class Service:
         gathered = asyncio.gather(*(asyncio.wrap_future(work.future) for work in works))
         try:
             await self.wait(request, gathered)
-            return list(gathered.result())
-        except ExpiredError as exc:
+            try:
+                return list(gathered.result())
+            except asyncio.CancelledError:
+                raise self.ending() from None
+        except UnwantedError as exc:
             raise self.late() from exc
         finally:
-            record.batch = max(work.batch for work in works)
-            self.batcher.drop(works)
+            self.drop(record, works)
             gathered.cancel()
 
     async def wait(self, request: Request, wanted: "asyncio.Future[Any]") -> None:
@@ -129,6 +176,10 @@ class Service:
             f"The answer was not ready within {self.settings.deadline_s:g} s; "
             "ask for less, or later.",
         )
+
+    def ending(self) -> RefusalError:
+        """The answer of a server that ends."""
+        return RefusalError(503, "The server is about to stop; ask another one.", Retry_After="1")
 
 
 async def _gone(request: Request) -> None:

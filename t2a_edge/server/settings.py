@@ -2,13 +2,13 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from t2a_edge.errors import OptionError
 
-WINDOW = 256  # pixels along a side of the picture that costs 1
+WINDOW = 256  # pixels along a side of a plain picture, which costs 1
 LARGEST_SIZE = 2048
 LEAST_TOKEN = 8  # characters
 ORIGIN = re.compile(r"\*|https?://[^\s/,*]+")
@@ -34,13 +34,15 @@ class Settings:
         bundle: folder of another bundle than the shipped one.
         provider: what runs the engines: auto, cpu, cuda or tensorrt.
         threads: cores that one operation may use.
-        token: bearer token that /v1 and /metrics ask for; None asks for none.
+        token: bearer token that /v1 and /metrics ask for, 8 or more visible ASCII characters;
+            None asks for none.
         origins: web origins that browsers may call from; "*" is any.
         page: folder with an index.html that is served at /.
         max_batch: most pictures in one run of the engines.
         max_wait_ms: how long a picture waits for others to share its run.
-        max_queue: most pictures that wait; a request beyond them is answered 429. A picture of
-            another size counts as many as it has windows: 49 for 1024 x 1024.
+        max_queue: most pictures that wait; a request beyond them is answered 429. Pictures of
+            other sizes wait in a queue of their own, as long, and count as many as they have
+            windows: 49 for 1024 x 1024.
         deadline_s: from a request's arrival to its answer; 504 after it.
         max_body: bytes of a request's body; 413 beyond them.
         max_count: pictures of one request.
@@ -60,11 +62,11 @@ class Settings:
     bundle: Path | None = None
     provider: str = "auto"
     threads: int = 1
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     origins: tuple[str, ...] = ()
     page: Path | None = None
     max_batch: int = 8
-    max_wait_ms: float = 4.0
+    max_wait_ms: float = 2.0
     max_queue: int = 64
     deadline_s: float = 30.0
     max_body: int = 16_384
@@ -72,7 +74,7 @@ class Settings:
     max_frames: int = 32
     max_size: int = 1024
     max_prompt: int = 400
-    max_connections: int = 1024
+    max_connections: int = 512
     body_timeout_s: float = 10.0
     header_timeout_s: float = 10.0
     keep_alive_s: int = 5
@@ -120,10 +122,10 @@ class Settings:
             )
 
 
-def size_cost(width: int, height: int) -> int:
+def size_cost(width: int, height: int, window: int = WINDOW) -> int:
     """How many plain pictures one of this size costs: its windows, which overlap by half."""
 
     def along(pixels: int) -> int:
-        return max(1, math.ceil(pixels / (WINDOW / 2)) - 1)
+        return max(1, math.ceil(pixels / (window / 2)) - 1)
 
     return along(width) * along(height)

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent import futures
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,18 +11,17 @@ from fastapi.responses import StreamingResponse
 
 from t2a_edge.pipeline import Artwork
 from t2a_edge.server import schemas
-from t2a_edge.server.batching import ExpiredError, Work
+from t2a_edge.server.batching import UnwantedError, Work
 from t2a_edge.server.guard import failure_body
 from t2a_edge.server.routes import (
     FAILURES,
     check_prompts,
-    fresh_seed,
-    note_prompt,
+    first_seed,
     picture,
     sampling,
     service_of,
 )
-from t2a_edge.server.service import Record, Service
+from t2a_edge.server.service import RECORD, Record, RefusalError, Service
 
 router = APIRouter()
 
@@ -32,39 +31,37 @@ class Previews:
 
     Args:
         draw: gives a preview a scale; the last is the picture.
-        scales: how many there are.
     """
 
-    def __init__(self, draw: Callable[[], Any], scales: int) -> None:
-        self._draw, self._scales = draw, scales
+    def __init__(self, draw: Callable[[], Any]) -> None:
+        self._draw = draw
         self._loop = asyncio.get_running_loop()
-        self._events: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._left = threading.Event()
+        self._drawn: asyncio.Queue[Artwork | None] = asyncio.Queue()
         self.work = Work(alone=self._run)
         self.work.future.add_done_callback(lambda _: self._put(None))
 
-    def _put(self, event: bytes | None) -> None:
+    def _put(self, artwork: Artwork | None) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the client
-            self._loop.call_soon_threadsafe(self._events.put_nowait, event)
+            self._loop.call_soon_threadsafe(self._drawn.put_nowait, artwork)
 
-    def _run(self) -> None:
-        """Draw, until the client leaves."""
+    def _run(self, work: Work) -> None:
+        """Draw, until nobody waits for it."""
         with contextlib.closing(self._draw()) as previews:
-            for number, artwork in enumerate(previews, start=1):
-                if self._left.is_set():
-                    return
-                self._put(event(artwork, number, self._scales))
+            for artwork in previews:
+                work.check_wanted()
+                self._put(artwork)
 
-    async def next(self) -> bytes | None:
-        """The next event; None after the last. Raises what drawing raised."""
-        got = await self._events.get()
-        if got is None:
+    async def next(self) -> Artwork | None:
+        """The next one; None after the last.
+
+        Raises:
+            UnwantedError: the deadline has passed.
+            CancelledError: of `concurrent.futures`, the server has ended.
+        """
+        artwork = await self._drawn.get()
+        if artwork is None:
             self.work.future.result()
-        return got
-
-    def leave(self) -> None:
-        """Stop drawing."""
-        self._left.set()
+        return artwork
 
 
 def event(artwork: Artwork, number: int, scales: int) -> bytes:
@@ -90,28 +87,23 @@ def event(artwork: Artwork, number: int, scales: int) -> bytes:
 )
 async def stream(request: Request, asked: schemas.PictureAsked) -> StreamingResponse:
     """Draw a picture and show it after every scale; a client that leaves stops the work."""
-    service = service_of(request)
-    record = note_prompt(request, service, asked.prompt)
-    check_prompts(service, asked.prompt, asked.blend)
-    seed = fresh_seed() if asked.seed is None else asked.seed
-
-    def draw() -> Any:
-        return service.engine.stream(
+    service, record = service_of(request), request.scope[RECORD]
+    check_prompts(request, asked.prompt, asked.blend)
+    seed = first_seed(asked)
+    previews = Previews(
+        lambda: service.engine.stream(
             asked.prompt, seed=seed, blend=asked.blend, amount=asked.amount, **sampling(asked)
         )
-
-    previews = Previews(draw, len(service.engine.bundle.spec.scales))
+    )
     service.submit(record, [previews.work])
     beginning = asyncio.ensure_future(previews.next())
     try:
         await service.wait(request, beginning)
         first = beginning.result()
     except BaseException as exc:
-        abandon(service, record, previews)
         beginning.cancel()
-        if isinstance(exc, ExpiredError):
-            raise service.late() from exc
-        raise
+        service.drop(record, [previews.work])
+        raise refusal(service, exc) from exc
     return StreamingResponse(
         events(service, record, previews, first),
         media_type="text/event-stream",
@@ -119,24 +111,28 @@ async def stream(request: Request, asked: schemas.PictureAsked) -> StreamingResp
     )
 
 
+def refusal(service: Service, exc: BaseException) -> BaseException:
+    """What ended a drawing, as the client is told."""
+    if isinstance(exc, UnwantedError):
+        return service.late()
+    return service.ending() if isinstance(exc, futures.CancelledError) else exc
+
+
 async def events(
-    service: Service, record: Record, previews: Previews, first: bytes | None
+    service: Service, record: Record, previews: Previews, first: Artwork | None
 ) -> AsyncIterator[bytes]:
     """All events; leaving early stops the drawing."""
+    scales, number, current = len(service.engine.bundle.spec.scales), 0, first
     try:
-        current = first
         while current is not None:
-            yield current
+            number += 1
+            yield await asyncio.to_thread(event, current, number, scales)
             current = await previews.next()
     except Exception as exc:
-        yield b"event: error\ndata: " + failure_body("The server failed.") + b"\n\n"
-        raise exc
+        told = refusal(service, exc)
+        sentence = told.sentence if isinstance(told, RefusalError) else "The server failed."
+        yield b"event: error\ndata: " + failure_body(sentence) + b"\n\n"
+        if not isinstance(told, RefusalError):
+            raise
     finally:
-        abandon(service, record, previews)
-
-
-def abandon(service: Service, record: Record, previews: Previews) -> None:
-    """Stop what is still drawn; nothing where all is done."""
-    previews.leave()
-    service.batcher.drop([previews.work])
-    record.batch = previews.work.batch
+        service.drop(record, [previews.work])

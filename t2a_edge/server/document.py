@@ -1,0 +1,52 @@
+"""The OpenAPI document, with what one server allows: its limits, its model's sizes, its token."""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from t2a_edge.edit import cell_pixels
+from t2a_edge.server.service import Service
+
+PROMPTS = ("prompt", "blend", "first", "second")
+
+
+def openapi_document(app: FastAPI, service: Service) -> dict[str, Any]:
+    """The document of an application; it is made once."""
+    if app.openapi_schema is None:
+        document = FastAPI.openapi(app)
+        _add_limits(document["components"]["schemas"], service)
+        if service.settings.token is not None:
+            _add_token(document)
+    return app.openapi_schema or {}
+
+
+def _add_limits(schemas: dict[str, Any], service: Service) -> None:
+    settings, spec = service.settings, service.engine.bundle.spec
+    for unused in ("HTTPValidationError", "ValidationError"):  # errors have one sentence here
+        schemas.pop(unused, None)
+    for name, schema in schemas.items():
+        if name.endswith("Asked"):
+            for prompt in PROMPTS:
+                _limit_text(schema["properties"].get(prompt, {}), settings.max_prompt)
+    asked = schemas["GenerateAsked"]["properties"]
+    asked["count"]["maximum"] = settings.max_count
+    asked["size"]["anyOf"][0]["items"] |= {
+        "minimum": spec.image_size,
+        "maximum": settings.max_size,
+        "multipleOf": cell_pixels(spec),
+    }
+    schemas["InterpolateAsked"]["properties"]["frames"]["maximum"] = settings.max_frames
+
+
+def _limit_text(schema: dict[str, Any], characters: int) -> None:
+    for one in (schema, *schema.get("anyOf", [])):
+        if one.get("type") == "string":
+            one["maxLength"] = characters
+
+
+def _add_token(document: dict[str, Any]) -> None:
+    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if path.startswith("/v1") or path == "/metrics":
+                operation["security"] = [{"token": []}]
