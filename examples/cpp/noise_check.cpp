@@ -1,0 +1,51 @@
+// Prints noise for a test to compare: one question a line on standard input, one answer a line.
+//
+//   keys SEED POSITION                            three keys
+//   level SEED POSITION CODE                      level and Gumbel value
+//   coherent SEED FIRST SIDE RADIUS CODE          a value for each position of the grid
+#include <cstdint>
+#include <cstdio>
+#include <iostream>
+#include <sstream>
+#include <string>
+
+#include "noise.hpp"
+
+namespace {
+
+bool answer(std::istringstream& words) {
+  std::string what;
+  std::uint64_t seed = 0, position = 0;
+  if (!(words >> what >> seed >> position)) return false;
+  if (what == "keys") {
+    for (const auto key : t2a::noise::keys(seed, position)) std::printf("%u ", key);
+    return true;
+  }
+  std::uint32_t code = 0;
+  if (what == "level" && words >> code) {
+    const auto level = t2a::noise::level(t2a::noise::keys(seed, position), code);
+    std::printf("%u %.17g", level, t2a::noise::gumbel(level));
+    return true;
+  }
+  int side = 0;
+  double radius = 0;
+  if (what == "coherent" && words >> side >> radius >> code) {
+    const auto noise = t2a::noise::grid(seed, position, side, code);
+    for (const double value : t2a::noise::coherent(noise, radius)) std::printf("%.17g ", value);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+int main() {
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    if (!answer(words)) {
+      std::fprintf(stderr, "noise_check: \"%s\" is no question; see noise_check.cpp.\n", line.c_str());
+      return 2;
+    }
+    std::printf("\n");
+  }
+}

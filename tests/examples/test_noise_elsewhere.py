@@ -1,0 +1,68 @@
+"""The noise in JavaScript and C++, written from docs/noise.md alone, against the test vectors."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+VECTORS = json.loads((ROOT / "tests" / "vectors" / "noise.json").read_text())
+
+pytestmark = pytest.mark.slow
+
+
+def test_javascript():
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs node on the PATH")
+    done = subprocess.run(
+        [node, "--test", "--test-reporter=tap", ROOT / "examples" / "node" / "noise.test.mjs"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    rows = sum(len(group) for group in VECTORS.values())
+    assert f"# pass {rows}" in done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def noise_check(tmp_path_factory):
+    """Asks the C++ program; a line of numbers for each question."""
+    compiler = next(
+        (found for name in ("c++", "g++", "clang++") if (found := shutil.which(name))), ""
+    )
+    if not compiler:
+        pytest.skip("needs a C++ compiler on the PATH (c++, g++ or clang++)")
+    program = tmp_path_factory.mktemp("noise") / "noise_check"
+    source = ROOT / "examples" / "cpp" / "noise_check.cpp"
+    flags = ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run([compiler, *flags, source, "-o", program], check=True)
+
+    def ask(questions):
+        text = "\n".join(questions) + "\n"
+        done = subprocess.run([program], input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return [[float(part) for part in line.split()] for line in done.stdout.splitlines()]
+
+    return ask
+
+
+def test_cpp_keys(noise_check):
+    rows = VECTORS["keys"]
+    found = noise_check([f"keys {row['seed']} {row['position']}" for row in rows])
+    assert found == [row["keys"] for row in rows]
+
+
+def test_cpp_levels(noise_check):
+    rows = VECTORS["levels"]
+    found = noise_check([f"level {r['seed']} {r['position']} {r['code']}" for r in rows])
+    assert found == [[row["level"], row["gumbel"]] for row in rows]
+
+
+def test_cpp_coherent_noise(noise_check):
+    rows = VECTORS["coherent"]
+    found = noise_check(
+        [f"coherent {r['seed']} {r['first']} {r['side']} {r['radius']} {r['code']}" for r in rows]
+    )
+    assert found == [row["values"] for row in rows]
