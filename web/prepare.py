@@ -1,4 +1,4 @@
-"""Copies the models to where the page finds them, with a manifest of what it must know of them."""
+"""Copies the models to where the page finds them, with a manifest: `python -m web.prepare`."""
 
 import json
 import shutil
@@ -83,5 +83,5 @@ if __name__ == "__main__":
     try:
         prepare()
     except (T2AEdgeError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"error: {error}\n")
         sys.exit(2)

@@ -1,18 +1,12 @@
 """What Python makes of words, recipes and names, for the page's own tests: tests/web/vectors.json.
 
-Run `python web/vectors.py` after a change of t2a_edge/prompt.py, recipe.py or the bundle.
+Run `python -m web.vectors` after a change of t2a_edge/prompt.py, recipe.py or the bundle.
 """
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from prepare import ROOT, manifest
 
 from t2a_edge.artwork import Artwork
 from t2a_edge.bundle import load_bundle
@@ -21,6 +15,7 @@ from t2a_edge.layout import Layout
 from t2a_edge.prompt import parse_prompt
 from t2a_edge.recipe import Recipe, pack_recipe
 from t2a_edge.sampler import SamplingOptions
+from web.prepare import ROOT, manifest
 
 VECTORS = ROOT / "tests" / "web" / "vectors.json"
 TYPED = (

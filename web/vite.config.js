@@ -1,3 +1,5 @@
+import { statSync } from "node:fs";
+import { createRequire } from "node:module";
 import { defineConfig } from "vite";
 
 // The browser itself refuses any request to another origin.
@@ -5,6 +7,7 @@ const POLICY = [
   "default-src 'self'",
   "script-src 'self' 'wasm-unsafe-eval'",
   "img-src 'self' blob: data:",
+  "object-src 'none'",
   "form-action 'none'",
   "base-uri 'none'",
 ].join("; ");
@@ -21,9 +24,12 @@ const policy = {
   ],
 };
 
+const runtime = createRequire(import.meta.url).resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm");
+
 export default defineConfig({
   base: "./", // the built folder works at any path
   plugins: [policy],
+  define: { __RUNTIME_BYTES__: statSync(runtime).size },
   worker: { format: "es" },
   build: { target: "es2022", assetsInlineLimit: 0, chunkSizeWarningLimit: 200 },
 });

@@ -1,8 +1,10 @@
 // Pixels on canvases.
+import { stillness } from "./page.js";
 
 const SIDE = 256;
+const FADE_MS = 420;
 
-/** Draw (H, W, 3) uint8 onto a canvas, which takes their size. */
+/** Draw (H, W, 3) uint8 onto a canvas. */
 export function show(canvas, pixels) {
   const data = new Uint8ClampedArray(SIDE * SIDE * 4).fill(255);
   for (let from = 0, to = 0; from < pixels.length; from += 3, to += 4) {
@@ -10,9 +12,16 @@ export function show(canvas, pixels) {
     data[to + 1] = pixels[from + 1];
     data[to + 2] = pixels[from + 2];
   }
-  canvas.width = SIDE;
-  canvas.height = SIDE;
   canvas.getContext("2d").putImageData(new ImageData(data, SIDE, SIDE), 0, 0);
+}
+
+/** The same, while a veil with what was there before fades away. */
+export function fadeTo(canvas, veil, pixels) {
+  if (!stillness()) {
+    veil.getContext("2d").drawImage(canvas, 0, 0);
+    veil.animate([{ opacity: 1 }, { opacity: 0 }], { duration: FADE_MS, easing: "ease-out" });
+  }
+  show(canvas, pixels);
 }
 
 /** A button with a small picture in it. */
@@ -30,8 +39,9 @@ export function thumbnail(label, pressed) {
   return { button, canvas };
 }
 
-/** PNG bytes of a canvas. */
-export async function pngOf(canvas) {
-  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-  return new Uint8Array(await blob.arrayBuffer());
+/** Mean colour of pixels as CSS. */
+export function meanColour(pixels) {
+  const sums = [0, 0, 0];
+  for (let i = 0; i < pixels.length; i += 1) sums[i % 3] += pixels[i];
+  return `rgb(${sums.map((sum) => Math.round((3 * sum) / pixels.length)).join(" ")})`;
 }

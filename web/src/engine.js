@@ -1,14 +1,16 @@
-// The model as the page uses it: questions to the worker, answers as promises.
-import { PageError } from "./errors.js";
+// The model as the page uses it: questions to the worker, one at a time, answers as promises.
+import { Dropped, PageError } from "./errors.js";
 import { modelInputs } from "./prompt.js";
 
 export class Engine {
   #worker;
-  #waiting = new Map();
-  #count = 0;
+  #told;
+  #queue = []; // questions; the first one is with the worker
 
-  constructor(manifest) {
+  /** `told` hears how many bytes of the models and their runtime have arrived. */
+  constructor(manifest, told) {
     this.manifest = manifest;
+    this.#told = told;
     this.offsets = [0];
     for (const side of manifest.spec.scales) this.offsets.push(this.offsets.at(-1) + side * side);
   }
@@ -17,30 +19,39 @@ export class Engine {
     return this.offsets.at(-1);
   }
 
-  /** Start the worker and load the models. */
+  /** Start the worker and load the models from their folder. */
   async load(models) {
+    let received = 0;
     this.#worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-    this.#worker.onmessage = ({ data: { id, result, error } }) => {
-      const { resolve, reject } = this.#waiting.get(id);
-      this.#waiting.delete(id);
-      if (error === undefined) resolve(result);
-      else reject(new PageError(`The model could not be run (${error}); load the page again.`));
+    this.#worker.onmessage = ({ data }) => {
+      if (data.received) this.#told((received += data.received));
+      else this.#answered(data);
     };
     this.#worker.onerror = (event) => {
       const error = new PageError(`The model could not be started (${event.message}); load the page again.`);
-      for (const { reject } of this.#waiting.values()) reject(error);
-      this.#waiting.clear();
+      for (const { reject } of this.#queue.splice(0)) reject(error);
     };
     await this.#ask("load", { models });
   }
 
+  #answered({ result, error }) {
+    const { resolve, reject, kind } = this.#queue.shift();
+    if (this.#queue.length) this.#worker.postMessage(this.#queue[0].message);
+    if (error === undefined) resolve(result);
+    else reject(new PageError(`The model could not be ${kind === "load" ? "loaded" : "run"} (${error}); load the page again.`));
+  }
+
   #ask(kind, job) {
-    this.#count += 1;
-    const id = this.#count;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      this.#worker.postMessage({ id, kind, job });
+      const message = { kind, job };
+      this.#queue.push({ message, kind, resolve, reject });
+      if (this.#queue.length === 1) this.#worker.postMessage(message);
     });
+  }
+
+  /** Forget the questions that the worker has not begun with: something newer is wanted. */
+  drop() {
+    for (const { reject } of this.#queue.splice(1)) reject(new Dropped());
   }
 
   /** Draw one picture; `given` are codes to keep and -1 elsewhere. */

@@ -2,19 +2,33 @@
 import * as ort from "onnxruntime-web/wasm";
 import runtime from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 
-ort.env.wasm.numThreads = 1; // more need headers that a plain static server does not send
-ort.env.wasm.wasmPaths = { wasm: new URL(runtime, self.location.href).href };
-const OPTIONS = { executionProviders: ["wasm"], graphOptimizationLevel: "extended" };
-
+const OPTIONS = { executionProviders: ["wasm"], graphOptimizationLevel: "all" };
 let sessions = null;
 
-async function load({ models }) {
-  const open = async (name) => {
-    const answer = await fetch(new URL(`${name}.onnx`, models));
-    if (!answer.ok) throw new Error(`${name}.onnx: ${answer.status} ${answer.statusText}`);
-    return ort.InferenceSession.create(new Uint8Array(await answer.arrayBuffer()), OPTIONS);
-  };
-  sessions = { generator: await open("generator"), decoder: await open("decoder") };
+/** Bytes of a file; `told` hears of each part that arrives. */
+async function bytesOf(url, told) {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`${url.pathname.split("/").at(-1)}: ${answer.status} ${answer.statusText}`);
+  const parts = [];
+  for (let reader = answer.body.getReader(); ; ) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    told(value.length);
+  }
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+async function load({ models }, told) {
+  const files = [runtime, `${models}generator.onnx`, `${models}decoder.onnx`];
+  const [wasm, ...onnx] = await Promise.all(files.map((file) => bytesOf(new URL(file, self.location.href), told)));
+  ort.env.wasm.numThreads = 1; // more need headers that a plain static server does not send
+  ort.env.wasm.wasmBinary = wasm.buffer;
+  const [generator, decoder] = [
+    await ort.InferenceSession.create(onnx[0], OPTIONS),
+    await ort.InferenceSession.create(onnx[1], OPTIONS),
+  ];
+  sessions = { generator, decoder };
   return {};
 }
 
@@ -42,14 +56,12 @@ async function decode({ indices }) {
 }
 
 const JOBS = { load, draw, decode };
-let queue = Promise.resolve();
 
-self.onmessage = ({ data: { id, kind, job } }) => {
-  queue = queue.then(async () => {
-    try {
-      self.postMessage({ id, result: await JOBS[kind](job) });
-    } catch (error) {
-      self.postMessage({ id, error: String(error?.message ?? error) });
-    }
-  });
+self.onmessage = async ({ data: { kind, job } }) => {
+  try {
+    const result = await JOBS[kind](job, (received) => self.postMessage({ received }));
+    self.postMessage({ result });
+  } catch (error) {
+    self.postMessage({ error: String(error?.message ?? error) });
+  }
 };

@@ -1,0 +1,117 @@
+// The prompt, the seed and the options; the sliders and words that write into the prompt.
+import { axisSliders, follow } from "./axes.js";
+import { PageError } from "./errors.js";
+import { MAX_SEED } from "./link.js";
+import { $, state } from "./page.js";
+import { parsePrompt, promptText, withWeight } from "./prompt.js";
+
+const FRESH_SEEDS = 2 ** 32;
+const OPTIONS = ["guidance", "temperature"];
+let sliders = [];
+let chips = [];
+
+const manifest = () => state.engine.manifest;
+
+export const freshSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % FRESH_SEEDS;
+
+/** The seed that is typed; a PageError if it is none. */
+export function seedTyped() {
+  const text = $("seed").value.trim();
+  const seed = /^\d+$/u.test(text) ? Number(text) : NaN;
+  const right = seed <= MAX_SEED;
+  $("seed").setAttribute("aria-invalid", String(!right));
+  if (!right) throw new PageError(`The seed is "${text}"; expected a whole number from 0 to ${MAX_SEED}.`);
+  return seed;
+}
+
+/** The terms of a field; a PageError if they are none. */
+export function termsTyped(id = "prompt") {
+  try {
+    const terms = parsePrompt($(id).value, manifest());
+    $(id).setAttribute("aria-invalid", "false");
+    return terms;
+  } catch (error) {
+    $(id).setAttribute("aria-invalid", "true");
+    throw error;
+  }
+}
+
+/** The terms, or none where what is typed cannot be used yet. */
+function termsSoFar() {
+  try {
+    return parsePrompt($("prompt").value, manifest());
+  } catch {
+    return [];
+  }
+}
+
+export const optionsChosen = () => Object.fromEntries(OPTIONS.map((name) => [name, Number($(name).value)]));
+
+/** Sliders, words and numbers show what the fields hold. */
+export function followFields() {
+  const terms = termsSoFar();
+  follow(sliders, terms);
+  for (const { word, button } of chips) {
+    button.ariaPressed = String(terms.some((term) => term.word === word && term.weight > 0));
+  }
+  for (const name of OPTIONS) {
+    const input = $(name);
+    $(`${name}-value`).textContent = Number(input.value);
+    input.style.setProperty("--to", `${(100 * (input.value - input.min)) / (input.max - input.min)}%`);
+  }
+}
+
+export function fillFields({ prompt, seed, guidance, temperature }) {
+  const { spec } = manifest();
+  if (prompt) $("prompt").value = prompt;
+  if (seed !== null) $("seed").value = seed;
+  $("guidance").value = guidance ?? spec.guidance_scale;
+  $("temperature").value = temperature ?? spec.temperature;
+  followFields();
+}
+
+/** Set weights of words in the prompt: [word, weight], 0 takes it out. What is typed wrongly stays. */
+function rewrite(changes) {
+  const { max_words: most } = manifest().spec;
+  const blank = !$("prompt").value.trim();
+  let terms = blank ? [] : termsTyped();
+  for (const [word, weight] of changes) terms = word ? withWeight(terms, word, weight) : terms;
+  if (terms.length > most) {
+    throw new PageError(`The prompt has ${most} adjectives already; take one out before you add another.`);
+  }
+  $("prompt").value = promptText(terms);
+}
+
+function chip(word, changed) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "chip";
+  button.textContent = word;
+  button.ariaPressed = "false";
+  button.addEventListener("click", () => changed([[word, button.ariaPressed === "true" ? 0 : 1]]));
+  return { word, button };
+}
+
+/** Build sliders and words. `guarded` tells what goes wrong; `settled` hears when a change is done. */
+export function buildFields(guarded, settled) {
+  const { axes, hues, moods } = manifest();
+  const change = (changes) =>
+    guarded(() => {
+      try {
+        rewrite(changes);
+      } finally {
+        followFields();
+      }
+    });
+  sliders = axisSliders($("axes"), axes, ({ negative, positive }, value) =>
+    change([[negative, Math.max(-value, 0)], [positive, Math.max(value, 0)]]), settled);
+  const toggled = async (changes) => {
+    await change(changes);
+    settled();
+  };
+  for (const [id, words] of [["hues", hues], ["moods", moods]]) {
+    const own = words.map((word) => chip(word, toggled));
+    $(id).append(...own.map(({ button }) => button));
+    chips.push(...own);
+  }
+}

@@ -1,0 +1,46 @@
+// What all parts of the page share: its elements, its state, and how it speaks.
+import { Dropped, PageError } from "./errors.js";
+
+export const $ = (id) => document.getElementById(id);
+
+/** The engine; the picture on show; and the number of the newest request, which alone may change the page. */
+export const state = { engine: null, current: null, turn: 0 };
+
+export const tell = (text) => {
+  $("status").textContent = text;
+};
+
+const mark = (what) => {
+  document.body.dataset.state = what;
+  $("work").setAttribute("aria-busy", String(what === "busy"));
+};
+
+/** A new request begins: older ones stop. Gives its number. */
+export function begin() {
+  mark("busy");
+  state.engine.drop();
+  state.turn += 1;
+  return state.turn;
+}
+
+/** A request is done. */
+export function finish(text) {
+  tell(text);
+  mark("ready");
+}
+
+/** Run something; what goes wrong is told in one sentence, where it belongs. */
+export async function guarded(work, place = "problem") {
+  for (const id of ["problem", "between-problem"]) $(id).textContent = "";
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof Dropped) return;
+    const known = error instanceof PageError;
+    $(place).textContent = known ? error.message : `Something went wrong (${error.message}); load the page again.`;
+    tell("");
+    mark("error");
+  }
+}
+
+export const stillness = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
