@@ -11,6 +11,7 @@ import uvicorn
 
 from t2a_edge.errors import OptionError
 from t2a_edge.server.app import build_app
+from t2a_edge.server.engine import Engine
 from t2a_edge.server.logs import log, log_to_stderr
 from t2a_edge.server.protocol import MAX_HEAD, guarded_protocol
 from t2a_edge.server.service import Service
@@ -59,13 +60,8 @@ def bound_socket(settings: Settings) -> socket.socket:
         ) from exc
 
 
-def run_server(settings: Settings) -> None:
-    """Load the engine, then serve until a signal."""
-    from t2a_edge.pipeline import TextToArt
-
-    listening = bound_socket(settings)
-    log_to_stderr()
-    engine = TextToArt(settings.bundle, threads=settings.threads, provider=settings.provider)
+def make_server(engine: Engine, settings: Settings) -> DrainingServer:
+    """A server around an engine that is loaded; its `run` is given a `bound_socket`."""
     app = build_app(engine, settings)
     config = uvicorn.Config(
         app,
@@ -80,11 +76,21 @@ def run_server(settings: Settings) -> None:
         timeout_graceful_shutdown=CLOSING_S,
         h11_max_incomplete_event_size=MAX_HEAD,
     )
-    address = listening.getsockname()
-    log("listening", host=address[0], port=address[1], bundle=engine.bundle.bundle_hash)
-    if settings.token is None and not ipaddress.ip_address(address[0]).is_loopback:
+    return DrainingServer(config, app.state.service, settings.drain_s)
+
+
+def run_server(settings: Settings) -> None:
+    """Load the engine, then serve until a signal."""
+    from t2a_edge.pipeline import TextToArt
+
+    listening = bound_socket(settings)
+    log_to_stderr()
+    engine = TextToArt(settings.bundle, threads=settings.threads, provider=settings.provider)
+    server = make_server(engine, settings)
+    host, port = listening.getsockname()[:2]
+    log("listening", host=host, port=port, bundle=engine.bundle.bundle_hash)
+    if settings.token is None and not ipaddress.ip_address(host).is_loopback:
         log("other machines may ask for pictures, as there is no token", logging.WARNING)
-    server = DrainingServer(config, app.state.service, settings.drain_s)
     try:
         server.run(sockets=[listening])
     except SystemExit as exc:  # how uvicorn ends where the first picture could not be drawn
