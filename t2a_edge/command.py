@@ -23,7 +23,8 @@ def run_command(command: click.Command, arguments: list[str] | None = None) -> N
         sys.stdout.reconfigure(errors="backslashreplace")  # any path can be printed
     try:
         code = command.main(arguments, standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # a shell's >&-
+            sys.stdout.flush()
     except click.exceptions.Exit as exc:
         code = exc.exit_code
     except (click.Abort, KeyboardInterrupt):

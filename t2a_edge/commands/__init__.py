@@ -1,0 +1,1 @@
+"""The commands of `t2a-edge`, by what they are for."""

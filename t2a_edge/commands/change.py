@@ -1,0 +1,162 @@
+"""Commands that make another picture of one: vary, inpaint, outpaint."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from t2a_edge.commands.options import (
+    Decorator,
+    EngineOptions,
+    OutputOptions,
+    SeedOptions,
+    engine_options,
+    grouped,
+    output_options,
+    prompt_option,
+    seed_options,
+)
+from t2a_edge.commands.output import (
+    Notes,
+    Progress,
+    Stopwatch,
+    Writer,
+    all_seeds,
+    check_count,
+    check_writable,
+)
+from t2a_edge.errors import PromptError
+
+if TYPE_CHECKING:
+    from t2a_edge.artwork import Artwork
+    from t2a_edge.pipeline import TextToArt
+
+DEFAULT_SCALE = 3
+Edit = Callable[["TextToArt", "Artwork", int], "Artwork"]  # the int is a seed
+
+picture_argument = click.argument("picture", type=click.Path(path_type=Path))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeOptions:
+    """What every change is asked for with beside its own options."""
+
+    prompt: str | None
+    seeds: SeedOptions
+    output: OutputOptions
+    engine: EngineOptions
+
+
+def change_options(command: Callable[..., None]) -> Callable[..., None]:
+    """--prompt and the options of seeds, output and engine as the argument `change`."""
+    options: list[Decorator] = [prompt_option, seed_options, output_options, engine_options]
+    return grouped("change", ChangeOptions, *options)(command)
+
+
+@click.command(short_help="Draw the finer scales of a picture anew.")
+@picture_argument
+@click.option(
+    "--from-scale",
+    type=int,
+    default=DEFAULT_SCALE,
+    show_default=True,
+    help="First scale that is drawn anew: 0 keeps nothing, 5 changes the finest marks alone.",
+)
+@change_options
+def vary(picture: Path, from_scale: int, change: ChangeOptions) -> None:
+    """Keep the coarse scales of PICTURE and draw the finer ones anew.
+
+    PICTURE is a file that t2a-edge wrote: the recipe inside it says what to keep. The first scale
+    has one cell for the whole picture, each further one twice as many along a side.
+
+    \b
+    Examples:
+      t2a-edge vary art.png
+      t2a-edge vary art.png --from-scale 2 --count 6 --out variations
+      t2a-edge vary art.png --from-scale 1 --prompt "cool dark fluid" --seed 7
+    """  # noqa: D301
+
+    def edit(engine: "TextToArt", artwork: "Artwork", seed: int) -> "Artwork":
+        return engine.vary(artwork, from_scale=from_scale, seed=seed, prompt=change.prompt)
+
+    make_changes(picture, change, edit)
+
+
+@click.command(short_help="Draw a part of a picture anew.")
+@picture_argument
+@click.argument("mask", type=click.Path(path_type=Path))
+@change_options
+def inpaint(picture: Path, mask: Path, change: ChangeOptions) -> None:
+    """Draw a part of PICTURE anew: where MASK is white.
+
+    PICTURE is a file that t2a-edge wrote, MASK any picture of the same size. Cells of 8 x 8 pixels
+    are drawn anew where the mask covers half of them, to fit what is around them.
+
+    \b
+    Examples:
+      t2a-edge inpaint art.png mask.png
+      t2a-edge inpaint art.png mask.png --prompt "red bold" --count 4 --out parts
+    """  # noqa: D301
+
+    def edit(engine: "TextToArt", artwork: "Artwork", seed: int) -> "Artwork":
+        from t2a_edge.commands.pictures import read_mask
+
+        marked = read_mask(mask, artwork.size)
+        return engine.inpaint(artwork, marked, seed=seed, prompt=change.prompt)
+
+    make_changes(picture, change, edit)
+
+
+@click.command(short_help="Draw on beyond the edges of a picture.")
+@picture_argument
+@click.option("--left", type=int, default=0, help="Pixels to add, a multiple of 8.")
+@click.option("--right", type=int, default=0, help="The same at the right.")
+@click.option("--top", type=int, default=0, help="The same at the top.")
+@click.option("--bottom", type=int, default=0, help="The same at the bottom.")
+@change_options
+def outpaint(
+    picture: Path, left: int, right: int, top: int, bottom: int, change: ChangeOptions
+) -> None:
+    """Draw on beyond the edges of PICTURE, a file that t2a-edge wrote.
+
+    \b
+    Examples:
+      t2a-edge outpaint art.png --right 256
+      t2a-edge outpaint art.png --left 64 --right 64 --top 64 --bottom 64 --out wider.png
+    """  # noqa: D301
+
+    def edit(engine: "TextToArt", artwork: "Artwork", seed: int) -> "Artwork":
+        return engine.outpaint(
+            artwork, left=left, right=right, top=top, bottom=bottom,
+            seed=seed, prompt=change.prompt,
+        )  # fmt: skip
+
+    make_changes(picture, change, edit)
+
+
+def make_changes(picture: Path, change: ChangeOptions, edit: Edit) -> None:
+    """Open a picture, change it once for each seed, and save what comes of it."""
+    check_count(change.seeds.count, change.output.out)
+    check_writable(change.output.out, change.output.picture_format)
+    seeds, show = all_seeds(change.seeds), not change.output.quiet
+    from t2a_edge.commands.pictures import open_picture
+
+    with change.engine.load() as engine:
+        artwork = open_picture(engine, picture)
+        if not artwork.prompt and change.prompt is None:
+            raise PromptError(
+                f"{picture} does not say its adjectives, as it was drawn from a recipe; name some "
+                "with --prompt."
+            )
+        prompt = artwork.prompt if change.prompt is None else change.prompt
+        Notes(engine, show=show).tell(engine.parse(prompt).words)
+        writer = Writer(change.output, engine)
+        for number, seed in enumerate(seeds):
+            with Progress(number, len(seeds), 1, show=show) as progress:
+                progress.update(0)
+                watch = Stopwatch()
+                changed = edit(engine, artwork, seed)
+                ms = watch.ms
+            writer.save(changed, ms)

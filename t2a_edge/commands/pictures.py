@@ -1,0 +1,58 @@
+"""Pictures that commands are given: files that were saved here, and masks."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from t2a_edge.errors import ImageError
+
+if TYPE_CHECKING:
+    from t2a_edge.artwork import Artwork
+    from t2a_edge.pipeline import TextToArt
+
+BoolArray = npt.NDArray[np.bool_]
+
+GREY = 127  # a mask marks what is brighter
+
+
+def open_picture(engine: "TextToArt", path: Path) -> "Artwork":
+    """`TextToArt.open`, with an ImageError for metadata that somebody wrote by hand.
+
+    Raises:
+        T2AEdgeError: as it does.
+        ImageError: an entry of the metadata is of another kind than we write.
+    """
+    try:
+        return engine.open(path)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise ImageError(
+            f"{path} has metadata that t2a-edge did not write ({exc!r}); name another picture, or "
+            "decode its recipe."
+        ) from exc
+
+
+def read_mask(path: Path, size: tuple[int, int]) -> BoolArray:
+    """What a mask's file marks: where it is brighter than mid-grey.
+
+    Args:
+        size: width and height that it must have.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        ImageError: the file is missing, no picture, or of another size.
+    """
+    from t2a_edge.image import read_pixels
+
+    pixels = read_pixels(path)
+    height, width = pixels.shape[:2]
+    if (width, height) != size:
+        raise ImageError(
+            f"The mask {path} has {width} x {height} pixels and the picture {size[0]} x {size[1]}; "
+            "give it the same size."
+        )
+    marked: BoolArray = pixels.mean(-1) > GREY
+    return marked
