@@ -18,6 +18,7 @@ OPEN = ("/healthz", "/readyz", "/openapi.json")
 WORK = ("/v1/generate", "/v1/interpolate", "/v1/explain", "/v1/stream", "/v1/info", "/metrics")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 WRITING_S = 10.0  # after the deadline, for an answer to reach its client
+FAILED = "The server failed; its log says why, under this request's id."
 DISCARDED = 8_000_000  # bytes of a refused body that are read, so that its answer is
 DISCARDING_S = 1.0
 
@@ -96,8 +97,7 @@ class Guard:
         except Exception:
             log("failed", logging.ERROR, exc=True, id=record.id)
             if record.status == 0:
-                sentence = "The server failed; its log says why, under this request's id."
-                await _refuse(send, 500, sentence, {"connection": "close"})
+                await _refuse(send, 500, FAILED, {"connection": "close"})
 
     def _check_token(self, scope: Scope) -> None:
         if self._wanted is None or not _guarded(scope["path"]) or scope["method"] == "OPTIONS":

@@ -20,9 +20,12 @@ class Metrics:
 
     Args:
         waiting: name of each queue, and how many pictures wait in it.
+        busy: how many requests have work and no answer yet.
     """
 
-    def __init__(self, waiting: Mapping[str, Callable[[], float]]) -> None:
+    def __init__(
+        self, waiting: Mapping[str, Callable[[], float]], busy: Callable[[], float]
+    ) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "t2a_edge_requests", "Requests by path and status.", ["path", "status"],
@@ -46,6 +49,10 @@ class Metrics:
         )  # fmt: skip
         for queue, count in waiting.items():
             queued.labels(queue).set_function(count)
+        Gauge(
+            "t2a_edge_busy_requests", "Requests that have work and no answer yet.",
+            registry=self.registry,
+        ).set_function(busy)  # fmt: skip
         ProcessCollector(registry=self.registry)
 
     def on_run(self, pictures: int, seconds: float) -> None:

@@ -64,7 +64,14 @@ class GuardedProtocol(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._disarm()
         elif self._timer is None:
-            self._timer = self.loop.call_later(self.header_timeout_s, self.transport.close)
+            self._timer = self.loop.call_later(self.header_timeout_s, self._late)
+
+    def _late(self) -> None:
+        """The head did not come; a client that said nothing is told nothing."""
+        if self.conn.trailing_data[0]:
+            sentence = f"The head did not come within {self.header_timeout_s:g} s; send it at once."
+            self._end("408 Request Timeout", sentence)
+        self.transport.close()
 
     def _disarm(self) -> None:
         if self._timer is not None:

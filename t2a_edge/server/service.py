@@ -57,8 +57,10 @@ class Service:
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self.engine, self.settings = engine, settings
-        self.metrics = Metrics({"plain": lambda: self.plain.waiting,
-                                "large": lambda: self.large.waiting})  # fmt: skip
+        self.metrics = Metrics(
+            {"plain": lambda: self.plain.waiting, "large": lambda: self.large.waiting},
+            lambda: self.busy,
+        )
         self.plain, self.large = (
             Batcher(
                 engine.draw,

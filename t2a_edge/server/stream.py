@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent import futures
 from typing import Any
@@ -12,7 +13,8 @@ from fastapi.responses import StreamingResponse
 from t2a_edge.pipeline import Artwork
 from t2a_edge.server import schemas
 from t2a_edge.server.batching import UnwantedError, Work
-from t2a_edge.server.guard import failure_body
+from t2a_edge.server.guard import FAILED, failure_body
+from t2a_edge.server.logs import log
 from t2a_edge.server.routes import (
     FAILURES,
     check_prompts,
@@ -130,9 +132,9 @@ async def events(
             current = await previews.next()
     except Exception as exc:
         told = refusal(service, exc)
-        sentence = told.sentence if isinstance(told, RefusalError) else "The server failed."
+        sentence = told.sentence if isinstance(told, RefusalError) else FAILED
+        if told is exc:
+            log("failed", logging.ERROR, exc=True, id=record.id)
         yield b"event: error\ndata: " + failure_body(sentence) + b"\n\n"
-        if not isinstance(told, RefusalError):
-            raise
     finally:
         service.drop(record, [previews.work])

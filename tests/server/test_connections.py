@@ -1,0 +1,182 @@
+"""Clients that are slow, wrong or cut off, as bytes on a socket."""
+
+import json
+import socket
+import struct
+import time
+
+import pytest
+
+from tests.server.conftest import read_all
+
+PATH = b"POST /v1/generate HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+
+
+def status_of(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+def sentence_of(answer: bytes) -> str:
+    sentence: str = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+    return sentence
+
+
+def still_up(live) -> bool:
+    return status_of(live.raw(GET)) == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(300),  # TLS
+        b"hello\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\n",  # no host
+        b"GET /\x00 HTTP/1.1\r\nhost: a\r\n\r\n",
+        PATH + b"content-length: -5\r\n\r\n",
+        PATH + b"content-length: 5\r\ncontent-length: 7\r\n\r\n",
+        PATH + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"y" * 40_000,
+        b"GET /" + b"y" * 40_000,
+    ],
+)
+def test_what_is_no_http_is_400_and_closed(live, sent):
+    answer = live.raw(sent)
+    assert status_of(answer) == 400
+    assert "no HTTP/1.1, or its head is too long" in sentence_of(answer)
+    assert still_up(live)
+
+
+def test_a_body_that_is_too_large_is_413_before_it_is_read(live):
+    answer = live.raw(PATH + b"content-length: 16385\r\nexpect: 100-continue\r\n\r\n")
+    assert status_of(answer) == 413  # at once, and not 100
+    assert "expected 16384 bytes or fewer" in sentence_of(answer)
+
+
+def test_a_client_that_goes_on_sending_still_reads_its_413(live):
+    size = 3_000_000
+    answer = live.raw(PATH + b"content-length: %d\r\n\r\n" % size, bytes(size))
+    assert status_of(answer) == 413
+
+
+def test_a_chunked_body_is_counted_as_it_comes(live):
+    chunk = b"%x\r\n" % 4096 + bytes(4096) + b"\r\n"
+    answer = live.raw(PATH + b"transfer-encoding: chunked\r\n\r\n", chunk * 5, b"0\r\n\r\n")
+    assert status_of(answer) == 413
+
+
+def test_a_body_just_within_the_limit_is_read(live):
+    body = json.dumps({"prompt": "warm"}).encode().ljust(16384)
+    head = PATH + b"connection: close\r\ncontent-length: 16384\r\n\r\n"
+    assert status_of(live.raw(head, body)) == 200
+
+
+def test_a_slow_body_is_408(serving):
+    with serving(body_timeout_s=0.3) as live:
+        with live.connect() as connection:
+            connection.sendall(PATH + b"content-length: 100\r\n\r\n{")
+            began = time.monotonic()
+            answer = connection.recv(65536)
+            assert status_of(answer) == 408
+            assert time.monotonic() - began < 30
+            assert connection.recv(1) == b""
+        assert still_up(live)
+
+
+def test_a_body_that_drips_is_408_all_the_same(serving):
+    with serving(body_timeout_s=0.5) as live, live.connect() as connection:
+        connection.sendall(PATH + b"content-length: 1000\r\n\r\n")
+        connection.settimeout(0.1)
+        answer = b""
+        for _ in range(600):
+            connection.sendall(b" ")
+            try:
+                answer = connection.recv(65536)
+                break
+            except TimeoutError:
+                continue
+        assert status_of(answer) == 408
+
+
+def test_a_slow_head_is_408_and_closed(serving):
+    with serving(header_timeout_s=0.3) as live:
+        assert status_of(live.raw(b"GET /healthz HTTP/1.1\r\nhos")) == 408
+        assert live.raw() == b""  # a connection that says nothing
+        with live.connect() as connection:  # the second head of a connection
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
+            assert status_of(connection.recv(65536)) == 200
+            connection.sendall(b"GET /he")
+            assert b"HTTP/1.1 408" in read_all(connection)
+        assert still_up(live)
+
+
+def test_a_long_request_is_not_cut_by_the_clock_of_heads(serving):
+    with serving(header_timeout_s=0.2, keep_alive_s=1) as live:
+        live.engine.gate.clear()
+        body = b'{"prompt": "warm"}'
+        with live.connect() as connection:
+            connection.sendall(PATH + b"content-length: %d\r\n\r\n" % len(body) + body)
+            live.engine.wait_until_drawing()
+            time.sleep(0.5)
+            live.engine.gate.set()
+            assert status_of(connection.recv(65536)) == 200
+
+
+def test_an_idle_connection_is_closed(serving):
+    with serving(keep_alive_s=1) as live, live.connect() as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert status_of(read_all(connection)) == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST",
+        PATH,
+        PATH + b"content-length: 100\r\n\r\n",
+        PATH + b'content-length: 100\r\n\r\n{"prompt": "war',
+        PATH + b'content-length: 18\r\n\r\n{"prompt": "warm"}',
+    ],
+)
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_request_that_is_cut_off_leaves_nothing_behind(live, sent, reset):
+    before = live.service.busy
+    with live.connect() as connection:
+        connection.sendall(sent)
+        if reset:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    live.until(lambda: live.service.busy == before)
+    assert still_up(live)
+
+
+def test_a_client_that_does_not_read_is_cut_off(serving, monkeypatch):
+    monkeypatch.setattr("t2a_edge.server.guard.WRITING_S", 0.2)
+    with serving(deadline_s=2) as live:
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(("127.0.0.1", live.port))
+            body = b'{"prompt": "warm", "count": 8, "format": "json"}'
+            connection.sendall(PATH + b"content-length: %d\r\n\r\n" % len(body) + body)
+            live.until(lambda: live.service.busy == 1)
+            live.until(lambda: live.service.busy == 0)
+        assert still_up(live)
+
+
+def test_requests_one_after_another_on_one_connection(live):
+    head = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n"
+    answer = live.raw(head * 3 + GET)
+    assert answer.count(b"HTTP/1.1 200 OK") == 4
+
+
+def test_connections_beyond_the_most_are_503(serving):
+    with serving(max_connections=3) as live:
+        held = [live.connect() for _ in range(3)]
+        live.until(lambda: len(live.server.server_state.connections) >= 3)
+        answer = live.raw()
+        assert status_of(answer) == 503
+        assert "no connection left" in sentence_of(answer)
+        for connection in held:
+            connection.close()
+        live.until(lambda: not live.server.server_state.connections)
+        assert still_up(live)

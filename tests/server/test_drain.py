@@ -1,0 +1,130 @@
+"""A process from start to SIGTERM."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+PROGRAM = """
+import json, sys
+from t2a_edge.server import Settings, serve
+serve(Settings(port=0, **json.loads(sys.argv[1])))
+"""
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+
+
+class Process:
+    """A server of its own, and the lines of its log."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process, self.lines = process, []
+        line = self.read()
+        self.url = f"http://{line['host']}:{line['port']}"
+        assert httpx.get(self.url + "/readyz", timeout=60).status_code == 200
+
+    def read(self) -> dict:
+        self.lines.append(json.loads(self.process.stderr.readline()))
+        return self.lines[-1]
+
+    def end(self) -> int:
+        _, rest = self.process.communicate(timeout=60)
+        self.lines += [json.loads(line) for line in rest.splitlines()]
+        return self.process.returncode
+
+
+@contextlib.contextmanager
+def served(**settings) -> Iterator[Process]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, json.dumps(settings)],
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        yield Process(process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_an_idle_server_well(number):
+    with served() as server, httpx.Client(base_url=server.url) as client:
+        assert client.get("/healthz").status_code == 200  # and its connection stays open
+        server.process.send_signal(number)
+        assert server.end() == 0
+        assert server.lines[-1]["event"] == "stopped"
+
+
+def wait_until_busy(client: httpx.Client, requests: int) -> None:
+    while f"t2a_edge_busy_requests {requests}.0\n" not in client.get("/metrics").text:
+        time.sleep(0.01)
+
+
+def test_what_was_accepted_is_answered_before_the_end():
+    sizes = [None, None, [256, 512], [512, 512]]
+    with served() as server, ThreadPoolExecutor(len(sizes)) as pool:
+        answers = [
+            pool.submit(
+                httpx.post, server.url + "/v1/generate",
+                json={"prompt": "warm", "seed": 1, "size": size}, timeout=60,
+            )
+            for size in sizes
+        ]  # fmt: skip
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            wait_until_busy(client, len(sizes))
+            server.process.send_signal(signal.SIGTERM)
+            while client.get("/readyz").status_code == 200:
+                time.sleep(0.01)
+            late = client.post("/v1/generate", json={"prompt": "late"})
+            assert (late.status_code, late.headers["retry-after"]) == (503, "1")
+            assert "about to stop" in late.json()["error"]
+        assert [answer.result().status_code for answer in answers] == [200] * len(sizes)
+        assert server.end() == 0
+    told = [line["status"] for line in server.lines if line.get("path") == "/v1/generate"]
+    assert sorted(told) == [200] * len(sizes) + [503]
+    assert server.lines[-1]["event"] == "stopped"
+
+
+def test_the_drain_has_an_end():
+    with served(drain_s=0.2) as server, ThreadPoolExecutor(1) as pool:
+        large = {"prompt": "warm", "size": [1024, 1024]}
+        answer = pool.submit(httpx.post, server.url + "/v1/generate", json=large, timeout=60)
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            wait_until_busy(client, 1)
+        server.process.send_signal(signal.SIGTERM)
+        assert answer.result().status_code == 503
+        assert server.end() == 0
+    assert "not all was drawn in time" in [line["event"] for line in server.lines]
+
+
+def test_a_second_signal_ends_at_once():
+    with served() as server, ThreadPoolExecutor(1) as pool:
+        large = {"prompt": "warm", "size": [1024, 1024]}
+        answer = pool.submit(httpx.post, server.url + "/v1/generate", json=large, timeout=60)
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            wait_until_busy(client, 1)
+            server.process.send_signal(signal.SIGTERM)
+            while client.get("/readyz").status_code == 200:
+                time.sleep(0.01)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.end() == 0
+        assert isinstance(answer.exception(), httpx.TransportError) or (
+            answer.result().status_code == 503
+        )
+
+
+def test_a_bundle_that_is_not_there_is_one_error(tmp_path):
+    from t2a_edge.errors import BundleError
+    from t2a_edge.server import Settings, serve
+
+    with pytest.raises(BundleError, match="nowhere"):
+        serve(Settings(port=0, bundle=tmp_path / "nowhere"))
