@@ -14,7 +14,7 @@ DEV := .venv
 PTQ := .venv-post-training
 
 .DEFAULT_GOAL := help
-.PHONY: help art follow test test-slow lint format studio words train checkpoint export bundle bench peers roofline export-triton post-training attributes samples wheel clean
+.PHONY: help art cli-docs follow test test-slow lint format studio words train checkpoint export bundle bench peers roofline export-triton post-training attributes samples wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -99,6 +99,9 @@ follow: $(DEV)/.ready ## whether pictures follow the words: seen, unseen, three 
 samples: $(RUNTIME)/.ready ## picture grids: eight prompts by six seeds, and 24 by eight
 	$(RUNTIME)/bin/python -m bench.samples --out docs/samples.png
 	$(RUNTIME)/bin/python -m bench.samples --typed --seeds 8 --side 112 --out docs/prompts.jpg
+
+cli-docs: $(DEV)/.ready ## docs/cli.md from the help of every command
+	$(DEV)/bin/python -m t2a_edge.commands.manual --out docs/cli.md
 
 wheel: $(DEV)/.ready ## build the wheel into dist/wheel
 	$(DEV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist/wheel .

@@ -7,6 +7,7 @@ import click
 from t2a_edge import __version__
 from t2a_edge.command import run_command
 
+PROGRAM = "t2a-edge"
 COMMANDS = {
     "Draw": {"generate": "draw", "interpolate": "interpolate", "tile": "draw"},
     "Change a picture": {"vary": "change", "inpaint": "change", "outpaint": "change"},
@@ -55,8 +56,11 @@ class LazyGroup(click.Group):
             ) from exc
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="t2a-edge")
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
+)
+@click.version_option(__version__, prog_name=PROGRAM)
 def main() -> None:
     """Turn a few adjectives into an abstract picture, offline, in a blink.
 

@@ -6,7 +6,7 @@ from click.shell_completion import get_completion_class
 from t2a_edge.errors import OptionError
 
 SHELLS = ("bash", "zsh", "fish")
-PROGRAM = "t2a-edge"
+PROGRAM = "t2a-edge"  # as it is typed
 VARIABLE = "_T2A_EDGE_COMPLETE"  # as click makes it of the program's name
 
 

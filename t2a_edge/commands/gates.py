@@ -59,7 +59,7 @@ class Gate:
             "value": None if figure.value is None else round(figure.value, 3),
             "interval": ends,
             "outcome": outcome,
-            "note": note or self.why,
+            "note": note if outcome == NOT_MEASURED else self.why,
         }
 
 
@@ -98,7 +98,7 @@ def percentile(samples: Sequence[float], share: float) -> Figure:
         value=ordered[math.ceil(share * count) - 1],
         low=ordered[lows[-1] - 1] if lows[-1] else 0.0,
         high=ordered[highs[0]] if highs else math.inf,
-        note="" if highs else f"{count} samples are too few; {samples_needed(share)} are needed",
+        note="" if highs else f"{count} of the {samples_needed(share)} samples that this needs",
     )
 
 

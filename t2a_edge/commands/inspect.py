@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from t2a_edge.pipeline import TextToArt
 
 TITLES = {"guidance_scale": "guidance", "top_k": "top-k"}
+FIRST = ("prompt", "blend", "amount", "changed", "seed", "size")  # entries, before all others
 FROM_WORDS = ("", "tile")  # changes after which prompt and seed alone draw the picture again
 LONGEST_SHOWN = 100  # characters of an entry
 
@@ -85,13 +86,15 @@ def _recipe(picture: Path, about: Mapping[str, Any]) -> str:
 
 def entry_lines(about: Mapping[str, Any]) -> Iterator[str]:
     """One line an entry; several pictures in one file have a line each."""
-    for name, value in about.items():
+    names = [name for name in FIRST if name in about]
+    for name in (*names, *(name for name in about if name not in names)):
+        value = about[name]
         if name == "pictures" and isinstance(value, list):
             for number, own in enumerate(value, 1):
                 yield f"  {f'picture {number}':12}{shown(own)}"
         elif name == "recipe":
             yield f"  {'recipe':12}{len(str(value))} characters; --recipe prints it"
-        elif value not in (None, False, ""):
+        elif value is not None and value is not False and value != "":
             yield f"  {shown(TITLES.get(name, name)):12}{shown(value)}"
 
 

@@ -111,7 +111,7 @@ def _meaning_lines(meaning: "Meaning") -> list[str]:
     return [
         f"{meaning.word}: {known}{weight}",
         f"  near   {near}",
-        f"  moves  {moves or 'no axis clearly'}",
+        f"  {'avoids' if meaning.weight < 0 else 'moves':7}{moves or 'no axis clearly'}",
     ]
 
 

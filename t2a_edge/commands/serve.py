@@ -54,7 +54,7 @@ def settings_options(command: Command) -> Command:
         elif isinstance(field.default, int | float):
             how["type"] = type(field.default)
         name = NAMES.get(field.name, f"--{field.name.replace('_', '-')}")
-        command = click.option(name, field.name, help=HELP[field.name], **how)(command)
+        command = click.option(name, field.name, help=HELP.get(field.name, ""), **how)(command)
     return command
 
 
