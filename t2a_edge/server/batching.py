@@ -1,5 +1,6 @@
 """Pictures of several requests in one run of the engines: a bounded queue and one thread."""
 
+import atexit
 import math
 import threading
 import time
@@ -87,6 +88,7 @@ class Batcher:
     def start(self) -> None:
         """Begin to work."""
         self._thread.start()
+        atexit.register(self._finish)
 
     def end(self) -> None:
         """Drop what waits, tell what runs that it is not wanted, and take no more."""
@@ -98,6 +100,13 @@ class Batcher:
     def join(self, timeout_s: float) -> None:
         """Wait for what still runs."""
         self._thread.join(timeout_s)
+        if not self.alive:
+            atexit.unregister(self._finish)
+
+    def _finish(self) -> None:
+        """At the end of the process: one that ends while the engines run is aborted."""
+        self.end()
+        self._thread.join()
 
     @property
     def alive(self) -> bool:

@@ -33,10 +33,9 @@ def log(event: str, level: int = logging.INFO, exc: bool = False, **fields: Any)
 
 
 def log_to_stderr() -> None:
-    """Send our lines and uvicorn's warnings to stderr; nothing else is set up."""
+    """Send our lines, and warnings of all else in this process, to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    for name, level in (("t2a_edge.server", logging.INFO), ("uvicorn", logging.WARNING)):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.captureWarnings(True)
+    LOGGER.setLevel(logging.INFO)

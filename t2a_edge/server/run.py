@@ -21,7 +21,7 @@ CLOSING_S = 5  # for connections to close after the last answer
 
 
 class DrainingServer(uvicorn.Server):
-    """Ends after SIGTERM or Ctrl-C when all accepted work is answered; at once after a second."""
+    """Ends after SIGTERM or Ctrl-C when accepted work is answered; a second one ends the wait."""
 
     def __init__(self, config: uvicorn.Config, service: Service, drain_s: float) -> None:
         super().__init__(config)
@@ -30,10 +30,8 @@ class DrainingServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; uvicorn would close its socket, and end as killed by the signal."""
-        if self._service.draining:
-            self.should_exit = self.force_exit = True
-            return
-        self._ends = time.monotonic() + self._drain_s
+        again = self._service.draining
+        self._ends = 0.0 if again else time.monotonic() + self._drain_s
         self._service.draining = True
 
     async def on_tick(self, counter: int) -> bool:
@@ -83,16 +81,16 @@ def run_server(settings: Settings) -> None:
     """Load the engine, then serve until a signal."""
     from t2a_edge.pipeline import TextToArt
 
-    listening = bound_socket(settings)
-    log_to_stderr()
-    engine = TextToArt(settings.bundle, threads=settings.threads, provider=settings.provider)
-    server = make_server(engine, settings)
-    host, port = listening.getsockname()[:2]
-    log("listening", host=host, port=port, bundle=engine.bundle.bundle_hash)
-    if settings.token is None and not ipaddress.ip_address(host).is_loopback:
-        log("other machines may ask for pictures, as there is no token", logging.WARNING)
-    try:
-        server.run(sockets=[listening])
-    except SystemExit as exc:  # how uvicorn ends where the first picture could not be drawn
-        raise OptionError("The server did not start; the log says why.") from exc
-    log("stopped")
+    with bound_socket(settings) as listening:
+        log_to_stderr()
+        engine = TextToArt(settings.bundle, threads=settings.threads, provider=settings.provider)
+        server = make_server(engine, settings)
+        host, port = listening.getsockname()[:2]
+        log("listening", host=host, port=port, bundle=engine.bundle.bundle_hash)
+        if settings.token is None and not ipaddress.ip_address(host).is_loopback:
+            log("other machines may ask for pictures, as there is no token", logging.WARNING)
+        try:
+            server.run(sockets=[listening])
+        except SystemExit as exc:  # how uvicorn ends where the first picture could not be drawn
+            raise OptionError("The server did not start; the log says why.") from exc
+        log("stopped")

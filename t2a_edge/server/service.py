@@ -72,6 +72,7 @@ class Service:
             for _ in range(2)
         )
         self.ready = self.draining = False
+        self.over = asyncio.Event()  # nothing is drawn any more
         self.busy = 0  # requests with work that are not answered yet
 
     @property
@@ -87,6 +88,7 @@ class Service:
     def end(self) -> None:
         """Draw no more; who still waits is told so."""
         self.draining = True
+        self.over.set()
         self.plain.end()
         self.large.end()
 
@@ -145,6 +147,7 @@ class Service:
         record: Record = request.scope[RECORD]
         self.submit(record, works)
         gathered = asyncio.gather(*(asyncio.wrap_future(work.future) for work in works))
+        gathered.add_done_callback(_looked_at)
         try:
             await self.wait(request, gathered)
             try:
@@ -158,21 +161,24 @@ class Service:
             gathered.cancel()
 
     async def wait(self, request: Request, wanted: "asyncio.Future[Any]") -> None:
-        """Until it is done; a RefusalError where the client leaves first or the deadline passes."""
+        """Until it is done; a RefusalError where the client leaves first or time is up."""
         record: Record = request.scope[RECORD]
-        gone = asyncio.create_task(_gone(request))
+        gone, over = asyncio.create_task(_gone(request)), asyncio.create_task(self.over.wait())
         try:
             left_s = max(0.0, record.deadline - time.monotonic())
             done, _ = await asyncio.wait(
-                {wanted, gone}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                {wanted, gone, over}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
             gone.cancel()
+            over.cancel()
         if wanted not in done:
             raise RefusalError(LEFT, "The client has left.") if gone in done else self.late()
 
     def late(self) -> RefusalError:
-        """The answer after the deadline."""
+        """The answer after the deadline, or where the server ended before it."""
+        if self.over.is_set():
+            return self.ending()
         return RefusalError(
             504,
             f"The answer was not ready within {self.settings.deadline_s:g} s; "
@@ -182,6 +188,12 @@ class Service:
     def ending(self) -> RefusalError:
         """The answer of a server that ends."""
         return RefusalError(503, "The server is about to stop; ask another one.", Retry_After="1")
+
+
+def _looked_at(done: "asyncio.Future[Any]") -> None:
+    """Tell asyncio that nothing is overlooked where a request ended before its work."""
+    if not done.cancelled():
+        done.exception()
 
 
 async def _gone(request: Request) -> None:
