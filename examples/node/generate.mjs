@@ -1,0 +1,87 @@
+// node generate.mjs "warm dark fluid" --seed 7 --out art.png
+import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+import { UsageError } from "./errors.mjs";
+import { png } from "./png.mjs";
+
+const HELP = `usage: node generate.mjs ADJECTIVES... [options]
+
+  --seed N          whole number from 0 to 2^53 - 1 (0)
+  --out PATH        PNG to write (art.png)
+  --guidance X      how strongly the words pull, 0 to 30 (the model's own)
+  --temperature X   how far choices vary, 0 to 10 (the model's own)
+  --model PATH      fused graph (dist/base-int8.onnx of this checkout; \`make export\` writes it)
+  --indices PATH    write the codebook indices too, as JSON
+`;
+const OPTIONS = {
+  seed: { type: "string", default: "0" },
+  out: { type: "string", default: "art.png" },
+  guidance: { type: "string" },
+  temperature: { type: "string" },
+  model: { type: "string", default: fileURLToPath(new URL("../../dist/base-int8.onnx", import.meta.url)) },
+  indices: { type: "string" },
+  help: { type: "boolean", short: "h" },
+};
+
+/** Words and options. What begins with a minus and is no option is a word to avoid. */
+function commandLine(typed) {
+  const words = [], rest = [];
+  for (let i = 0; i < typed.length; i += 1) {
+    if (/^-[^-]/u.test(typed[i]) && typed[i] !== "-h") words.push(typed[i]);
+    else if (!typed[i].startsWith("-")) words.push(typed[i]);
+    else {
+      const takes = OPTIONS[typed[i].slice(2)]?.type === "string" && i + 1 < typed.length;
+      rest.push(takes ? `${typed[i]}=${typed[++i]}` : typed[i]);
+    }
+  }
+  try {
+    return { prompt: words.join(" "), options: parseArgs({ args: rest, options: OPTIONS }).values };
+  } catch (error) {
+    throw new UsageError(`${error.message.split(". ")[0].replace(/\.$/u, "")}; \`node generate.mjs --help\` lists the options.`);
+  }
+}
+
+function number(name, text) {
+  if (text === undefined) return undefined;
+  if (!/^\d+(\.\d+)?$/u.test(text)) throw new UsageError(`The ${name} is "${text}"; expected a number of 0 or more.`);
+  return Number(text);
+}
+
+/** Whole or not at all. */
+function write(path, content) {
+  const unfinished = `${path}.${process.pid}.part`;
+  try {
+    writeFileSync(unfinished, content);
+    renameSync(unfinished, path);
+  } catch (error) {
+    rmSync(unfinished, { force: true });
+    throw new UsageError(`${path} cannot be written (${error.code}). Name another path.`);
+  }
+}
+
+async function main() {
+  const { prompt, options } = commandLine(process.argv.slice(2));
+  if (options.help) return process.stdout.write(HELP);
+  const seed = number("seed", options.seed);
+  const { Generator } = await import("./model.mjs").catch((error) => {
+    if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
+    throw new UsageError("onnxruntime-node is not installed; run `npm ci` in this folder.");
+  });
+  const generator = await Generator.load(options.model);
+  const art = await generator.draw(prompt, {
+    seed,
+    guidance: number("guidance", options.guidance),
+    temperature: number("temperature", options.temperature),
+  });
+  write(options.out, png(art.pixels, art.width, art.height, { prompt, seed }));
+  if (options.indices) write(options.indices, JSON.stringify(art.indices));
+  process.stdout.write(`${options.out}\n`);
+}
+
+main().catch((error) => {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`generate: ${error.message}\n`);
+  process.exitCode = 2;
+});
