@@ -14,7 +14,7 @@ DEV := .venv
 PTQ := .venv-post-training
 
 .DEFAULT_GOAL := help
-.PHONY: help art cli-docs follow test test-slow lint format studio words train checkpoint export bundle bench peers roofline export-triton post-training attributes samples wheel clean
+.PHONY: help art cli-docs follow test test-slow lint format studio words train checkpoint export bundle bench load peers roofline export-triton post-training attributes samples wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -71,6 +71,9 @@ bundle: export ## put the exported INT8 bundle into the package
 
 bench: $(DEV)/.ready ## size, latency and memory of dist/, with the gates of bench/budgets.toml
 	$(DEV)/bin/python -m bench --json dist/bench.json --markdown dist/bench.md --plots dist/plots
+
+load: $(DEV)/.ready ## 64 clients against the server for two minutes; fails for an error, a loss or growth
+	$(DEV)/bin/python -m bench.load --json dist/load.json
 
 peers: $(DEV)/.ready ## our pipeline beside TAESD's decoder, our text engine beside MiniLM
 	$(DEV)/bin/python -m bench.peers --json dist/peers.json

@@ -15,11 +15,16 @@ FIRST_GUESS_S = 0.1  # that a picture takes, before any was drawn
 
 
 class QueueFullError(Exception):
-    """The queue has no room; `retry_after_s` says when it may have some."""
+    """The queue has no room, or none in time.
 
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__(retry_after_s)
-        self.retry_after_s = retry_after_s
+    Attributes:
+        waiting: cost of what waits.
+        retry_after_s: when there may be room.
+    """
+
+    def __init__(self, waiting: int, retry_after_s: int) -> None:
+        super().__init__(waiting, retry_after_s)
+        self.waiting, self.retry_after_s = waiting, retry_after_s
 
 
 class UnwantedError(Exception):
@@ -120,10 +125,19 @@ class Batcher:
             return sum(work.cost for turn in self._turns for work in turn)
 
     def submit(self, works: Sequence[Work]) -> None:
-        """Queue all of them or none; a QueueFullError if they do not fit."""
+        """Queue all of them or none.
+
+        Raises:
+            QueueFullError: they do not fit; or, as fast as runs were of late, they would be done
+                after their deadline.
+        """
         with self._changed:
-            if self._stopping or self.waiting + sum(w.cost for w in works) > self._max_queue:
-                raise QueueFullError(self._retry_after_s())
+            waiting, own = self.waiting, sum(work.cost for work in works)
+            ahead = waiting + sum(work.cost for work in self._running)
+            left_s = min(work.deadline for work in works) - time.monotonic()
+            late = ahead > 0 and (ahead + own) * self._seconds_each > left_s
+            if self._stopping or late or waiting + own > self._max_queue:
+                raise QueueFullError(waiting, max(1, math.ceil(ahead * self._seconds_each)))
             self._turns.append(deque(works))
             self._changed.notify_all()
 
@@ -137,10 +151,6 @@ class Batcher:
                 work.future.cancel()
             kept = [deque(work for work in turn if not work.left) for turn in self._turns]
             self._turns = deque(turn for turn in kept if turn)
-
-    def _retry_after_s(self) -> int:
-        ahead = self.waiting + sum(work.cost for work in self._running)
-        return max(1, math.ceil(ahead * self._seconds_each))
 
     def _loop(self) -> None:
         while (batch := self._next()) is not None:

@@ -117,7 +117,7 @@ class Service:
             after = exc.retry_after_s
             raise RefusalError(
                 429,
-                f"The queue of {self.settings.max_queue} pictures is full; try again in {after} s.",
+                f"The server is busy, {exc.waiting} pictures wait; try again in {after} s.",
                 Retry_After=str(after),
             ) from exc
         record.queue = queue

@@ -24,11 +24,24 @@ def test_a_full_queue_is_429_and_says_when(serving):
         refused = live.post("/v1/generate", prompt="warm", seed=4)
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
-        assert "queue of 2 pictures is full" in refused.json()["error"]
+        assert "busy, 2 pictures wait" in refused.json()["error"]
         assert live.client.get("/healthz").status_code == 200
         live.engine.gate.set()
         assert [f.result().status_code for f in (running, *waiting)] == [200, 200, 200]
         assert live.post("/v1/generate", prompt="warm", seed=4).status_code == 200
+
+
+def test_what_would_be_late_is_429_at_once(serving):
+    with serving(deadline_s=20) as live, ThreadPoolExecutor(1) as pool:
+        live.engine.gate.clear()
+        running = pool.submit(live.post, "/v1/generate", prompt="warm", seed=1)
+        live.engine.wait_until_drawing()
+        live.service.plain._seconds_each = 15
+        refused = live.post("/v1/generate", prompt="warm", seed=2)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "15")
+        live.engine.gate.set()
+        assert running.result().status_code == 200
+        assert live.post("/v1/generate", prompt="warm", seed=2).status_code == 200  # none ahead
 
 
 def test_a_large_picture_holds_up_no_small_one(serving):
@@ -79,6 +92,7 @@ def test_one_picture_that_fails_does_not_spoil_its_batch(serving):
 
 def test_the_deadline_is_504_and_what_waited_is_not_drawn(serving):
     with serving(deadline_s=0.5) as live, ThreadPoolExecutor(2) as pool:
+        live.service.plain._seconds_each = 0
         live.engine.gate.clear()
         late = pool.submit(live.post, "/v1/generate", prompt="warm", seed=1)
         live.engine.wait_until_drawing()
