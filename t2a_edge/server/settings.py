@@ -41,8 +41,8 @@ class Settings:
         max_batch: most pictures in one run of the engines.
         max_wait_ms: how long a picture waits for others to share its run.
         max_queue: most pictures that wait; a request beyond them, or one that would not be drawn
-            before its deadline, is answered 429. Pictures of other sizes wait in a queue of their own, as long, and count as many as they have
-            windows: 49 for 1024 x 1024.
+            before its deadline, is answered 429. Pictures of other sizes wait in a queue of their
+            own, as long, and count as many as they have windows: 49 for 1024 x 1024.
         deadline_s: from a request's arrival to its answer; 504 after it.
         max_body: bytes of a request's body; 413 beyond them.
         max_count: pictures of one request.
