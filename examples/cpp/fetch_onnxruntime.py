@@ -1,11 +1,15 @@
-"""ONNX Runtime's headers and library for Linux x64, out of an npm package, into ./onnxruntime.
+"""ONNX Runtime's headers and library, as far as package registries have them, into ./onnxruntime.
 
-Anywhere else, or with a release archive of ONNX Runtime at hand, this is not needed: name the
-archive's folder with -DONNXRUNTIME_ROOT=... The package is ONNX Runtime for Unity (MIT), version
-1.29, about 150 MB to download; its SHA-512 is checked.
+    python fetch_onnxruntime.py        with a Python that has onnxruntime installed, on Linux
+
+With a release archive of ONNX Runtime at hand this is not needed: name its folder with
+-DONNXRUNTIME_ROOT=... The library is that of this Python's onnxruntime. The headers are those of
+version 1.29, which newer libraries serve too, from the npm package of ONNX Runtime for Unity (MIT;
+about 150 MB to download, its SHA-512 is checked).
 """
 
 import hashlib
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -19,7 +23,6 @@ SHA512 = (
     "064cf176e499f4891e0cfe90f25cf64c553689eee1492bd2ed921fccca28131a"
     "2ad02373267bae19a509ec8b288c182a3b8a2e0f58d76a1f0e63225b08ddbd16"
 )
-LIBRARY = "package/Plugins/Linux/x64/libonnxruntime.so"
 HEADERS = "package/Plugins/iOS~/onnxruntime.xcframework/ios-arm64/onnxruntime.framework/Headers/"
 LICENCE = "package/LICENSE"
 
@@ -40,19 +43,37 @@ def downloaded(folder: Path) -> Path:
     return archives[0]
 
 
-def unpack(archive: Path, root: Path) -> None:
-    """Put headers into root/include and the library, under both of its names, into root/lib."""
-    for name in ("include", "lib"):
-        (root / name).mkdir(parents=True)
+def library() -> Path:
+    """The shared library that this Python's onnxruntime has."""
+    found = importlib.util.find_spec("onnxruntime")
+    folders = found.submodule_search_locations if found else None
+    paths = [
+        path for folder in folders or [] for path in Path(folder).glob("capi/libonnxruntime.so.*")
+    ]
+    if len(paths) != 1:
+        raise SystemExit(
+            f"{sys.executable} has no onnxruntime with a shared library; expected one of the Linux "
+            "wheels. Install onnxruntime, or unpack a release archive."
+        )
+    return paths[0]
+
+
+def unpack_headers(archive: Path, root: Path) -> None:
+    """Put headers and licence where a release archive has them."""
+    (root / "include").mkdir(parents=True)
     with tarfile.open(archive) as tar:
         for member in tar:
-            name = Path(member.name).name
-            place = {LIBRARY: root / "lib" / "libonnxruntime.so.1", LICENCE: root / "LICENSE"}.get(
-                member.name, root / "include" / name if member.name.startswith(HEADERS) else None
-            )
-            content = tar.extractfile(member) if place and member.isfile() else None
-            if place and content:
-                place.write_bytes(content.read())
+            is_header = member.name.startswith(HEADERS)
+            content = tar.extractfile(member) if is_header or member.name == LICENCE else None
+            if content:
+                folder = root / "include" if is_header else root
+                (folder / Path(member.name).name).write_bytes(content.read())
+
+
+def copy_library(source: Path, root: Path) -> None:
+    """Put the library where a release archive has it, under both of its names."""
+    (root / "lib").mkdir()
+    shutil.copy(source, root / "lib" / "libonnxruntime.so.1")
     (root / "lib" / "libonnxruntime.so").symlink_to("libonnxruntime.so.1")
 
 
@@ -63,8 +84,9 @@ def main() -> None:
         sys.stdout.write(f"{target} is there already\n")
         return
     with tempfile.TemporaryDirectory(dir=HERE) as name:
-        root = Path(name) / "root"
-        unpack(downloaded(Path(name)), root)
+        root, found = Path(name) / "root", library()
+        unpack_headers(downloaded(Path(name)), root)
+        copy_library(found, root)
         root.rename(target)
     sys.stdout.write(f"{target}\n")
 
