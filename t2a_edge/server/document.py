@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from t2a_edge.edit import cell_pixels
+from t2a_edge.server.schemas import Preview
 from t2a_edge.server.service import Service
 
 PROMPTS = ("prompt", "blend", "first", "second")
@@ -14,7 +15,9 @@ def openapi_document(app: FastAPI, service: Service) -> dict[str, Any]:
     """The document of an application; it is made once."""
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
-        _add_limits(document["components"]["schemas"], service)
+        every = document["components"]["schemas"]
+        every["Preview"] = Preview.model_json_schema()  # FastAPI knows no models of events
+        _add_limits(every, service)
         if service.settings.token is not None:
             _add_token(document)
     return app.openapi_schema or {}

@@ -1,20 +1,27 @@
 """What the server is sent and what it answers; OpenAPI is made of these."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from t2a_edge.noise import MAX_SEED
 from t2a_edge.sampler import MAX_GUIDANCE, MAX_TEMPERATURE
 
+
+def whole(value: Any) -> Any:
+    """7.0 as 7: JSON has one kind of number, and JSON Schema calls both whole."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(whole)]
 Words = Annotated[str, Field(min_length=1, examples=["warm dark:1.4 -busy"])]
 Seed = Annotated[
-    int | None, Field(ge=0, le=MAX_SEED, description="Same seed, same picture; null is fresh.")
+    Whole | None, Field(ge=0, le=MAX_SEED, description="Same seed, same picture; null is fresh.")
 ]
 Guidance = Annotated[float | None, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)]
 Temperature = Annotated[float | None, Field(ge=0, le=MAX_TEMPERATURE, allow_inf_nan=False)]
-TopK = Annotated[int | None, Field(ge=0, description="Likeliest codes to draw from; 0 is all.")]
-Side = Annotated[int, Field(ge=1)]  # what the model and the server allow is checked later
+TopK = Annotated[Whole | None, Field(ge=0, description="Likeliest codes to draw from; 0 is all.")]
+Side = Annotated[Whole, Field(ge=1)]  # what the model and the server allow is checked later
 
 
 class Asked(BaseModel):
@@ -43,7 +50,7 @@ class PictureAsked(Sampling):
 class GenerateAsked(PictureAsked):
     """Pictures of one prompt, from consecutive seeds."""
 
-    count: Annotated[int, Field(ge=1, description="More than 1 needs the format json.")] = 1
+    count: Annotated[Whole, Field(ge=1, description="More than 1 needs the format json.")] = 1
     size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = Field(
         None, description="Width and height in pixels."
     )
@@ -55,8 +62,8 @@ class InterpolateAsked(Sampling):
 
     first: Words
     second: Words
-    frames: Annotated[int, Field(ge=2)] = 8
-    frame_ms: Annotated[int, Field(ge=20, le=10_000)] = 120
+    frames: Annotated[Whole, Field(ge=2)] = 8
+    frame_ms: Annotated[Whole, Field(ge=20, le=10_000)] = 120
     format: Literal["webp", "json"] = "webp"
 
 

@@ -25,6 +25,22 @@ from t2a_edge.server.routes import (
 )
 from t2a_edge.server.service import RECORD, Record, RefusalError, Service
 
+EVENT = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"enum": ["scale", "picture", "error"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {
+                "anyOf": [
+                    {"$ref": f"#/components/schemas/{name}"} for name in ("Preview", "Failure")
+                ]
+            },
+        },
+    },
+}
 router = APIRouter()
 
 
@@ -82,7 +98,7 @@ def event(artwork: Artwork, number: int, scales: int) -> bytes:
         200: {
             "description": "Events `scale`, then one `picture`; each one's data is a Preview. "
             "An event `error` in their place has a Failure.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"itemSchema": EVENT}},
         },
         **FAILURES,
     },
