@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import * as ort from "onnxruntime-node";
 
 import { UsageError } from "./errors.mjs";
+import { metadataOf } from "./metadata.mjs";
 
 const MOST = { weight: 4, seed: Number.MAX_SAFE_INTEGER, guidance: 30, temperature: 10 };
 
@@ -36,38 +37,6 @@ function inRange(name, value) {
   return value;
 }
 
-/** What the file says about itself: the entry "t2a_edge" among the model's metadata. */
-function description(bytes) {
-  for (const [field, entry] of fields(bytes)) {
-    if (field !== 14) continue; // metadata_props of ModelProto
-    const [[, key], [, value]] = fields(entry);
-    if (key.toString() === "t2a_edge") return JSON.parse(value.toString());
-  }
-  throw new UsageError("The file is no fused graph of t2a-edge; `make export` writes dist/base-int8.onnx.");
-}
-
-/** Number and bytes of the fields that have a length, of one protobuf message. */
-function* fields(message) {
-  let at = 0;
-  const varint = () => {
-    let value = 0;
-    for (let shift = 1; ; shift *= 128) {
-      if (at >= message.length) throw new UsageError("The file is no ONNX model, or is cut short.");
-      const byte = message[at++];
-      value += (byte & 127) * shift;
-      if (byte < 128) return value;
-    }
-  };
-  while (at < message.length) {
-    const tag = varint();
-    const size = varint(); // of a field without length: its value
-    if ((tag & 7) === 2) {
-      yield [tag >>> 3, message.subarray(at, at + size)];
-      at += size;
-    } else if ((tag & 7) !== 0) throw new UsageError("The file is no ONNX model, or is cut short.");
-  }
-}
-
 export class Generator {
   /** Loads a fused graph; a UsageError says what is wrong with the file. */
   static async load(path) {
@@ -77,9 +46,10 @@ export class Generator {
     } catch (error) {
       throw new UsageError(`${path} cannot be read (${error.code}); \`make export\` writes dist/base-int8.onnx.`);
     }
+    const about = metadataOf(bytes)?.t2a_edge; // JSON that `make export` wrote
+    if (!about) throw new UsageError(`${path} is no fused graph of t2a-edge; \`make export\` writes dist/base-int8.onnx.`);
     const generator = new Generator();
-    generator.about = description(bytes);
-    generator.spec = generator.about.spec;
+    generator.spec = JSON.parse(about).spec;
     const options = { intraOpNumThreads: 1, interOpNumThreads: 1 };
     try {
       generator.session = await ort.InferenceSession.create(bytes, options);

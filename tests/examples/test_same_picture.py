@@ -1,0 +1,154 @@
+"""One seed, one picture: three engines and the fused graph in Python, Node and C++."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NODE, CPP = EXAMPLES / "node", EXAMPLES / "cpp"
+BUNDLE = EXAMPLES.parent / "t2a_edge" / "bundles" / "base"
+REQUESTS = (
+    ("warm dark fluid", 7),
+    ("pale:1.5 geometric, -busy", 0),
+    ("Vibrant -dark:0.7", 2**53 - 1),
+    ("éthéré", 123_456_789_012),
+)  # fmt: skip
+WRONG = (  # what is typed, what the program says
+    ([], "no adjectives"),
+    (["warm", "--seed", "soon"], "The seed is"),
+    (["warm", "--seed", "-1"], "The seed is"),
+    (["warm", "--seed", "9007199254740992"], "The seed is"),
+    (["dark:9"], "dark:9"),
+    (["--busy"], "--busy"),
+    (["a"] * 9, "Leave some out"),
+    (["a" * 33], "bytes"),
+    (["warm", "--temperature", "11"], "The temperature is"),
+    (["warm", "--model", "nothing.onnx"], "nothing.onnx cannot be read"),
+    (["warm", "--out", "no/such/folder/art.png"], "cannot be written"),
+)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def fused(tmp_path_factory):
+    """The shipped bundle as one fused graph."""
+    pytest.importorskip("onnx", reason="needs onnx (the extra export) to make the fused graph")
+    from export.pack import export_fused
+
+    path = tmp_path_factory.mktemp("fused") / "base-int8.onnx"
+    export_fused(BUNDLE, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def node():
+    found = shutil.which("node")
+    if found is None:
+        pytest.skip("needs node on the PATH")
+    if not (NODE / "node_modules" / "onnxruntime-node").is_dir():
+        pytest.skip("needs onnxruntime-node: `npm ci` in examples/node, or `make examples`")
+    return [found, NODE / "generate.mjs"]
+
+
+@pytest.fixture(scope="module")
+def cpp(tmp_path_factory):
+    cmake = shutil.which("cmake")
+    if cmake is None or not (shutil.which("c++") or shutil.which("g++")):
+        pytest.skip("needs cmake and a C++ compiler on the PATH")
+    if not (CPP / "onnxruntime").is_dir():
+        pytest.skip(
+            "needs ONNX Runtime's headers: examples/cpp/fetch_onnxruntime.py, or `make examples`"
+        )
+    build = tmp_path_factory.mktemp("build")
+    subprocess.run([cmake, "-S", CPP, "-B", build], check=True, capture_output=True)
+    done = subprocess.run([cmake, "--build", build], check=True, capture_output=True, text=True)
+    assert "warning" not in done.stdout + done.stderr
+    return [build / "generate"]
+
+
+@pytest.fixture(scope="module", params=["node", "cpp"])
+def program(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    from t2a_edge import TextToArt
+
+    return TextToArt(provider="cpu")
+
+
+@pytest.mark.parametrize(("prompt", "seed"), REQUESTS)
+def test_the_same_seed_is_the_same_picture(program, fused, engine, prompt, seed, tmp_path):
+    files = {"--model": fused, "--out": tmp_path / "art.png", "--indices": tmp_path / "art.json"}
+    options = [part for pair in files.items() for part in pair]
+    subprocess.run([*program, *prompt.split(), "--seed", str(seed), *options], check=True)
+    expected = engine.generate(prompt, seed=seed)
+    assert json.loads(files["--indices"].read_text()) == expected.indices.tolist()
+    pixels = np.asarray(Image.open(files["--out"]))
+    assert np.abs(pixels.astype(int) - expected.pixels).max() <= 1  # grey levels
+
+
+def test_options_are_the_library_s(program, fused, engine, tmp_path):
+    out, indices = tmp_path / "art.png", tmp_path / "art.json"
+    subprocess.run(
+        [*program, "calm", "--seed", "5", "--guidance", "2.5", "--temperature", "0.6",
+         "--model", fused, "--out", out, "--indices", indices], check=True,
+    )  # fmt: skip
+    expected = engine.generate("calm", seed=5, guidance_scale=2.5, temperature=0.6)
+    assert json.loads(indices.read_text()) == expected.indices.tolist()
+
+
+def test_the_fused_graph_in_python_draws_the_same(fused, engine):
+    import onnxruntime
+
+    from export.fused import fused_inputs
+
+    session = onnxruntime.InferenceSession(fused, providers=["CPUExecutionProvider"])
+    prompts = [engine.parse(prompt) for prompt, _ in REQUESTS]
+    inputs = fused_inputs(prompts, [seed for _, seed in REQUESTS], engine.options(), engine.spec)
+    pixels, indices = session.run(["pixels", "indices"], inputs)
+    for row, (prompt, seed) in enumerate(REQUESTS):
+        expected = engine.generate(prompt, seed=seed)
+        np.testing.assert_array_equal(indices[row], expected.indices)
+        np.testing.assert_array_equal(pixels[row], expected.pixels)
+
+
+@pytest.mark.parametrize(("typed", "said"), WRONG, ids=[said for _, said in WRONG])
+def test_bad_input_is_one_sentence(program, fused, typed, said, tmp_path):
+    model = [] if "--model" in typed else ["--model", fused]
+    done = subprocess.run(
+        [*program, *typed, *model], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", bytes(range(256)) * 40])
+def test_a_file_that_is_no_model_is_named(program, content, tmp_path):
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    done = subprocess.run(
+        [*program, "warm", "--model", path, "--out", tmp_path / "art.png"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "broken.onnx" in done.stderr
+    assert not (tmp_path / "art.png").exists()
+
+
+def test_lock_file_pins_the_package_and_names_no_registry():
+    lock = json.loads((NODE / "package-lock.json").read_text())
+    wanted = json.loads((NODE / "package.json").read_text())["dependencies"]["onnxruntime-node"]
+    packages = lock["packages"]
+    assert packages["node_modules/onnxruntime-node"]["version"] == wanted
+    assert all("integrity" in row for name, row in packages.items() if name)
+    assert not any("resolved" in row for row in packages.values())
