@@ -116,8 +116,9 @@ def sentence_of_errors(errors: Any) -> tuple[int, str]:
         return 422, f"{where} is missing; send a JSON object that has it."
     if error["type"] == "extra_forbidden":
         return 422, f"{_short(where)} is no key of this request; /openapi.json lists them."
+    expected = error["msg"].removeprefix("Input should be ").removeprefix("String should have ")
     got = _short(repr(error.get("input")))
-    return 422, f"{where} is {got}; expected: {error['msg'].removeprefix('Input should be ')}."
+    return 422, f"{where} is {got}; expected: {expected}."
 
 
 def _short(text: str) -> str:
