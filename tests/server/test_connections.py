@@ -76,11 +76,9 @@ def test_a_slow_body_is_408(serving):
     with serving(body_timeout_s=0.3) as live:
         with live.connect() as connection:
             connection.sendall(PATH + b"content-length: 100\r\n\r\n{")
-            began = time.monotonic()
-            answer = connection.recv(65536)
+            answer = read_all(connection)
             assert status_of(answer) == 408
-            assert time.monotonic() - began < 30
-            assert connection.recv(1) == b""
+            assert "within 0.3 s" in sentence_of(answer)
         assert still_up(live)
 
 
@@ -170,7 +168,7 @@ def test_requests_one_after_another_on_one_connection(live):
 
 
 def test_connections_beyond_the_most_are_503(serving):
-    with serving(max_connections=3) as live:
+    with serving(max_connections=3, keep_alive_s=1) as live:
         held = [live.connect() for _ in range(3)]
         live.until(lambda: len(live.server.server_state.connections) >= 3)
         answer = live.raw()
