@@ -1,6 +1,6 @@
 """Commands that draw a prompt: generate, tile."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -97,10 +97,8 @@ def generate(
         if grid:
             side = loaded.spec.image_size
             prompts = _fitting(prompts, seeds.count, size or (side, side))
-        notes = Notes(loaded, show=not output.quiet)
-        if blend is not None:
-            notes.tell(loaded.parse(blend).words)
-        series = Series(loaded, seeds, draw_one, notes, show=not output.quiet)
+        others = () if blend is None else loaded.parse(blend).words
+        series = Series(loaded, seeds, draw_one, show=not output.quiet, others=others)
         drawn = series.draw(prompts, None if words == STANDARD_INPUT else seeds.count)
         writer = Writer(output, loaded)
         if grid:
@@ -149,8 +147,7 @@ def tile(
             return loaded.tile(prompt, seed=seed, size=size, **arguments)
 
         prompts = limited(prompts_from(words), output.out)
-        notes = Notes(loaded, show=not output.quiet)
-        series = Series(loaded, seeds, draw_one, notes, show=not output.quiet)
+        series = Series(loaded, seeds, draw_one, show=not output.quiet)
         writer = Writer(output, loaded)
         for artwork, ms in series.draw(prompts, None if words == STANDARD_INPUT else seeds.count):
             writer.save(artwork, ms)
@@ -161,8 +158,8 @@ class Series:
 
     Args:
         draw_one: draws a prompt with a seed, and tells how many scales are done.
-        notes: is told the words of each prompt.
-        show: whether progress is shown.
+        show: whether progress and notes on unknown words are shown.
+        others: words that are used beside those of each prompt.
     """
 
     def __init__(
@@ -170,12 +167,13 @@ class Series:
         engine: "TextToArt",
         seeds: SeedOptions,
         draw_one: DrawOne,
-        notes: Notes,
         *,
         show: bool,
+        others: Sequence[str] = (),
     ) -> None:
         self._engine, self._seeds, self._draw_one = engine, seeds, draw_one
-        self._notes, self._show = notes, show
+        self._show, self._others = show, others
+        self._notes = Notes(engine, show=show)
 
     def draw(self, prompts: Iterator[str], total: int | None) -> Iterator[tuple["Artwork", float]]:
         """Each picture with its milliseconds, as soon as it is drawn.
@@ -185,7 +183,7 @@ class Series:
         """
         number, steps = 0, len(self._engine.spec.scales)
         for prompt in prompts:
-            self._notes.tell(self._engine.parse(prompt).words)
+            self._notes.tell((*self._engine.parse(prompt).words, *self._others))
             for seed in all_seeds(self._seeds):
                 with Progress(number, total, steps, show=self._show) as progress:
                     watch = Stopwatch()

@@ -56,9 +56,9 @@ def all_seeds(seeds: SeedOptions) -> list[int]:
         return [(first + i * seeds.seed_step) % (MAX_SEED + 1) for i in range(seeds.count)]
     first = check_seed(seeds.seed)
     if first + (seeds.count - 1) * seeds.seed_step > MAX_SEED:
+        apart = "" if seeds.seed_step == 1 else f", {seeds.seed_step} apart,"
         raise OptionError(
-            f"{seeds.count} seeds from {first}, {seeds.seed_step} apart, go past the largest, "
-            f"{MAX_SEED}; start lower."
+            f"{seeds.count} seeds from {first}{apart} go past the largest, {MAX_SEED}; start lower."
         )
     return [first + i * seeds.seed_step for i in range(seeds.count)]
 

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 import t2a_edge
-from t2a_edge import cli
 from t2a_edge.bundle import file_entry
 from t2a_edge.cli import main
 from t2a_edge.command import run_command
+from t2a_edge.commands import draw, output
 from t2a_edge.image import read_metadata
 from t2a_edge.noise import MAX_SEED
 
@@ -147,7 +147,7 @@ def test_words_that_cannot_be_used_are_refused(generate, out, words, said):
         ("-5", "", "No such option"),
         ("-x", "", "No such option"),
         ("--guidance", "-inf", "guidance scale is -inf"),
-        ("--out", "-pictures/art.jpg", "'-pictures/art.jpg'; expected a .png file or a folder"),
+        ("--out", "-pictures/art.bmp", "'-pictures/art.bmp'; expected a .png .webp"),
         ("--amount", "nan", "amount is nan; expected a number from 0 to 1"),
         ("--amount", "-0.1", "amount is -0.1"),
         ("--amount", "1.5", "amount is 1.5"),
@@ -183,7 +183,7 @@ def test_a_path_below_a_file_is_refused(generate, out, tmp_path, name):
     ("name", "said"),
     [
         ("file", "which is no folder"),
-        ("art.jpg", "expected a .png file or a folder"),
+        ("art.bmp", "expected a .png .webp .jpg .jpeg .npy file or a folder"),
         ("folder.png", "is a folder; expected a file"),
         (LONG_NAME, "File name too long"),
         (f"{LONG_NAME}.png", "File name too long"),
@@ -242,7 +242,7 @@ def test_an_interruption_is_one_line(generate, monkeypatch, out):
     def interrupt(*_args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "check_writable", interrupt)
+    monkeypatch.setattr(draw, "check_writable", interrupt)
     ended = generate("warm")
     assert (ended.code, ended.out) == (130, [])
     assert ended.err == ["", "error: stopped"]  # click ends the line with ^C first
@@ -464,7 +464,7 @@ def test_adjectives_can_be_typed_in_one_text(generate, out):
     ids=["unknown", "typos", "emoji", "japanese", "non-latin", "one of two"],
 )
 def test_unknown_words_are_drawn_with_one_line_that_names_them(generate, monkeypatch, words):
-    monkeypatch.setattr(cli, "LIKELY", 1.1)  # no suggestions, which could be any known word
+    monkeypatch.setattr(output, "LIKELY", 1.1)  # no suggestions, which could be any known word
     ended = generate(*words, "--seed", 7)
     assert ended.code == 0
     assert len(ended.out) == 1
@@ -482,9 +482,9 @@ def test_the_note_on_a_repeated_word_names_it_once(generate):
 
 
 def test_a_near_known_word_is_suggested(generate, monkeypatch):
-    monkeypatch.setattr(cli, "LIKELY", -1.0)
+    monkeypatch.setattr(output, "LIKELY", -1.0)
     assert '"zesty" (near "' in generate("zesty").err[0]
-    monkeypatch.setattr(cli, "LIKELY", 1.1)
+    monkeypatch.setattr(output, "LIKELY", 1.1)
     assert "near" not in generate("zesty").err[0]
 
 
@@ -519,8 +519,8 @@ def test_quiet_still_tells_errors(generate, out):
 
 
 def test_progress_on_a_terminal_vanishes_when_the_picture_is_done(generate, capsys, monkeypatch):
-    monkeypatch.setattr(cli.sys.stderr, "isatty", lambda: True, raising=False)
-    progress = cli.Progress(0, 12, 3, show=True)
+    monkeypatch.setattr(output.sys.stderr, "isatty", lambda: True, raising=False)
+    progress = output.Progress(0, 12, 3, show=True)
     progress.update(1)
     progress.update(3)
     progress.clear()
