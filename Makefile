@@ -12,9 +12,10 @@ TEXT ?= checkpoints/base.safetensors
 RUNTIME := .venv-runtime
 DEV := .venv
 PTQ := .venv-post-training
+RTX := .venv-rtx
 
 .DEFAULT_GOAL := help
-.PHONY: help art cli-docs follow test test-slow lint format studio words train checkpoint export bundle bench load peers roofline export-triton post-training attributes samples wheel clean
+.PHONY: help art cli-docs follow test test-slow lint format studio words train checkpoint export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -84,6 +85,16 @@ roofline: $(DEV)/.ready ## an estimate for a GPU from its data sheet; nothing is
 export-triton: $(DEV)/.ready ## dist/base-int8.onnx -> a Triton model repository in dist/triton
 	$(DEV)/bin/python -m export.triton --fused dist/base-int8.onnx --out dist/triton
 
+$(RTX)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(RTX)
+	$(RTX)/bin/python -m pip install --quiet --editable '.[rtx]'
+	@touch $@
+
+export-rtx: $(RTX)/.ready ## dist/base-int8 and base-fp16 -> TensorRT for RTX engines, without a GPU
+	$(RTX)/bin/python -m export.trt_build --bundle dist/base-int8 --out dist/base-int8-rtx --fused
+	$(RTX)/bin/python -m export.trt_build --bundle dist/base-fp16 --out dist/base-fp16-rtx --fused
+	$(RTX)/bin/python -m export.trt_table dist/base-int8-rtx dist/base-fp16-rtx
+
 $(PTQ)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(PTQ)
 	$(PTQ)/bin/python -m pip install --quiet --editable '.[post-training]'
@@ -106,8 +117,17 @@ samples: $(RUNTIME)/.ready ## picture grids: eight prompts by six seeds, and 24 
 cli-docs: $(DEV)/.ready ## docs/cli.md from the help of every command
 	$(DEV)/bin/python -m t2a_edge.commands.manual --out docs/cli.md
 
+docs: $(DEV)/.ready ## the documentation as a site in dist/site; a dead link fails
+	NO_MKDOCS_2_WARNING=1 $(DEV)/bin/python -m mkdocs build --quiet
+
+examples: $(DEV)/.ready ## run every example: Python, notebook, Node, C++
+	$(DEV)/bin/python -m pip install --quiet --editable '.[examples]'
+	npm ci --prefix examples/node
+	$(DEV)/bin/python examples/cpp/fetch_onnxruntime.py
+	$(DEV)/bin/python -m pytest tests/examples
+
 wheel: $(DEV)/.ready ## build the wheel into dist/wheel
 	$(DEV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist/wheel .
 
 clean: ## remove environments and everything that is made again
-	rm -rf $(RUNTIME) $(DEV) $(PTQ) dist build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(RUNTIME) $(DEV) $(PTQ) $(RTX) dist build .mypy_cache .ruff_cache .pytest_cache
