@@ -84,5 +84,5 @@ def test_every_command_of_the_tutorial_does_what_it_says(tmp_path):
     for command in ("t2a-edge explain joyous", "t2a-edge generate warm:9"):
         assert f"```text\n{said[command]}```" in text
     assert said["t2a-edge inspect first.png --redraw"].count("the same pixels") == 2
-    assert Image.open(tmp_path / "wide.png").size == (768, 256)
-    assert Image.open(tmp_path / "way.gif").n_frames == 46
+    with Image.open(tmp_path / "wide.png") as wide, Image.open(tmp_path / "way.gif") as way:
+        assert (wide.size, way.n_frames) == ((768, 256), 46)
