@@ -15,7 +15,7 @@ import pytest
 yaml = pytest.importorskip("yaml")
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "ray_serve"
-STARTING_S = 240
+STARTING_S = 180
 
 
 def free_port() -> int:
@@ -55,10 +55,9 @@ def test_a_deployment_draws_the_librarys_pictures(tmp_path, engine):
     log, url = tmp_path / "ray.log", f"http://127.0.0.1:{port}"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [Path(sys.executable).with_name("serve"), "run", "--app-dir", str(FOLDER),
-             str(tmp_path / "serve.yaml")],
+            [Path(sys.executable).with_name("serve"), "run", str(tmp_path / "serve.yaml")],
             stdout=out, stderr=subprocess.STDOUT,
-            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(FOLDER)},
         )  # fmt: skip
     try:
         wait_until_ready(url, process, log)
