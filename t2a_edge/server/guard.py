@@ -17,6 +17,7 @@ from t2a_edge.server.service import LEFT, RECORD, Record, RefusalError, Service
 OPEN = ("/healthz", "/readyz", "/openapi.json")
 WORK = ("/v1/generate", "/v1/interpolate", "/v1/explain", "/v1/stream", "/v1/info", "/metrics")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PAGE_S = 600.0  # for a file of the page, with its model, to reach a slow client
 WRITING_S = 10.0  # after the deadline, for an answer to reach its client
 FAILED = "The server failed; its log says why, under this request's id."
 DISCARDED = 8_000_000  # bytes of a refused body that are read, so that its answer is
@@ -81,7 +82,8 @@ class Guard:
     async def _answer(self, record: Record, scope: Scope, receive: Receive, send: Send) -> None:
         settings = self.service.settings
         try:
-            async with asyncio.timeout(settings.deadline_s + WRITING_S):
+            most_s = PAGE_S if record.path == "other" else settings.deadline_s + WRITING_S
+            async with asyncio.timeout(most_s):
                 self._check_token(scope)
                 body = await self._body(scope, receive)
                 await self.app(scope, _replayed(body, receive), send)
