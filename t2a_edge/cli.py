@@ -1,5 +1,6 @@
 """`t2a-edge`: adjectives in, a picture out. Each command is loaded when it is asked for."""
 
+import difflib
 import importlib
 
 import click
@@ -43,16 +44,16 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command; adjectives in its place are told how they are drawn."""
+        """Find a command; where there is none, say which one may be meant."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as exc:
             if args[0].startswith("-"):
                 raise
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+            meant = " ".join([PROGRAM, *(near + args[1:] if near else ["generate", *args])])
             raise click.UsageError(
-                f"No such command {args[0]!r}; see `t2a-edge --help`, or draw adjectives: "
-                f"t2a-edge generate {' '.join(args)}",
-                ctx,
+                f"No such command {args[0]!r}; did you mean `{meant}`? See `{PROGRAM} --help`.", ctx
             ) from exc
 
 

@@ -737,9 +737,16 @@ def test_progress_vanishes_when_a_picture_fails(capsys, monkeypatch):
     assert capsys.readouterr().err == "\r1 ■·\r\033[K"
 
 
-def test_words_in_place_of_a_command_are_told_how_to_be_drawn(run, out):
-    ended = run("warm", "dark")
-    assert_refused(ended, out, "No such command 'warm'", "t2a-edge generate warm dark")
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["warm", "dark"], "t2a-edge generate warm dark"),
+        (["genrate", "warm"], "t2a-edge generate warm"),
+        (["inspekt", "art.png"], "t2a-edge inspect art.png"),
+    ],
+)
+def test_a_command_that_is_not_there_is_answered_with_the_one_that_is_meant(run, out, typed, meant):
+    assert_refused(run(*typed), out, f"No such command {typed[0]!r}", f"did you mean `{meant}`?")
 
 
 def test_draw_checks_what_all_pictures_share_before_any_is_drawn(tiny, out, monkeypatch):
