@@ -20,6 +20,7 @@ from t2a_edge.commands import change, draw, output, sheet
 from t2a_edge.image import read_metadata, write_picture
 from t2a_edge.noise import MAX_SEED
 from t2a_edge.pipeline import TextToArt
+from t2a_edge.recipe import pack_recipe, unpack_recipe
 
 ROOT = Path(t2a_edge.__file__).parents[1]
 SIDE = 32  # pixels of a picture of the tiny model
@@ -69,10 +70,12 @@ def tiny(run, tiny_bundle, out):
     return run_tiny
 
 
-@pytest.fixture
-def picture(tiny, tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def picture(tiny_bundle, tmp_path_factory) -> Path:
     """A picture of "warm dark", seed 7."""
-    return Path(tiny("generate", "warm", "dark", "--seed", 7, "--out", tmp_path / "art.png").out[0])
+    with TextToArt(tiny_bundle) as engine:
+        artwork = engine.generate("warm dark", seed=7)
+    return artwork.save(tmp_path_factory.mktemp("picture") / "art.png")
 
 
 def pixels_of(path) -> np.ndarray:
@@ -610,9 +613,11 @@ def test_a_recipe_that_cannot_be_read_is_refused(tiny, out, recipe, given, said)
     assert_refused(tiny("decode", recipe, given=given), out, said)
 
 
-def test_a_recipe_of_another_model_is_refused(run, tiny, picture, out):
-    (recipe,) = tiny("inspect", picture, "--recipe").out
-    assert_refused(run("decode", recipe, "--out", out), out, "of the model")
+def test_a_recipe_of_another_model_is_refused(tiny, tiny_bundle, picture, out):
+    with TextToArt(tiny_bundle) as engine:
+        own = unpack_recipe(engine.open(picture).recipe, engine.spec, engine.model)
+        foreign = pack_recipe(own, engine.spec, "0123456789abcdef" * 4)
+    assert_refused(tiny("decode", foreign), out, "of the model 0123456789abcdef")
 
 
 # ---- explain, info
