@@ -10,8 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-SMOOTHING = 0.2  # of the newest run in the mean time a picture takes
-FIRST_GUESS_S = 0.1  # that a picture takes, before any was drawn
+NEWEST = 0.3  # share of the newest run in the mean time that a picture takes
 
 
 class QueueFullError(Exception):
@@ -87,7 +86,7 @@ class Batcher:
         self._changed = threading.Condition()
         self._running: list[Work] = []
         self._stopping = False
-        self._seconds_each = FIRST_GUESS_S
+        self._seconds_each = 0.0  # not known before the first run
         self._thread = threading.Thread(target=self._loop, name="t2a-edge-draw", daemon=True)
 
     def start(self) -> None:
@@ -202,7 +201,8 @@ class Batcher:
             return
         seconds = time.perf_counter() - started
         each = seconds / sum(work.cost for work in batch)
-        self._seconds_each += SMOOTHING * (each - self._seconds_each)
+        known = self._seconds_each or each
+        self._seconds_each = known + NEWEST * (each - known)
         self._on_run(0 if alone else len(batch), seconds)
         for work, result in zip(batch, results, strict=True):
             work.future.set_result(result)
