@@ -15,7 +15,7 @@ PTQ := .venv-post-training
 RTX := .venv-rtx
 
 .DEFAULT_GOAL := help
-.PHONY: help art cli-docs follow test test-slow lint format studio words train checkpoint export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel clean
+.PHONY: help art cli-docs follow test test-slow lint format studio words train checkpoint export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel clean web web-build web-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -125,6 +125,21 @@ examples: $(DEV)/.ready ## run every example: Python, notebook, Node, C++
 	npm ci --prefix examples/node
 	$(DEV)/bin/python examples/cpp/fetch_onnxruntime.py
 	$(DEV)/bin/python -m pytest tests/examples
+
+web/node_modules/.ready: web/package.json web/package-lock.json
+	cd web && npm ci --silent
+	@touch $@
+
+web-build: $(DEV)/.ready web/node_modules/.ready ## the page and its models into web/dist, size checked
+	$(DEV)/bin/python -m web.prepare
+	cd web && npm run --silent build
+
+web: ## serve web/dist on loopback; builds it first where it is missing
+	@test -f web/dist/index.html || $(MAKE) web-build
+	cd web && npm run --silent serve
+
+web-test: web-build ## the page's functions in node, the page in Chromium
+	$(DEV)/bin/python -m pytest -m "slow or not slow" tests/web
 
 wheel: $(DEV)/.ready ## build the wheel into dist/wheel
 	$(DEV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist/wheel .

@@ -1,4 +1,4 @@
-"""Copies the models to where the page finds them, with a manifest: `python -m web.prepare`."""
+"""Puts the models where the page finds them, with a manifest: `python -m web.prepare`."""
 
 import json
 import shutil
@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import onnx
+from google.protobuf.message import DecodeError
+
+from export.pack import export_fused
 from t2a_edge.bundle import engine_file, load_bundle
-from t2a_edge.errors import BundleError, T2AEdgeError
+from t2a_edge.errors import T2AEdgeError
 from t2a_edge.prompt import MAX_WEIGHT, MINUS, SEPARATORS
 from t2a_edge.vocabulary import AXES, HUES, MOODS
 
@@ -47,36 +51,33 @@ def manifest() -> dict[str, Any]:
     }
 
 
-def prepare(fused: Path = FUSED, models: Path = MODELS) -> None:
+def prepare(models: Path = MODELS) -> None:
     """Write the models and the manifest.
 
-    Raises:
-        BundleError: the fused graph is missing, or of another checkpoint than the bundle.
+    The fused graph is that of `make export` where it is of the shipped bundle; otherwise it is
+    made from the bundle, which takes half a minute.
     """
-    if not fused.is_file():
-        raise BundleError(f"{fused} is missing; run `make export` first.")
-    described = manifest()
-    check_same_checkpoint(fused, str(described["checkpoint"]))
     models.mkdir(parents=True, exist_ok=True)
-    files = {"generator": fused, "decoder": load_bundle(None).folder / engine_file("decoder")}
-    for name, file in files.items():
-        shutil.copyfile(file, models / f"{name}.onnx")
-    described["bytes"] = {name: file.stat().st_size for name, file in files.items()}
-    text = json.dumps(described, ensure_ascii=False, sort_keys=True)
+    bundle, generator = load_bundle(None), models / "generator.onnx"
+    if bundle_of(generator) != bundle.bundle_hash:
+        if bundle_of(FUSED) == bundle.bundle_hash:
+            shutil.copyfile(FUSED, generator)
+        else:
+            export_fused(bundle.folder, generator)
+    decoder = models / "decoder.onnx"
+    shutil.copyfile(bundle.folder / engine_file("decoder"), decoder)
+    sizes = {file.stem: file.stat().st_size for file in (generator, decoder)}
+    text = json.dumps({**manifest(), "bytes": sizes}, ensure_ascii=False, sort_keys=True)
     (models / "manifest.json").write_text(text, encoding="utf-8")
 
 
-def check_same_checkpoint(fused: Path, checkpoint: str) -> None:
-    """A BundleError unless the graph was made from the checkpoint that the bundle names."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(fused, providers=["CPUExecutionProvider"])
-    about = json.loads(session.get_modelmeta().custom_metadata_map["t2a_edge"])
-    if about["checkpoint_sha256"] != checkpoint:
-        raise BundleError(
-            f"{fused} is of the checkpoint {about['checkpoint_sha256'][:16]}, the bundle of "
-            f"{checkpoint[:16]}; run `make export` again."
-        )
+def bundle_of(fused: Path) -> str | None:
+    """Hash of the bundle that a fused graph was made of; None where there is no such graph."""
+    try:
+        about = {entry.key: entry.value for entry in onnx.load(fused).metadata_props}
+        return str(json.loads(about["t2a_edge"])["bundle"])
+    except (OSError, DecodeError, KeyError, ValueError):
+        return None
 
 
 if __name__ == "__main__":

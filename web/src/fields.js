@@ -92,25 +92,25 @@ function chip(word, changed) {
   return { word, button };
 }
 
-/** Build sliders and words. `guarded` tells what goes wrong; `settled` hears when a change is done. */
+/** Build sliders and words. `guarded` tells what goes wrong; `settled` hears when a change is made. */
 export function buildFields(guarded, settled) {
   const { axes, hues, moods } = manifest();
+  let accepted = true;
   const change = (changes) =>
     guarded(() => {
+      accepted = false;
       try {
         rewrite(changes);
+        accepted = true;
       } finally {
-        followFields();
+        followFields(); // what was not accepted moves back
       }
     });
+  const done = () => accepted && settled(); // or the message would go as soon as it is there
   sliders = axisSliders($("axes"), axes, ({ negative, positive }, value) =>
-    change([[negative, Math.max(-value, 0)], [positive, Math.max(value, 0)]]), settled);
-  const toggled = async (changes) => {
-    await change(changes);
-    settled();
-  };
+    change([[negative, Math.max(-value, 0)], [positive, Math.max(value, 0)]]), done);
   for (const [id, words] of [["hues", hues], ["moods", moods]]) {
-    const own = words.map((word) => chip(word, toggled));
+    const own = words.map((word) => chip(word, (changes) => change(changes).then(done)));
     $(id).append(...own.map(({ button }) => button));
     chips.push(...own);
   }

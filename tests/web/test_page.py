@@ -1,0 +1,97 @@
+"""The page in `web/`: its words against Python's, and the built page in a real browser."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from t2a_edge import TextToArt
+from t2a_edge.image import read_pixels
+from web.prepare import MODELS, bundle_of
+from web.reference import write_reference
+from web.vectors import VECTORS, vectors
+
+WEB = Path(__file__).resolve().parents[2] / "web"
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+SECONDS = 1800  # a machine that does other things too
+
+
+def test_the_vectors_of_the_page_are_what_python_makes_today():
+    written = json.loads(VECTORS.read_text(encoding="utf-8"))
+    assert written == vectors(), "run `python -m web.vectors`"
+
+
+def test_the_lock_file_names_no_registry():
+    locked = json.loads((WEB / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    assert all("resolved" not in package for package in locked.values())
+    assert all(package.get("integrity") for name, package in locked.items() if name)
+
+
+def test_every_dependency_of_the_page_is_pinned():
+    package = json.loads((WEB / "package.json").read_text(encoding="utf-8"))
+    versions = {**package["dependencies"], **package["devDependencies"]}
+    assert len(versions) <= 4
+    assert all(version[0].isdigit() for version in versions.values())
+
+
+def need(*, built: bool) -> None:
+    """Skip where something is missing, and say what."""
+    if shutil.which("node") is None:
+        pytest.skip("node is missing; install Node.js 20 or newer")
+    if not built:
+        return
+    if not (WEB / "node_modules").is_dir() or not (WEB / "dist" / "index.html").is_file():
+        pytest.skip("the built page is missing; run `make web-build`")
+    if not CHROMIUM.is_file():
+        pytest.skip(f"{CHROMIUM} is missing; install Chromium or set CHROMIUM to it")
+
+
+def node(*arguments: str, **variables: str) -> None:
+    """Run node's test runner; what it says of a failure becomes ours."""
+    done = subprocess.run(
+        ["node", "--test", "--test-concurrency=1", *arguments],
+        cwd=WEB, env={**os.environ, **variables}, capture_output=True, text=True,
+        timeout=SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_the_pages_own_functions():
+    need(built=False)
+    node("tests/unit/")
+
+
+@pytest.mark.slow
+def test_the_built_page_is_of_the_shipped_bundle_and_small_enough():
+    need(built=True)
+    with TextToArt() as model:
+        assert bundle_of(MODELS / "generator.onnx") == model.bundle.bundle_hash
+    subprocess.run(["node", "check-size.js"], cwd=WEB, check=True)
+
+
+@pytest.mark.slow
+def test_the_page_draws_what_python_draws_and_python_opens_its_files(tmp_path):
+    need(built=True)
+    write_reference(tmp_path / "python")
+    saved = tmp_path / "page"
+    node("tests/browser/parity.test.js", REFERENCE=str(tmp_path / "python"), SAVED=str(saved))
+    files = sorted(saved.glob("page-?.png"))
+    assert files
+    with TextToArt() as model:
+        for file in files:
+            artwork = model.open(file)
+            apart = np.abs(read_pixels(file).astype(int) - artwork.pixels.astype(int)).max()
+            assert apart <= 1
+            assert artwork.file_name.endswith(f"-{artwork.seed}.png")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["use", "access"])
+def test_the_page_in_a_browser(part):
+    need(built=True)
+    node(f"tests/browser/{part}.test.js")

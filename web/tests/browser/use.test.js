@@ -1,0 +1,296 @@
+// The page as someone uses it.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { unpackRecipe } from "../../src/recipe.js";
+import { openPage, settled, start } from "../chromium.js";
+import { manifest } from "../vectors.js";
+
+const KEPT = 21; // indices of the sides 1, 2 and 4
+const START = "prompt=warm+dark+fluid&seed=7";
+let chromium;
+
+before(async () => {
+  chromium = await start();
+});
+after(() => chromium?.close());
+
+/** A test with a page of its own; at its end nothing has gone wrong and nothing was asked elsewhere. */
+function withPage(name, work, options = {}) {
+  test(name, async () => {
+    const { page, context, seen } = await openPage(chromium, { fragment: START, ...options });
+    await work(page, context, seen);
+    assert.deepEqual(seen.errors, []);
+    const elsewhere = seen.requests.filter((url) => !url.startsWith(chromium.origin) && !url.startsWith("blob:"));
+    assert.deepEqual(elsewhere, []);
+    await context.close();
+  });
+}
+
+const recipeOn = (page) => page.inputValue("#recipe");
+const indicesOn = async (page) => [...unpackRecipe(await recipeOn(page), manifest)];
+const pixelsOn = (page, selector) =>
+  page.$eval(selector, (canvas) => [...canvas.getContext("2d").getImageData(0, 0, 256, 256).data]);
+const problemOn = (page) => page.textContent("#problem");
+
+/** Do something that draws, and wait until that is done. */
+async function drawn(page, act) {
+  await page.evaluate(() => (document.body.dataset.state = "asked"));
+  await act();
+  await settled(page);
+}
+
+withPage("types and draws; the same words and seed are the same picture again", async (page) => {
+  const before = await indicesOn(page);
+  await page.fill("#prompt", "Icy, geometric -busy");
+  await drawn(page, () => page.press("#prompt", "Enter"));
+  const after = await indicesOn(page);
+  assert.notDeepEqual(after, before);
+  assert.equal(await page.textContent("#caption"), "icy geometric -busy");
+  assert.match(await page.getAttribute("#picture", "aria-label"), /icy geometric -busy, seed 7$/u);
+  assert.match(await page.textContent("#status"), /^Drawn in \d+\.\d s\.$/u);
+  await drawn(page, () => page.click("#reseed"));
+  assert.notDeepEqual(await indicesOn(page), after);
+  await page.fill("#seed", "7");
+  await drawn(page, () => page.click("#draw"));
+  assert.deepEqual(await indicesOn(page), after);
+});
+
+withPage("shows how the picture formed: six stages, nearer and nearer to it", async (page) => {
+  const final = await pixelsOn(page, "#picture");
+  const distances = [];
+  for (let stage = 1; stage <= 6; stage += 1) {
+    const pixels = await pixelsOn(page, `#stages .thumb:nth-child(${stage}) canvas`);
+    distances.push(pixels.reduce((sum, value, i) => sum + Math.abs(value - final[i]), 0));
+  }
+  assert.equal(distances.at(-1), 0);
+  assert.equal(new Set(distances).size, 6);
+  // the first stages are one colour and a blur: either may be nearer by chance
+  for (let i = 2; i < distances.length; i += 1) assert.ok(distances[i] < distances[i - 1], `${distances}`);
+  await page.click("#stages .thumb:nth-child(2)");
+  assert.deepEqual(await pixelsOn(page, "#picture"), await pixelsOn(page, "#stages .thumb:nth-child(2) canvas"));
+  assert.equal(await page.getAttribute("#stages .thumb:nth-child(2)", "aria-pressed"), "true");
+  assert.match(await page.textContent("#status"), /Stage 2 of 6/u);
+});
+
+withPage(
+  "lets the picture form where motion is welcome",
+  async (page) => {
+    await page.evaluate(() => {
+      window.shown = [];
+      const canvas = document.getElementById("picture");
+      const put = CanvasRenderingContext2D.prototype.putImageData;
+      CanvasRenderingContext2D.prototype.putImageData = function (data, ...place) {
+        if (this.canvas === canvas) window.shown.push(data.data.reduce((sum, value) => sum + value, 0));
+        return put.call(this, data, ...place);
+      };
+    });
+    await drawn(page, () => page.click("#reseed"));
+    assert.equal(new Set(await page.evaluate(() => window.shown)).size, 6);
+  },
+  { reducedMotion: "no-preference" },
+);
+
+withPage("sliders write words into the prompt and follow it", async (page) => {
+  assert.equal(await page.inputValue("#axis-temperature"), "1");
+  assert.equal(await page.inputValue("#axis-lightness"), "-1");
+  assert.equal(await page.getAttribute("#axis-lightness", "aria-valuetext"), "dark, weight 1");
+  await page.focus("#axis-temperature");
+  await drawn(page, () => page.keyboard.press("ArrowRight"));
+  assert.equal(await page.inputValue("#prompt"), "warm:1.25 dark fluid");
+  await drawn(page, () => page.keyboard.press("Home"));
+  assert.equal(await page.inputValue("#prompt"), "dark fluid cool:2");
+  assert.equal(await page.textContent("#caption"), "dark fluid cool:2");
+  await page.fill("#prompt", "bright:2 calm -warm");
+  assert.equal(await page.inputValue("#axis-lightness"), "2");
+  assert.equal(await page.inputValue("#axis-energy"), "-1");
+  assert.equal(await page.inputValue("#axis-temperature"), "0");
+  assert.equal(await page.locator("#axes input").count(), 12);
+});
+
+withPage("hues and moods are put in and taken out", async (page) => {
+  await page.click("#words-box summary");
+  const teal = page.getByRole("button", { name: "teal" });
+  await drawn(page, () => teal.click());
+  assert.equal(await page.inputValue("#prompt"), "warm dark fluid teal");
+  assert.equal(await teal.getAttribute("aria-pressed"), "true");
+  await drawn(page, () => teal.click());
+  assert.equal(await page.inputValue("#prompt"), "warm dark fluid");
+});
+
+withPage("a ninth word is refused, and what was typed stays", async (page) => {
+  const eight = "a b c d e f g h";
+  await page.fill("#prompt", eight);
+  await page.focus("#axis-temperature");
+  await page.keyboard.press("ArrowRight");
+  assert.match(await problemOn(page), /has 8 adjectives already; take one out/u);
+  await page.fill("#prompt", "warm dark:x");
+  await page.keyboard.press("ArrowRight");
+  await page.focus("#axis-energy");
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await page.inputValue("#prompt"), "warm dark:x");
+  assert.match(await problemOn(page), /expected a weight from 0 to 4/u);
+});
+
+withPage("variations keep the coarse stages and draw the others anew", async (page) => {
+  const before = await indicesOn(page);
+  await drawn(page, () => page.click("#vary"));
+  const thumbs = page.locator("#variations .thumb");
+  assert.equal(await thumbs.count(), 4);
+  const found = [before];
+  for (let i = 0; i < 4; i += 1) {
+    await drawn(page, () => thumbs.nth(i).click());
+    const indices = await indicesOn(page);
+    assert.deepEqual(indices.slice(0, KEPT), before.slice(0, KEPT));
+    for (const other of found) assert.notDeepEqual(indices, other);
+    found.push(indices);
+    assert.equal(await thumbs.nth(i).getAttribute("aria-pressed"), "true");
+  }
+  assert.match(await page.textContent("#details"), /^seed \d+, a variation$/u);
+  assert.match(await page.url(), /changed=vary/u);
+});
+
+withPage("the way to other words begins and ends with both prompts' own pictures", async (page) => {
+  const first = await indicesOn(page);
+  await drawn(page, () => page.click("#interpolate"));
+  const thumbs = page.locator("#frames .thumb");
+  assert.equal(await thumbs.count(), 7);
+  await drawn(page, () => thumbs.nth(0).click());
+  assert.deepEqual(await indicesOn(page), first);
+  await drawn(page, () => thumbs.nth(3).click());
+  assert.equal(await page.textContent("#caption"), "warm dark fluid icy geometric");
+  await drawn(page, () => thumbs.nth(6).click());
+  const last = await indicesOn(page);
+  await page.fill("#prompt", "icy geometric");
+  await drawn(page, () => page.click("#draw"));
+  assert.deepEqual(await indicesOn(page), last);
+});
+
+withPage("a link holds the picture: elsewhere it opens with the same pixels", async (page, context) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await drawn(page, () => page.click("#vary"));
+  await drawn(page, () => page.locator("#variations .thumb").nth(1).click());
+  await page.click("#copy-link");
+  assert.equal(await page.textContent("#status"), "Copied the link.");
+  const link = await page.evaluate(() => navigator.clipboard.readText());
+  const other = await openPage(chromium, { fragment: link.split("#")[1] });
+  for (const field of ["#recipe", "#prompt", "#seed"]) {
+    assert.equal(await other.page.inputValue(field), await page.inputValue(field));
+  }
+  assert.equal(await other.page.textContent("#details"), await page.textContent("#details"));
+  const [here, there] = [await pixelsOn(page, "#picture"), await pixelsOn(other.page, "#picture")];
+  assert.ok(here.every((value, i) => Math.abs(value - there[i]) <= 1));
+  await other.context.close();
+});
+
+withPage("a saved PNG opens again, and Back goes to the picture before", async (page) => {
+  const first = await recipeOn(page);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
+  assert.equal(download.suggestedFilename(), "warm-dark-fluid-7.png");
+  const png = readFileSync(await download.path());
+  await drawn(page, () => page.click("#reseed"));
+  const second = await recipeOn(page);
+  await drawn(page, () => page.setInputFiles("#file", { name: "a.png", mimeType: "image/png", buffer: png }));
+  assert.equal(await recipeOn(page), first);
+  assert.equal(await page.inputValue("#seed"), "7");
+  await drawn(page, () => page.goBack());
+  assert.equal(await recipeOn(page), second);
+});
+
+withPage("a pasted recipe opens", async (page) => {
+  const first = await recipeOn(page);
+  await drawn(page, () => page.click("#reseed"));
+  await page.click("summary:text('Recipe')");
+  await page.fill("#recipe", `  ${first}\n`);
+  await drawn(page, () => page.click("#open-recipe"));
+  assert.equal(await recipeOn(page), first);
+  assert.equal(await page.textContent("#caption"), "From a recipe");
+});
+
+withPage("what cannot be used is told in a sentence, and the picture stays", async (page) => {
+  const before = await recipeOn(page);
+  const cases = [
+    ["#prompt", "", /no adjectives; type some/u],
+    ["#prompt", "warm:9", /expected a weight from 0 to 4/u],
+    ["#seed", "seven", /The seed is "seven"; expected a whole number from 0 to 9007199254740991/u],
+  ];
+  for (const [field, typed, words] of cases) {
+    const kept = await page.inputValue(field);
+    await page.fill(field, typed);
+    await page.press(field, "Enter");
+    assert.match(await problemOn(page), words);
+    assert.equal(await page.getAttribute(field, "aria-invalid"), "true");
+    await page.fill(field, kept);
+  }
+  await page.click("summary:text('Recipe')");
+  await page.fill("#recipe", before.slice(0, -1));
+  await page.click("#open-recipe");
+  assert.match(await problemOn(page), /damaged or cut short; copy it whole/u);
+  await page.setInputFiles("#file", { name: "a.png", mimeType: "image/png", buffer: Buffer.from("GIF89a") });
+  await page.waitForFunction(() => /not a PNG/u.test(document.getElementById("problem").textContent));
+  await page.fill("#second", "a b c d e f");
+  await page.click("#interpolate");
+  assert.match(await page.textContent("#between-problem"), /9 adjectives; expected at most 8/u);
+  await drawn(page, () => page.click("#draw"));
+  assert.equal(await problemOn(page), "");
+  assert.equal(await recipeOn(page), before);
+});
+
+withPage("only the newest of many requests is shown", async (page) => {
+  await page.evaluate(() => (document.body.dataset.state = "asked"));
+  for (const seed of ["1", "2", "3", "4"]) {
+    await page.fill("#seed", seed);
+    await page.press("#seed", "Enter");
+  }
+  await settled(page);
+  assert.equal(await page.textContent("#details"), "seed 4");
+});
+
+withPage("draws without a network once it is loaded", async (page, context, seen) => {
+  const asked = seen.requests.length;
+  await context.setOffline(true);
+  await drawn(page, () => page.click("#reseed"));
+  await drawn(page, () => page.click("#vary"));
+  assert.equal(seen.requests.length, asked);
+});
+
+test("the page's own policy refuses a request to another origin", async () => {
+  const { page, context } = await openPage(chromium, { fragment: START });
+  const answer = await page.evaluate(() => fetch("https://example.invalid/").catch((error) => error.message));
+  assert.equal(answer, "Failed to fetch");
+  const told = await page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        document.addEventListener("securitypolicyviolation", (event) => resolve(event.blockedURI));
+        fetch("https://example.invalid/").catch(() => {});
+      }),
+  );
+  assert.match(told, /example\.invalid/u);
+  await context.close();
+});
+
+for (const [what, pattern, words] of [
+  ["manifest", "**/manifest.json", /The model could not be loaded \(.+\); load the page again/u],
+  ["model", "**/generator.onnx", /The model could not be loaded \(generator\.onnx: 404 .*\); load the page again/u],
+]) {
+  test(`a missing ${what} is told in a sentence`, async () => {
+    const context = await chromium.browser.newContext();
+    const page = await context.newPage();
+    await context.route(pattern, (route) => route.fulfill({ status: 404, body: "" }));
+    await page.goto(chromium.origin);
+    await settled(page, ["error"]);
+    assert.match(await problemOn(page), words);
+    await context.close();
+  });
+}
+
+test("a damaged link is told in a sentence, and words can still be drawn", async () => {
+  const context = await chromium.browser.newContext();
+  const page = await context.newPage();
+  await page.goto(`${chromium.origin}/#prompt=pale&seed=3&recipe=AAAA`);
+  await settled(page, ["error"]);
+  assert.match(await problemOn(page), /The recipe, 4 characters, is damaged or cut short; copy it whole/u);
+  await drawn(page, () => page.click("#draw"));
+  assert.equal(await page.textContent("#caption"), "pale");
+  await context.close();
+});

@@ -1,0 +1,43 @@
+// The built page in a real browser: served from web/dist, opened in Chromium.
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+import { preview } from "vite";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const QUIET = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync",
+];
+const READY_MS = 120_000;
+
+/** Serve the built page and start the browser; `close` ends both. */
+export async function start() {
+  if (!existsSync(CHROMIUM)) throw new Error(`${CHROMIUM} is missing; install Chromium or set CHROMIUM to it.`);
+  const server = await preview({ root: ROOT, preview: { host: "127.0.0.1", port: 0 }, logLevel: "warn" });
+  const origin = `http://127.0.0.1:${server.httpServer.address().port}`;
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
+  const close = async () => {
+    await browser.close();
+    await server.close();
+  };
+  return { browser, origin, close };
+}
+
+/** A page that keeps what it asked for and what went wrong. */
+export async function openPage({ browser, origin }, { fragment = "", ...options } = {}) {
+  const context = await browser.newContext({ acceptDownloads: true, reducedMotion: "reduce", ...options });
+  const page = await context.newPage();
+  const seen = { requests: [], errors: [] };
+  page.on("request", (request) => seen.requests.push(request.url()));
+  page.on("pageerror", (error) => seen.errors.push(error.message));
+  page.on("console", (message) => message.type() === "error" && seen.errors.push(message.text()));
+  await page.goto(`${origin}/${fragment && `#${fragment}`}`);
+  await settled(page);
+  return { page, context, seen };
+}
+
+/** Wait until nothing is being drawn. */
+export const settled = (page, states = ["ready"]) =>
+  page.waitForFunction((wanted) => wanted.includes(document.body.dataset.state), states, { timeout: READY_MS });
