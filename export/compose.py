@@ -1,7 +1,9 @@
 """Build an ONNX graph out of operators and of other graphs.
 
 A graph that is used several times becomes a function of the model: its nodes are stored once, and
-its weights are handed in, so that every call shares them.
+its constants are handed in, so that every call shares them, and functions share equal ones. int8
+constants are stored within the function: ONNX Runtime may change one (see `export.qdq.cpu_form`),
+which fails where nodes share it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -98,16 +100,18 @@ class Composer:
 
     def _function(self, name: str, model: onnx.ModelProto) -> tuple[onnx.FunctionProto, list[str]]:
         graph = model.graph
-        weights = [self.constant(numpy_helper.to_array(i)) for i in graph.initializer]
+        own = [i for i in graph.initializer if i.data_type == TensorProto.INT8]
+        handed = [i for i in graph.initializer if i.data_type != TensorProto.INT8]
+        constants = [helper.make_node("Constant", [], [i.name], value=i) for i in own]
         function = helper.make_function(
             DOMAIN,
             name,
-            [value.name for value in graph.input] + [i.name for i in graph.initializer],
+            [value.name for value in graph.input] + [i.name for i in handed],
             [value.name for value in graph.output],
-            list(graph.node),
+            [*constants, *graph.node],
             [helper.make_opsetid("", self.opset)],
         )
-        return function, weights
+        return function, [self.constant(numpy_helper.to_array(i)) for i in handed]
 
     def model(self, name: str) -> onnx.ModelProto:
         """The finished graph, checked."""

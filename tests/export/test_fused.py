@@ -14,7 +14,7 @@ from t2a_edge import TextToArt
 from t2a_edge.bundle import engine_file, engines, load_bundle
 from t2a_edge.errors import BundleError, ExportError
 from t2a_edge.noise import coherent_noise, gumbel_table
-from t2a_edge.runner import OnnxRunner
+from t2a_edge.runner import OnnxRunner, session_options
 from t2a_edge.sampler import Drawing, sample_scales
 from t2a_edge.scales import scale_offsets
 
@@ -35,7 +35,7 @@ def graph(engine):
 @pytest.fixture(scope="module")
 def session(graph):
     return onnxruntime.InferenceSession(
-        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+        graph.SerializeToString(), session_options(1), providers=["CPUExecutionProvider"]
     )
 
 
@@ -176,7 +176,7 @@ def test_the_file_describes_itself(engine, tmp_path):
     parity = export_fused(engine.bundle.folder, target)
     assert parity.agreement == 1.0
     assert parity.max_absdiff == 0
-    session = onnxruntime.InferenceSession(target)
+    session = onnxruntime.InferenceSession(target, session_options(1))
     about = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
     assert about["spec"] == engine.spec.to_json()
     assert about["bundle"] == engine.bundle.bundle_hash
