@@ -1,7 +1,7 @@
 // Rows of pictures: variations, and the way to other words.
 import { show, thumbnail } from "./canvas.js";
 import { freshSeed, optionsChosen, seedTyped, termsTyped } from "./fields.js";
-import { $, begin, finish, guarded, state, tell } from "./page.js";
+import { $, begin, finish, guarded, state, stillness, tell } from "./page.js";
 import { drawOne, nameOf, showAgain, termsOf } from "./picture.js";
 import { mixedTerms, parsePrompt, promptText } from "./prompt.js";
 
@@ -34,6 +34,7 @@ async function drawStrip(box, jobs) {
 
 function choose(box, { button, art }) {
   for (const other of box.children) other.ariaPressed = String(other === button);
+  $("picture").scrollIntoView({ block: "nearest", behavior: stillness() ? "auto" : "smooth" });
   guarded(() => showAgain(art));
 }
 
