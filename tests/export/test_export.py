@@ -1,5 +1,6 @@
 import copy
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
 from export.graphs import graph_sources, onnx_from_module
 from export.pack import PRECISIONS, export_bundle
@@ -83,9 +85,15 @@ def test_every_linear_layer_and_convolution_runs_in_integer_kernels(model, tiny_
 
 
 def test_a_convolution_that_stays_in_float_is_found(decoder_graph):
-    # without the processor's form, a residual block's input has two readers
-    with pytest.raises(ExportError, match=r"convolutions and .* in integer kernels; expected all"):
-        check_integer_kernels("decoder", decoder_graph)
+    model = cpu_form(decoder_graph)
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    conv = [node for node in model.graph.node if node.op_type == "Conv"][-1]
+    pair = made_by[conv.input[0]], made_by[made_by[conv.input[0]].input[0]]
+    assert [node.op_type for node in pair] == ["DequantizeLinear", "QuantizeLinear"]
+    count = check_integer_kernels("decoder", model)["conv"]
+    conv.input[0] = pair[1].input[0]  # its input is not rounded
+    with pytest.raises(ExportError, match=f"runs {count - 1} of {count} convolutions"):
+        check_integer_kernels("decoder", model)
 
 
 def test_tidy_leaves_symmetric_int8_as_tensorrt_wants_it(decoder_graph):
@@ -203,6 +211,40 @@ def test_an_export_beyond_its_tolerance_writes_nothing(
         export_bundle(model, tiny_checkpoint, folder, "int8")
     left = [path.name for path in (tmp_path / "out").rglob("*")]
     assert left == (["tiny-int8", "bundle.json"] if existing else [])
+
+
+def noisy(graph):
+    """Noise on every convolution's weights, a fifth of their spread."""
+    rng = np.random.default_rng(1)
+    convolved = {node.input[1] for node in graph.graph.node if node.op_type == "Conv"}
+    for constant in graph.graph.initializer:
+        if constant.name in convolved:
+            weight = numpy_helper.to_array(constant)
+            noise = rng.normal(0, 0.2 * weight.std(), weight.shape).astype(np.float32)
+            constant.CopyFrom(numpy_helper.from_array(weight + noise, constant.name))
+    return graph
+
+
+def test_a_decoder_with_noise_in_its_weights_fails_parity_and_nothing_else(tiny_bundles, tmp_path):
+    folder = tiny_bundles / "tiny-fp32"
+    shutil.copytree(folder, tmp_path / "noisy")
+    onnx.save(noisy(onnx.load(folder / "decoder.onnx")), tmp_path / "noisy" / "decoder.onnx")
+    sides = (OnnxRunner(side, ENGINES) for side in (folder, tmp_path / "noisy"))
+    parity = compare_runners(*sides, load_bundle(folder).spec, "fp32")
+    assert parity.psnr_db < TOLERANCES["int8"].psnr_db  # beyond the widest tolerance of an export
+    assert parity.failures()[0].startswith("pixels reach")
+    assert parity.agreement == parity.seed_agreement == 1.0
+
+
+def test_an_export_with_a_noisy_decoder_is_refused(model, tiny_checkpoint, tmp_path, monkeypatch):
+    def traced(name, source):
+        graph = onnx_from_module(name, source)
+        return noisy(graph) if name == "decoder" else graph
+
+    monkeypatch.setattr("export.pack.onnx_from_module", traced)
+    with pytest.raises(ExportError, match=r"ONNX Runtime, FP32 against torch, float: pixels reach"):
+        export_bundle(model, tiny_checkpoint, tmp_path / "tiny", "fp32")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_precision_is_refused(model, tiny_checkpoint, tmp_path):
