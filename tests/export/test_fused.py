@@ -219,3 +219,20 @@ def test_the_example_in_the_documentation_draws_what_the_library_draws(
     art = engine.generate("warm dark:1.4 -busy", seed=7)
     np.testing.assert_array_equal(names["indices"][0], art.indices)
     np.testing.assert_array_equal(names["pixels"][0], art.pixels)
+
+
+def test_the_cached_graph_of_the_documentation_draws_the_same(engine, tmp_path, monkeypatch):
+    export_fused(engine.bundle.folder, tmp_path / "dist" / "base-int8.onnx")
+    page = (Path(__file__).parents[2] / "docs" / "fused.md").read_text(encoding="utf-8")
+    example = page.split("```python\n")[2].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    first, again = {}, {}
+    exec(example, first)  # noqa: S102
+    assert len(list(Path("dist").glob("base-int8-*.ort"))) == 1
+    exec(example, again)  # noqa: S102
+    level = again["options"].graph_optimization_level
+    assert level == onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    drawn = [draw(names["session"], engine, ["warm -dark"], [5]) for names in (first, again)]
+    for one, other in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert METADATA in again["session"].get_modelmeta().custom_metadata_map
