@@ -7,6 +7,14 @@ MatMul's bias as [1, 1, N] (else ONNX Runtime makes a float Gemm of it), no left
 uint8 with zero-point 128, the same steps shifted. ONNX Runtime makes that shift itself, but only
 where a quantised tensor has one reader: a residual block's input has two, and its convolution
 would stay in float.
+
+Weights become uint8 with zero-point 128 as well. With int8 weights, a processor that has no INT8
+dot products (AVX2 and AVX-512 without VNNI) adds pairs of products in 16 bits, which saturate: the
+text engine was 4 standard deviations off in places. With uint8 weights it adds exactly; one that
+has them is as fast either way (MLAS maps both on the same kernel). The convolutions of an engine
+that makes pixels stay int8, for which MLAS has a kernel of its own where there are INT8 dot
+products; elsewhere the session changes them (`t2a_edge.runner.session_options`), and a program that
+does not ask for that gets pixels that are a few grey levels off.
 """
 
 import copy
@@ -26,6 +34,7 @@ INT8_MIN, INT8_MAX = -128, 127
 UINT8_ZERO_POINT = 128
 SMALLEST_TABLE = 1024  # numbers; a smaller one is not worth a node
 ON_A_STEP = 1e-2  # of a step: how far from it a number may lie
+EIGHT_BITS = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
 ZERO_POINT_NAME = "activation_zero_point"
 WEIGHT_PATH = ("DequantizeLinear", "Transpose", "Reshape")  # from a constant to its use
 INTEGER_KERNELS = {
@@ -41,8 +50,13 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     _fold_weights(model)
     _widen_biases(model)
+    _drop_unused(model.graph)
+    return shorten(model)
+
+
+def shorten(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Take away long names and what only the tracer needed; works in place, returns the model."""
     graph = model.graph
-    _drop_unused(graph)
     for node in graph.node:
         del node.metadata_props[:]
         node.doc_string = node.name = ""
@@ -58,7 +72,7 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def store_tables(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Keep float tables that lie on 255 symmetric steps as INT8, scaled where they are used.
+    """Keep float tables that lie on 255 symmetric steps in 8 bits, scaled where they are used.
 
     The codebook is such a table: each engine has a copy, a quarter of the size this way. Works in
     place and returns the model.
@@ -78,9 +92,13 @@ def store_tables(model: onnx.ModelProto) -> onnx.ModelProto:
             continue
         name = constant.name
         graph.initializer.remove(constant)
-        graph.initializer.append(numpy_helper.from_array(steps.astype(np.int8), f"{name}_int8"))
-        graph.initializer.append(numpy_helper.from_array(step, f"{name}_step"))
-        node = onnx.helper.make_node("DequantizeLinear", [f"{name}_int8", f"{name}_step"], [name])
+        zero_point = np.array(UINT8_ZERO_POINT, dtype=np.uint8)
+        parts: list[np.ndarray] = [(steps + zero_point).astype(np.uint8), step, zero_point]
+        names = [f"{name}_steps", f"{name}_step", f"{name}_zero_point"]
+        graph.initializer.extend(
+            numpy_helper.from_array(part, own) for part, own in zip(parts, names, strict=True)
+        )
+        node = onnx.helper.make_node("DequantizeLinear", names, [name])
         graph.node.insert(0, node)
     onnx.checker.check_model(model)
     return model
@@ -101,10 +119,13 @@ def _shorten_names(graph: onnx.GraphProto) -> None:
             names[:] = [renamed(name) for name in names]
 
 
-def cpu_form(model: onnx.ModelProto) -> onnx.ModelProto:
+def cpu_form(model: onnx.ModelProto, *, makes_pixels: bool = False) -> onnx.ModelProto:
     """A copy whose activations are uint8 with zero-point 128: the same values, all kernels integer.
 
     Relu becomes LeakyRelu with slope 0, which ONNX Runtime has as an 8-bit kernel.
+
+    Args:
+        makes_pixels: convolutions keep their int8 weights; else all weights become uint8 too.
     """
     model = copy.deepcopy(model)
     graph = model.graph
@@ -118,9 +139,39 @@ def cpu_form(model: onnx.ModelProto) -> onnx.ModelProto:
         elif node.op_type == "Relu":
             node.op_type = "LeakyRelu"
             node.attribute.append(onnx.helper.make_attribute("alpha", 0.0))
+    _unsigned_weights(graph, spare_convolutions=makes_pixels)
     _drop_unused(graph)
     onnx.checker.check_model(model)
     return model
+
+
+def _unsigned_weights(graph: onnx.GraphProto, *, spare_convolutions: bool) -> None:
+    """int8 weights with zero-point 0 as uint8 with zero-point 128.
+
+    A weight that stays int8 gets a zero-point of its own: ONNX Runtime's change to uint8
+    (`t2a_edge.runner.session_options`) fails on one that is shared.
+    """
+    constants = {i.name: i for i in graph.initializer if i.data_type == onnx.TensorProto.INT8}
+    convolved = {n.input[1] for n in graph.node if n.op_type == "Conv"}
+    zero_points: dict[str, str] = {}
+    for node in graph.node:
+        name = node.input[0] if node.op_type == "DequantizeLinear" else ""
+        if name not in constants:
+            continue
+        if name not in zero_points:
+            spared = spare_convolutions and node.output[0] in convolved
+            if not spared:
+                weight = numpy_helper.to_array(constants[name]).astype(np.int16) + UINT8_ZERO_POINT
+                constants[name].CopyFrom(numpy_helper.from_array(weight.astype(np.uint8), name))
+            scale = next(i for i in graph.initializer if i.name == node.input[1])
+            value = np.int8(0) if spared else np.uint8(UINT8_ZERO_POINT)
+            size = "_".join(map(str, scale.dims))
+            zero_points[name] = f"{name}_zero_point" if spared else f"weight_zero_point_{size}"
+            if zero_points[name] not in {i.name for i in graph.initializer}:
+                zero_point = np.full(tuple(scale.dims), value)
+                graph.initializer.append(numpy_helper.from_array(zero_point, zero_points[name]))
+        del node.input[2:]
+        node.input.append(zero_points[name])
 
 
 def _drop_unused(graph: onnx.GraphProto) -> None:
@@ -179,8 +230,8 @@ def optimised_operators(content: bytes) -> Counter[str]:
 
 
 def expected_kernels(model: onnx.ModelProto) -> dict[str, int]:
-    """Convolutions and linear layers whose weight is an int8 constant."""
-    constants = {i.name for i in model.graph.initializer if i.data_type == onnx.TensorProto.INT8}
+    """Convolutions and linear layers whose weight is an 8-bit constant."""
+    constants = {i.name for i in model.graph.initializer if i.data_type in EIGHT_BITS}
     quantized: set[str] = set()
     for node in model.graph.node:  # follow weights through layout changes
         source = constants if node.op_type == "DequantizeLinear" else quantized

@@ -54,7 +54,8 @@ def tensorrt_form(model: onnx.ModelProto, float_type: str) -> onnx.ModelProto:
 
 
 def _symmetric(graph: onnx.GraphProto) -> None:
-    """Activations as int8 with zero-point 0, and plain Relu."""
+    """Activations and weights as int8 with zero-point 0, and plain Relu."""
+    _signed_weights(graph)
     zero_points = {
         node.input[2]
         for node in graph.node
@@ -79,6 +80,15 @@ def _symmetric(graph: onnx.GraphProto) -> None:
         ):
             node.op_type = "Relu"
             del node.attribute[:]
+
+
+def _signed_weights(graph: onnx.GraphProto) -> None:
+    """Constants that are dequantised from uint8 with zero-point 128 as int8, the same steps."""
+    constants = {i.name: i for i in graph.initializer if i.data_type == TensorProto.UINT8}
+    weights = {n.input[0] for n in graph.node if n.op_type == "DequantizeLinear"}
+    for name in weights & constants.keys():
+        steps = numpy_helper.to_array(constants[name]).astype(np.int16) - UINT8_ZERO_POINT
+        constants[name].CopyFrom(numpy_helper.from_array(steps.astype(np.int8), name))
 
 
 def uint8_cast_last(graph: onnx.GraphProto) -> None:

@@ -84,10 +84,11 @@ class Artwork:
 
     @property
     def file_name(self) -> str:
-        """A file name made of prompt, blend and seed; it ends in .png."""
+        """A file name made of prompt, blend, seed and any size of its own; it ends in .png."""
         blend = "" if self.blend is None else f" to {self.blend[0]} {self.blend[1]:g}"
         spelled = re.sub(r"(^| )-", r"\1not ", self.prompt + blend)  # a slug has no minus
-        return file_name(" ".join((spelled, self.changed)), self.seed)
+        size = "" if self.layout.is_plain else f"{self.size[0]}x{self.size[1]}"
+        return file_name(" ".join((spelled, self.changed, size)), self.seed)
 
     def save(self, path: Path | str) -> Path:
         """Write a .png, .webp, .jpg or .npy; all but the last with the metadata inside.

@@ -22,7 +22,7 @@ from t2a_edge.edit import (
     kept_outside_mask,
     layout_of_size,
 )
-from t2a_edge.errors import OptionError, RecipeError
+from t2a_edge.errors import ImageError, OptionError, RecipeError
 from t2a_edge.image import read_metadata
 from t2a_edge.layout import Layout
 from t2a_edge.meaning import Meaning, meanings, unit_rows
@@ -52,6 +52,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 FRESH_SEEDS = 2**32  # a seed that nobody named is drawn below this
 MOST_FRAMES = 1000  # of an interpolation
+AT_ONCE = 16  # pictures whose keys and values are kept at one time
 KEPT_SCALES = 3  # of a variation, unless another number is named
 
 
@@ -408,9 +409,19 @@ class TextToArt:
                 "Draw it again from its prompt and seed."
             )
         artwork = self.decode(recipe)
-        words, seed = about.get("prompt") or "", about.get("seed")
-        blend = (str(about["blend"]), float(about["amount"])) if "blend" in about else None
-        known = self.parse(words).words if words else ()
+        try:
+            words, seed = str(about.get("prompt") or ""), about.get("seed")
+            blend = (str(about["blend"]), float(about["amount"])) if "blend" in about else None
+        except (KeyError, TypeError, ValueError) as exc:
+            raise ImageError(
+                f"The metadata of {path} says nothing that can be used ({exc!r}); expected a blend "
+                "with an amount. Take the picture as it was saved."
+            ) from exc
+        known = (
+            (*self.parse(words).words, *(self.parse(blend[0]).words if blend else ()))
+            if words
+            else ()
+        )
         options = self.options(*(about.get(k) for k in ("guidance_scale", "temperature", "top_k")))
         return replace(
             artwork,
@@ -515,15 +526,18 @@ class TextToArt:
     def _last(
         self, steps: "_Steps", on_scale: Callable[[int], None] | None = None
     ) -> list[Artwork]:
-        if not steps.drawings:
-            return []
-        indices = np.zeros(0, dtype=np.int64)
-        walked = sample_scales(self._runner, self.spec, steps.drawings, steps.layout)
-        for done, drawn in enumerate(walked, 1):
-            indices = drawn
-            if on_scale is not None:
-                on_scale(done)
-        return self._artworks(indices, steps.made, steps.layout, steps.crop)
+        artworks: list[Artwork] = []
+        done = 0
+        for start in range(0, len(steps.drawings), AT_ONCE):
+            drawings = steps.drawings[start : start + AT_ONCE]
+            indices = np.zeros(0, dtype=np.int64)
+            for drawn in sample_scales(self._runner, self.spec, drawings, steps.layout):
+                indices, done = drawn, done + 1
+                if on_scale is not None:
+                    on_scale(done)
+            made = steps.made[start : start + AT_ONCE]
+            artworks += self._artworks(indices, made, steps.layout, steps.crop)
+        return artworks
 
     def _previews(self, steps: "_Steps", layout: Layout) -> Iterator[Artwork]:
         ends = layout.offsets(self.spec.scales)[1:]

@@ -51,11 +51,11 @@ def stored_types(model):
     return {i.name: i.data_type for i in model.graph.initializer}
 
 
-def test_a_table_on_int8_steps_is_stored_as_int8_and_read_the_same():
+def test_a_table_on_int8_steps_is_stored_in_8_bits_and_read_the_same():
     model = lookup_graph(int8_table())
     before, size = run(model), model.ByteSize()
     store_tables(model)
-    assert stored_types(model)[f"{LONG}_int8"] == TensorProto.INT8
+    assert stored_types(model)[f"{LONG}_steps"] == TensorProto.UINT8
     assert LONG not in stored_types(model)
     assert size - model.ByteSize() > 2.5 * ROWS * DIM
     np.testing.assert_allclose(run(model), before, rtol=0, atol=1e-6)

@@ -49,7 +49,8 @@ def test_the_same_picture_is_the_same_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["art.png", "暖か-7.png", "🔥.png", "été noir.png", "-7.png", "art"]
+    "name",
+    ["art.png", "暖か-7.png", "🔥.png", "été noir.png", "-7.png", "ART.PNG", "art.webp", "art.jpg"],
 )
 def test_any_name_can_be_written_and_nothing_else_is_left(tmp_path, name):
     write_picture(PIXELS, tmp_path / name, METADATA)
@@ -140,7 +141,7 @@ def test_an_array_that_is_no_picture_is_an_error(tmp_path, pixels):
 def test_a_file_that_is_missing_or_no_picture_has_no_metadata(tmp_path):
     (tmp_path / "text.png").write_text("not a picture")
     for name in ["missing.png", "text.png", "."]:
-        with pytest.raises(ImageError, match="cannot be read as a PNG"):
+        with pytest.raises(ImageError, match=r"cannot be read|is not a picture"):
             read_metadata(tmp_path / name)
 
 

@@ -1,0 +1,31 @@
+"""Do at export what ONNX Runtime would do at every start: fold constants, drop what has no effect.
+
+Its basic optimisation keeps to standard operators, so that the graph stays one for any runtime and
+any machine; what depends on the processor is still done when a session is made.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import onnx
+import onnxruntime
+
+SIMPLIFIED = ("text", "transformer")  # most of the time to load; the others would only grow
+
+
+def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph as ONNX Runtime's basic optimisation leaves it: the same values."""
+    with TemporaryDirectory() as folder:
+        target = Path(folder) / "simplified.onnx"
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(target)
+        options.log_severity_level = 4  # fatal only: what fails is raised
+        onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        after = onnx.load(target)
+    del after.graph.value_info[:]
+    del after.opset_import[:]
+    after.opset_import.extend(model.opset_import)  # it lists every domain that it knows
+    return after

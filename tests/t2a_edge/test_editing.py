@@ -1,0 +1,360 @@
+"""Sizes, tiles, variations, masks, room around a picture, previews and recipes."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from t2a_edge import TextToArt
+from t2a_edge.errors import ImageError, OptionError, PromptError, RecipeError
+from t2a_edge.pipeline import Request
+from t2a_edge.scales import scale_offsets
+
+SIZE, HALF, CELL, CODES = 32, 16, 4, 32  # of the tiny model
+SCALES = (1, 2, 4, 8)
+OFFSETS = scale_offsets(SCALES)
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_bundle: Path):
+    with TextToArt(tiny_bundle) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def artwork(engine):
+    return engine.generate("warm dark", seed=7)
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    with TextToArt(threads=2) as opened:
+        yield opened
+
+
+def assert_same(one, other):
+    np.testing.assert_array_equal(one.indices, other.indices)
+    np.testing.assert_array_equal(one.pixels, other.pixels)
+
+
+def seam_share(pixels: np.ndarray, column: int) -> float:
+    """Mean step between the columns at a seam, as a share of the mean step elsewhere."""
+    steps = np.abs(np.diff(pixels.astype(float), axis=1, append=pixels[:, :1])).mean((0, 2))
+    elsewhere = np.delete(steps, [column - 1, len(steps) - 1])
+    return float(steps[column - 1] / elsewhere.mean())
+
+
+# ---- batches
+
+
+def test_prompts_of_a_list_are_drawn_as_each_alone(engine):
+    prompts = ["warm dark", "pale -striped", "cool:2"]
+    together = engine.generate(prompts, seed=[7, 8, 9], temperature=0.7)
+    for prompt, seed, drawn in zip(prompts, [7, 8, 9], together, strict=True):
+        assert_same(drawn, engine.generate(prompt, seed=seed, temperature=0.7))
+
+
+def test_one_seed_is_for_every_prompt_and_none_is_a_fresh_one_each(engine):
+    assert [art.seed for art in engine.generate(["warm", "cool"], seed=3)] == [3, 3]
+    fresh = engine.generate(["warm"] * 3)
+    assert len({art.seed for art in fresh}) == 3
+    assert engine.generate([]) == []
+
+
+def test_as_many_seeds_as_prompts(engine):
+    with pytest.raises(OptionError, match="2 seeds and 1 prompts"):
+        engine.generate(["warm"], seed=[1, 2])
+
+
+def test_requests_with_their_own_options_are_drawn_as_each_alone(engine):
+    requests = [
+        Request("warm", 1, guidance_scale=0.0),
+        Request("pale", 2, blend="cool", amount=0.3, top_k=3),
+        Request("dark", 3, temperature=0.0),
+    ]
+    one, two, three = engine.draw(requests)
+    assert_same(one, engine.generate("warm", seed=1, guidance_scale=0.0))
+    assert_same(two, engine.generate("pale", seed=2, blend="cool", amount=0.3, top_k=3))
+    assert_same(three, engine.generate("dark", seed=3, temperature=0.0))
+
+
+def test_one_bad_prompt_of_a_list_is_an_error(engine):
+    with pytest.raises(PromptError):
+        engine.generate(["warm", "dark:9"], seed=1)
+
+
+def test_threads_share_one_engine(engine, artwork):
+    drawn = []
+
+    def draw():
+        drawn.append(engine.generate("warm dark", seed=7))
+
+    threads = [threading.Thread(target=draw) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(drawn) == 4
+    for other in drawn:
+        assert_same(other, artwork)
+
+
+# ---- sizes and tiles
+
+
+@pytest.mark.parametrize("size", [(48, 32), (32, 64), (60, 36), (SIZE, SIZE)])
+def test_a_picture_has_the_size_that_was_asked_for(engine, size):
+    drawn = engine.generate("warm", seed=1, size=size)
+    assert drawn.size == size
+    assert drawn.pixels.shape == (size[1], size[0], 3)
+    assert drawn.indices.min() >= 0
+    assert_same(engine.decode(drawn.recipe), drawn)
+
+
+def test_the_trained_size_is_the_plain_picture(engine, artwork):
+    assert_same(engine.generate("warm dark", seed=7, size=(SIZE, SIZE)), artwork)
+
+
+@pytest.mark.parametrize(
+    "size", [(31, 32), (32, 34), (16, 32), (32, 4096), (32,), 32, "32x32", (True, 32), (32.0, 32)]
+)
+def test_a_size_that_cannot_be_had_is_an_error(engine, size):
+    with pytest.raises(OptionError, match="expected width and height from 32 to 256"):
+        engine.generate("warm", seed=1, size=size)
+
+
+def test_a_tile_is_a_whole_number_of_half_windows(engine):
+    drawn = engine.tile("warm", seed=1, size=(48, 32))
+    assert (drawn.size, drawn.layout.wrap, drawn.metadata["tile"]) == ((48, 32), True, True)
+    assert_same(engine.decode(drawn.recipe), drawn)
+    with pytest.raises(OptionError, match="multiples of 16"):
+        engine.tile("warm", seed=1, size=(36, 32))
+
+
+def test_the_edges_of_a_tile_meet_as_its_inside_does(shipped):
+    for prompt, seed in [("warm dark fluid", 1), ("pale geometric", 2), ("dense chaotic", 3)]:
+        pixels = shipped.tile(prompt, seed=seed).pixels
+        width = pixels.shape[1]
+        for picture in (pixels, pixels.transpose(1, 0, 2)):
+            rolled = np.roll(picture, width // 2, axis=1)  # the edge comes to the middle
+            assert seam_share(rolled, width // 2) < 1.5
+        plain = shipped.generate(prompt, seed=seed).pixels
+        assert seam_share(np.roll(plain, width // 2, axis=1), width // 2) > 1.5  # it can fail
+
+
+def test_windows_leave_no_seam(shipped):
+    pixels = shipped.generate("warm fluid", seed=4, size=(512, 256)).pixels
+    assert max(seam_share(pixels, column) for column in (128, 256, 384)) < 1.5
+
+
+# ---- variations
+
+
+@pytest.mark.parametrize("from_scale", [0, 1, 2, 3])
+def test_a_variation_keeps_what_is_coarser(engine, artwork, from_scale):
+    varied = engine.vary(artwork, from_scale=from_scale, seed=99)
+    kept = OFFSETS[from_scale]
+    np.testing.assert_array_equal(varied.indices[:kept], artwork.indices[:kept])
+    assert (varied.indices[kept:] != artwork.indices[kept:]).any()
+    assert (varied.changed, varied.seed, varied.prompt) == ("vary", 99, "warm dark")
+
+
+def test_a_variation_of_the_same_seed_and_words_is_the_picture(engine, artwork):
+    assert_same(engine.vary(artwork, from_scale=2, seed=artwork.seed), artwork)
+
+
+def test_a_variation_may_have_other_words(engine, artwork):
+    varied = engine.vary(artwork, from_scale=1, seed=7, prompt="cool pale")
+    assert varied.prompt == "cool pale"
+    assert varied.indices[0] == artwork.indices[0]
+
+
+@pytest.mark.parametrize("from_scale", [-1, 4, 1.0, True, None])
+def test_a_scale_that_there_is_not_is_an_error(engine, artwork, from_scale):
+    with pytest.raises(OptionError, match=r"from 0 .* to 3"):
+        engine.vary(artwork, from_scale=from_scale)
+
+
+# ---- masks
+
+
+def mask_of(left: int, top: int, right: int, bottom: int) -> np.ndarray:
+    mask = np.zeros((SIZE, SIZE), dtype=bool)
+    mask[top:bottom, left:right] = True
+    return mask
+
+
+def test_codes_outside_a_mask_stay(engine, artwork):
+    drawn = engine.inpaint(artwork, mask_of(16, 16, 32, 32), seed=5)
+    for scale, side in enumerate(SCALES):
+        changed = (drawn.indices != artwork.indices)[OFFSETS[scale] : OFFSETS[scale + 1]]
+        rows, columns = np.divmod(np.flatnonzero(changed), side)
+        assert (rows >= side // 2).all()
+        assert (columns >= side // 2).all()
+    assert (drawn.indices != artwork.indices).any()
+    assert drawn.changed == "inpaint"
+
+
+def test_a_mask_of_grey_levels_is_one_of_bools(engine, artwork):
+    mask = mask_of(0, 0, 16, 16)
+    assert_same(
+        engine.inpaint(artwork, mask.astype(np.uint8) * 255, seed=5),
+        engine.inpaint(artwork, mask, seed=5),
+    )
+
+
+def test_a_mask_over_everything_draws_everything(engine, artwork):
+    drawn = engine.inpaint(artwork, np.ones((SIZE, SIZE), bool), seed=7)
+    assert_same(drawn, artwork)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        np.zeros((SIZE, SIZE), bool),
+        np.zeros((SIZE, SIZE - 1), bool),
+        np.zeros((SIZE, SIZE, 3), np.uint8),
+        np.full((SIZE, SIZE), "x"),
+        None,
+    ],
+    ids=["nothing", "size", "colour", "text", "none"],
+)
+def test_a_mask_that_cannot_be_used_is_an_error(engine, artwork, mask):
+    with pytest.raises(ImageError, match="mask"):
+        engine.inpaint(artwork, mask)
+
+
+# ---- more room
+
+
+def test_the_codes_of_a_picture_stay_when_it_grows(engine, artwork):
+    grown = engine.outpaint(artwork, right=16, bottom=8, seed=5)
+    assert grown.size == (48, 40)
+    for scale, side in enumerate(SCALES):
+        height, width = grown.layout.grid(side)
+        start = grown.layout.offsets(SCALES)[scale]
+        grid = grown.indices[start : start + height * width].reshape(height, width)
+        old = artwork.indices[OFFSETS[scale] : OFFSETS[scale + 1]].reshape(side, side)
+        np.testing.assert_array_equal(grid[:side, :side], old)
+
+
+def test_a_picture_grows_to_the_left_and_the_top_and_once_more(engine, artwork):
+    grown = engine.outpaint(artwork, left=4, top=20, seed=5)
+    assert grown.size == (36, 52)
+    again = engine.outpaint(grown, left=12, right=4, seed=6)  # room that is there already
+    assert again.size == (52, 52)
+    assert again.layout.columns == 4
+    assert_same(engine.decode(again.recipe), again)
+
+
+@pytest.mark.parametrize("margins", [{}, {"left": -4}, {"top": 3}, {"right": 4.0}, {"left": 512}])
+def test_room_that_cannot_be_had_is_an_error(engine, artwork, margins):
+    with pytest.raises(OptionError):
+        engine.outpaint(artwork, **margins)
+
+
+def test_a_tile_has_no_room_around_it(engine):
+    with pytest.raises(OptionError, match="edges meet"):
+        engine.outpaint(engine.tile("warm", seed=1), right=16)
+
+
+def test_an_old_edge_shows_no_seam(shipped):
+    drawn = shipped.generate("warm dark fluid", seed=3)
+    pixels = shipped.outpaint(drawn, right=128, seed=1).pixels
+    assert seam_share(pixels, 256) < 2.5  # one column in ten elsewhere has more than 1.9
+    glued = np.concatenate([drawn.pixels, shipped.generate("pale", seed=9).pixels[:, :128]], 1)
+    assert seam_share(glued, 256) > 4  # it can fail
+
+
+# ---- previews
+
+
+def test_the_last_preview_is_the_picture(engine, artwork):
+    previews = list(engine.stream("warm dark", seed=7))
+    assert len(previews) == len(SCALES)
+    assert_same(previews[-1], artwork)
+    for scale, preview in enumerate(previews):
+        done = OFFSETS[scale + 1]
+        np.testing.assert_array_equal(preview.indices[:done], artwork.indices[:done])
+        assert (preview.indices[done:] == engine.spec.quiet_code).all()
+
+
+def test_previews_stop_when_they_are_asked_to(engine):
+    previews = engine.stream("warm", seed=1)
+    next(previews)
+    previews.close()
+    assert list(previews) == []
+
+
+def test_a_stream_s_errors_come_before_its_first_preview(engine):
+    with pytest.raises(PromptError):
+        engine.stream("dark:9")
+    with pytest.raises(OptionError):
+        engine.stream("warm", seed=-1)
+
+
+def test_an_interpolation_goes_from_one_prompt_to_the_other(engine):
+    frames = engine.interpolate("warm dark", "pale cool", frames=3, seed=7)
+    assert [art.blend for art in frames] == [("pale cool", a) for a in (0.0, 0.5, 1.0)]
+    assert_same(frames[0], engine.generate("warm dark", seed=7))
+    assert_same(frames[2], engine.generate("pale cool", seed=7))
+    for bad in (1, 1001, 2.0, True):
+        with pytest.raises(OptionError, match="from 2 to 1000"):
+            engine.interpolate("warm", "cool", frames=bad)
+
+
+# ---- files and recipes
+
+
+def test_a_recipe_gives_the_same_pixels(engine, artwork):
+    decoded = engine.decode(artwork.recipe)
+    assert_same(decoded, artwork)
+    assert (decoded.prompt, decoded.seed) == ("", None)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])
+def test_a_saved_picture_is_opened_as_it_was(engine, suffix, tmp_path):
+    drawn = engine.generate("warm -été", seed=7, blend="pale 🔥", amount=0.25, top_k=5)
+    opened = engine.open(drawn.save(tmp_path / f"art{suffix}"))
+    assert_same(opened, drawn)
+    assert opened.metadata == drawn.metadata
+    assert opened.unknown_words == drawn.unknown_words
+    assert_same(engine.vary(opened, seed=1), engine.vary(drawn, seed=1))
+
+
+def test_an_array_has_no_metadata(engine, artwork, tmp_path):
+    np.testing.assert_array_equal(np.load(artwork.save(tmp_path / "art.npy")), artwork.pixels)
+    with pytest.raises(ImageError):
+        engine.open(tmp_path / "art.npy")
+
+
+def test_a_picture_of_another_model_is_told(engine, shipped, artwork, tmp_path):
+    path = shipped.generate("warm", seed=1).save(tmp_path / "other.png")
+    with pytest.raises(RecipeError, match="is of the model"):
+        engine.open(path)
+    with pytest.raises(RecipeError, match="is of the model"):
+        shipped.vary(artwork)
+
+
+def test_a_picture_of_a_recipe_has_no_words_to_vary_with(engine, artwork):
+    decoded = engine.decode(artwork.recipe)
+    with pytest.raises(PromptError):
+        engine.vary(decoded)
+    assert engine.vary(decoded, prompt="warm", seed=1).prompt == "warm"
+
+
+# ---- meanings
+
+
+def test_words_are_explained_by_axes_and_neighbours(shipped):
+    icy, avoided, unknown = shipped.explain("icy -busy glacial")
+    assert (icy.word, icy.weight) == ("icy", 1.0)
+    assert (avoided.word, avoided.weight) == ("busy", -1.0)
+    assert ("temperature", "cool") in {(axis, pole) for axis, pole, _ in icy.axes}
+    assert len(icy.nearest) == 3
+    assert "icy" not in [word for word, _ in icy.nearest]
+    likeness = [value for _, value in icy.nearest]
+    assert likeness == sorted(likeness, reverse=True)
+    assert unknown.known == ("glacial" in shipped.bundle.vocabulary)
+    assert ("temperature", "cool") in {(axis, pole) for axis, pole, _ in unknown.axes}

@@ -1,0 +1,114 @@
+import base64
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from t2a_edge.bundle import load_bundle
+from t2a_edge.errors import RecipeError
+from t2a_edge.layout import Layout
+from t2a_edge.recipe import Recipe, pack_recipe, unpack_recipe
+
+SPEC = load_bundle(None).spec
+MODEL = "0123456789abcdef" * 4
+HALF = SPEC.image_size // 2
+
+
+def random_recipe(rng: np.random.Generator, rows=2, columns=2, wrap=False) -> Recipe:
+    layout = Layout(rows, columns, wrap)
+    indices = rng.integers(0, SPEC.codebook_size, layout.positions(SPEC.scales))
+    return Recipe(indices, layout, (0, 0, columns * HALF, rows * HALF))
+
+
+def assert_same(one: Recipe, other: Recipe) -> None:
+    np.testing.assert_array_equal(one.indices, other.indices)
+    assert (one.layout, one.crop) == (other.layout, other.crop)
+
+
+def changed_byte(text: str, place: int, by: int) -> str:
+    """The recipe with one byte changed, its checksum as it was."""
+    whole = bytearray(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    whole[place] ^= by
+    return base64.urlsafe_b64encode(bytes(whole)).decode().rstrip("=")
+
+
+def test_a_thousand_random_grids_come_back_as_they_were():
+    rng = np.random.default_rng(1)
+    for _ in range(1000):
+        recipe = random_recipe(rng)
+        assert_same(unpack_recipe(pack_recipe(recipe, SPEC, MODEL), SPEC, MODEL), recipe)
+
+
+@given(st.integers(2, 6), st.integers(2, 6), st.booleans(), st.integers(0, 2**32), st.data())
+def test_other_sizes_and_tiles_come_back_as_they_were(rows, columns, wrap, seed, data):
+    recipe = random_recipe(np.random.default_rng(seed), rows, columns, wrap)
+    left = data.draw(st.integers(0, columns * HALF - 1))
+    top = data.draw(st.integers(0, rows * HALF - 1))
+    width = data.draw(st.integers(1, columns * HALF - left))
+    height = data.draw(st.integers(1, rows * HALF - top))
+    recipe = dataclasses.replace(recipe, crop=(left, top, width, height))
+    assert_same(unpack_recipe(pack_recipe(recipe, SPEC, MODEL), SPEC, MODEL), recipe)
+
+
+@pytest.mark.parametrize("codes", [1, 2, 3, 32, 512])
+def test_a_code_takes_as_many_bits_as_the_codebook_needs(codes):
+    spec = dataclasses.replace(SPEC, codebook_size=codes, quiet_code=0)
+    layout = Layout()
+    indices = np.random.default_rng(2).integers(0, codes, layout.positions(spec.scales))
+    recipe = Recipe(indices, layout, (0, 0, 2 * HALF, 2 * HALF))
+    text = pack_recipe(recipe, spec, MODEL)
+    assert_same(unpack_recipe(text, spec, MODEL), recipe)
+    bits = max(1, (codes - 1).bit_length())
+    size = 20 + -(-bits * len(indices) // 8) + 4
+    assert len(text) == -(-size * 4 // 3)
+
+
+def test_a_recipe_is_a_word_for_urls_and_shells():
+    text = pack_recipe(random_recipe(np.random.default_rng(3)), SPEC, MODEL)
+    assert text.isascii()
+    assert set(text) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+    assert len(text) == 2080
+    assert_same(unpack_recipe(f"  {text}\n", SPEC, MODEL), random_recipe(np.random.default_rng(3)))
+
+
+@given(st.integers(0, 1559), st.integers(1, 255))
+def test_any_changed_byte_is_told(place, by):
+    text = pack_recipe(random_recipe(np.random.default_rng(4)), SPEC, MODEL)
+    with pytest.raises(RecipeError, match="copy it whole"):
+        unpack_recipe(changed_byte(text, place, by), SPEC, MODEL)
+
+
+@given(st.integers(0, 2079))
+def test_a_recipe_that_was_cut_short_is_told(length):
+    text = pack_recipe(random_recipe(np.random.default_rng(5)), SPEC, MODEL)
+    with pytest.raises(RecipeError, match="copy it whole"):
+        unpack_recipe(text[:length], SPEC, MODEL)
+
+
+@given(st.text(max_size=200))
+def test_what_is_no_recipe_is_told(text):
+    with pytest.raises(RecipeError):
+        unpack_recipe(text, SPEC, MODEL)
+
+
+def test_a_recipe_of_another_model_is_told():
+    text = pack_recipe(random_recipe(np.random.default_rng(6)), SPEC, MODEL)
+    with pytest.raises(RecipeError, match="is of the model 0123456789abcdef; this bundle has fff"):
+        unpack_recipe(text, SPEC, "f" * 64)
+
+
+def test_a_recipe_of_another_codebook_does_not_fit():
+    text = pack_recipe(random_recipe(np.random.default_rng(7)), SPEC, MODEL)
+    smaller = dataclasses.replace(SPEC, codebook_size=256, quiet_code=0)
+    with pytest.raises(RecipeError, match="parts do not fit together"):
+        unpack_recipe(text, smaller, MODEL)
+
+
+def test_what_is_shown_must_lie_inside_the_windows():
+    recipe = random_recipe(np.random.default_rng(8))
+    for crop in [(0, 0, 0, HALF), (HALF, 0, 2 * HALF, HALF), (0, 9, HALF, 2 * HALF)]:
+        text = pack_recipe(dataclasses.replace(recipe, crop=crop), SPEC, MODEL)
+        with pytest.raises(RecipeError, match="parts do not fit together"):
+            unpack_recipe(text, SPEC, MODEL)
