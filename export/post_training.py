@@ -1,8 +1,8 @@
 """`python -m export.post_training`: INT8 without training, what the trained INT8 is compared with.
 
-A bundle in FP32 is drawn with, every engine's inputs are kept (`export.calibration`), and optimum's
-`ORTQuantizer` (or ONNX Runtime's own `quantize_static`, which it stands on) chooses the steps of the
-activations from them (`export.quantisers`, `export.quantised_graph`).
+A bundle in FP32 is drawn with, every engine's inputs are kept (`export.calibration`), and
+optimum's `ORTQuantizer` (or ONNX Runtime's own `quantize_static`, which it stands on) chooses the
+steps of the activations from them (`export.quantisers`, `export.quantised_graph`).
 """
 
 import importlib.metadata

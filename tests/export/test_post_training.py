@@ -10,20 +10,18 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from export.calibration import RecordingRunner, calibration_prompts
 from export.parity import TOLERANCES
-from export.post_training import (
-    PRECISION,
-    RecordingRunner,
-    Settings,
-    calibration_prompts,
-    export_post_training,
+from export.post_training import PRECISION, export_post_training
+from export.qdq import expected_kernels
+from export.quantised_graph import (
     integer_kernels,
     layers,
     linear_outputs_in_float,
     quantised_graph,
     round_tables,
 )
-from export.qdq import expected_kernels
+from export.quantisers import Settings
 from t2a_edge import TextToArt
 from t2a_edge.bundle import ENGINES, load_bundle
 from t2a_edge.errors import BundleError, ExportError, OptionError
@@ -148,7 +146,7 @@ def test_the_steps_are_symmetric_and_weights_are_per_channel():
         zero_point = constants[node.input[2]]
         expected = 128 if zero_point.dtype == np.uint8 else 0  # the processor's form, or weights
         assert (zero_point == expected).all()
-    weights = [v for v in constants.values() if v.dtype == np.int8 and v.ndim > 1]
+    weights = [v for v in constants.values() if v.dtype == np.uint8 and v.ndim > 1]
     assert sorted(w.shape for w in weights) == [
         (16, 1, 3, 3), (16, 16), (16, 16, 1, 1), (80, 16),
     ]  # fmt: skip

@@ -1,0 +1,83 @@
+"""What the engines are given while pictures are drawn: samples for post-training quantisation."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from export.quantisers import Inputs, Settings
+from t2a_edge.bundle import Bundle, engines
+from t2a_edge.pipeline import TextToArt
+from t2a_edge.runner import (
+    Float32Array,
+    Int64Array,
+    KeysValues,
+    OnnxRunner,
+    RefinerInputs,
+    Runner,
+    ScaleInputs,
+    UInt8Array,
+)
+
+MOST_WORDS = 3  # of a calibration prompt
+
+
+class RecordingRunner(Runner):
+    """Passes every call on and keeps what the engines were given.
+
+    Attributes:
+        calls: engine -> inputs of each call, by the names of its graph.
+    """
+
+    def __init__(self, inner: Runner, names: Iterable[str]) -> None:
+        self.inner = inner
+        self.calls: dict[str, list[Inputs]] = {name: [] for name in names}
+
+    def text(self, text_bytes: UInt8Array) -> Float32Array:
+        """See `Runner.text`."""
+        self.calls["text"].append({"text_bytes": text_bytes})
+        return self.inner.text(text_bytes)
+
+    def transformer(self, inputs: ScaleInputs) -> tuple[Float32Array, KeysValues]:
+        """See `Runner.transformer`."""
+        self.calls["transformer"].append(_copied(inputs._asdict()))
+        return self.inner.transformer(inputs)
+
+    def refiner(self, inputs: RefinerInputs) -> Float32Array:
+        """See `Runner.refiner`."""
+        self.calls["refiner"].append(_copied(inputs._asdict()))
+        return self.inner.refiner(inputs)
+
+    def decoder(self, indices: Int64Array) -> UInt8Array:
+        """See `Runner.decoder`."""
+        self.calls["decoder"].append({"indices": indices})
+        return self.inner.decoder(indices)
+
+    def close(self) -> None:
+        """Free the runner inside."""
+        self.inner.close()
+
+
+def _copied(inputs: Inputs) -> dict[str, npt.NDArray[Any]]:
+    """The sampler fills some of its arrays again and again."""
+    return {name: np.array(value) for name, value in inputs.items()}
+
+
+def calibration_prompts(vocabulary: Sequence[str], count: int, seed: int) -> list[str]:
+    """Prompts of one to three known adjectives, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    most = min(MOST_WORDS, len(vocabulary))
+    sizes = rng.integers(1, most + 1, size=count)
+    return [" ".join(rng.choice(vocabulary, size=size, replace=False)) for size in sizes]
+
+
+def calibration_inputs(bundle: Bundle, settings: Settings) -> dict[str, list[Inputs]]:
+    """Draw pictures with a bundle; engine -> the inputs of all its calls."""
+    names = engines(bundle.spec)
+    recording = RecordingRunner(OnnxRunner(bundle.folder, names), names)
+    with TextToArt(bundle.folder, runner=recording) as engine:
+        prompts = calibration_prompts(bundle.vocabulary, settings.pictures, settings.seed)
+        for number, prompt in enumerate(prompts):
+            engine.generate(prompt, seed=settings.seed + number)
+    return recording.calls
