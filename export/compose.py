@@ -2,8 +2,8 @@
 
 A graph that is used several times becomes a function of the model: its nodes are stored once, and
 its constants are handed in, so that every call shares them, and functions share equal ones. int8
-constants are stored within the function: ONNX Runtime may change one (see `export.qdq.cpu_form`),
-which fails where nodes share it.
+constants can be stored within the function: ONNX Runtime may change one (see
+`export.qdq.cpu_form`), which fails where nodes share it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,10 +22,11 @@ class Composer:
 
     Args:
         opset: of the operators.
+        own_int8: every call of a graph has its own int8 constants; else they are shared too.
     """
 
-    def __init__(self, opset: int) -> None:
-        self.opset = opset
+    def __init__(self, opset: int, *, own_int8: bool = True) -> None:
+        self.opset, self.own_int8 = opset, own_int8
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
         self.functions: dict[str, tuple[onnx.FunctionProto, list[str]]] = {}
@@ -100,8 +101,9 @@ class Composer:
 
     def _function(self, name: str, model: onnx.ModelProto) -> tuple[onnx.FunctionProto, list[str]]:
         graph = model.graph
-        own = [i for i in graph.initializer if i.data_type == TensorProto.INT8]
-        handed = [i for i in graph.initializer if i.data_type != TensorProto.INT8]
+        kept = (TensorProto.INT8,) if self.own_int8 else ()
+        own = [i for i in graph.initializer if i.data_type in kept]
+        handed = [i for i in graph.initializer if i.data_type not in kept]
         constants = [helper.make_node("Constant", [], [i.name], value=i) for i in own]
         function = helper.make_function(
             DOMAIN,

@@ -21,7 +21,9 @@ from onnx import TensorProto, numpy_helper
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
+from export.compose import Composer
 from export.fused import _Fused
+from export.graphs import OPSET
 from export.qdq import UINT8_ZERO_POINT
 from t2a_edge.errors import ExportError
 from t2a_edge.noise import gumbel_table
@@ -144,6 +146,12 @@ class _TensorRtFused(_Fused):
 
     TensorRT takes double for float32, without a word: the Gumbel table would be another one.
     """
+
+    def __init__(self, engines: Mapping[str, onnx.ModelProto], spec: Spec) -> None:
+        super().__init__(engines, spec)
+        self.g = Composer(
+            OPSET, own_int8=False
+        )  # one copy of each weight, however often it is used
 
     def _gumbel_table(self) -> str:
         return self.g.constant(gumbel_table()[None])  # (1, levels) float32

@@ -181,3 +181,17 @@ def test_the_fused_form_draws_what_the_engines_draw(tiny_bundles):
     assert TensorProto.DOUBLE not in element_types(graph)
     last = {output: n.op_type for n in graph.graph.node for output in n.output}
     assert last["pixels"] == "Cast"
+
+
+def test_the_fused_form_stores_every_weight_once(tiny_bundle):
+    spec = load_bundle(tiny_bundle).spec
+    parts = {
+        name: tensorrt_form(onnx.load(tiny_bundle / engine_file(name)), "float16")
+        for name in engines(spec)
+    }
+    stored = [
+        i for i in tensorrt_fused(parts, spec).graph.initializer if i.data_type == TensorProto.INT8
+    ]
+    weights = [i for part in parts.values() for i in part.graph.initializer
+               if i.data_type == TensorProto.INT8 and i.dims]  # fmt: skip
+    assert sum(i.ByteSize() for i in stored) < 1.05 * sum(i.ByteSize() for i in weights)
