@@ -20,8 +20,8 @@ from export.fused import FusedParity, compare_fused, fused_graph
 from export.graphs import OPSET, graph_sources, onnx_from_module
 from export.half import half_form
 from export.parity import Parity, compare_runners, parity_table
-from export.qdq import check_integer_kernels, cpu_form, shorten, store_tables, tidy
-from export.simplify import SIMPLIFIED, simplified
+from export.qdq import check_integer_kernels, store_tables, tidy
+from export.simplify import packed_form
 from export.torch_runner import TorchRunner
 from t2a_edge.bundle import engine_file, engines, load_bundle, write_manifest
 from t2a_edge.errors import ExportError
@@ -138,9 +138,7 @@ def _write_engines(model: Model, folder: Path, precision: str) -> dict[str, dict
     for name, source in graph_sources(model).items():
         graph = tidy(onnx_from_module(name, source))
         if precision == "int8":
-            graph = cpu_form(store_tables(graph), makes_pixels=name == "decoder")
-            if name in SIMPLIFIED:
-                graph = shorten(simplified(graph))
+            graph = packed_form(name, graph)
             kernels[name] = check_integer_kernels(name, graph)
         elif precision == "fp16":
             graph = half_form(store_tables(graph))

@@ -8,13 +8,9 @@ uint8 with zero-point 128, the same steps shifted. ONNX Runtime makes that shift
 where a quantised tensor has one reader: a residual block's input has two, and its convolution
 would stay in float.
 
-Weights become uint8 with zero-point 128 as well. With int8 weights, a processor that has no INT8
-dot products (AVX2 and AVX-512 without VNNI) adds pairs of products in 16 bits, which saturate: the
-text engine was 4 standard deviations off in places. With uint8 weights it adds exactly; one that
-has them is as fast either way (MLAS maps both on the same kernel). The convolutions of an engine
-that makes pixels stay int8, for which MLAS has a kernel of its own where there are INT8 dot
-products; elsewhere the session changes them (`t2a_edge.runner.session_options`), and a program that
-does not ask for that gets pixels that are a few grey levels off.
+`without_zero_points` comes last: where a processor's kernels for uint8 x int8 saturate, ONNX
+Runtime changes weights to uint8 as it makes a session (`t2a_edge.runner.session_options`), and that
+fails on a zero-point that several weights share.
 """
 
 import copy
@@ -119,13 +115,10 @@ def _shorten_names(graph: onnx.GraphProto) -> None:
             names[:] = [renamed(name) for name in names]
 
 
-def cpu_form(model: onnx.ModelProto, *, makes_pixels: bool = False) -> onnx.ModelProto:
+def cpu_form(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy whose activations are uint8 with zero-point 128: the same values, all kernels integer.
 
     Relu becomes LeakyRelu with slope 0, which ONNX Runtime has as an 8-bit kernel.
-
-    Args:
-        makes_pixels: convolutions keep their int8 weights; else all weights become uint8 too.
     """
     model = copy.deepcopy(model)
     graph = model.graph
@@ -139,39 +132,24 @@ def cpu_form(model: onnx.ModelProto, *, makes_pixels: bool = False) -> onnx.Mode
         elif node.op_type == "Relu":
             node.op_type = "LeakyRelu"
             node.attribute.append(onnx.helper.make_attribute("alpha", 0.0))
-    _unsigned_weights(graph, spare_convolutions=makes_pixels)
     _drop_unused(graph)
     onnx.checker.check_model(model)
     return model
 
 
-def _unsigned_weights(graph: onnx.GraphProto, *, spare_convolutions: bool) -> None:
-    """int8 weights with zero-point 0 as uint8 with zero-point 128.
+def without_zero_points(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Leave out the zero-points of int8 weights: 0 is what a missing one means.
 
-    A weight that stays int8 gets a zero-point of its own: ONNX Runtime's change to uint8
-    (`t2a_edge.runner.session_options`) fails on one that is shared.
+    Works in place and returns the model.
     """
-    constants = {i.name: i for i in graph.initializer if i.data_type == onnx.TensorProto.INT8}
-    convolved = {n.input[1] for n in graph.node if n.op_type == "Conv"}
-    zero_points: dict[str, str] = {}
+    graph = model.graph
+    weights = {i.name for i in graph.initializer if i.data_type == onnx.TensorProto.INT8}
     for node in graph.node:
-        name = node.input[0] if node.op_type == "DequantizeLinear" else ""
-        if name not in constants:
-            continue
-        if name not in zero_points:
-            spared = spare_convolutions and node.output[0] in convolved
-            if not spared:
-                weight = numpy_helper.to_array(constants[name]).astype(np.int16) + UINT8_ZERO_POINT
-                constants[name].CopyFrom(numpy_helper.from_array(weight.astype(np.uint8), name))
-            scale = next(i for i in graph.initializer if i.name == node.input[1])
-            value = np.int8(0) if spared else np.uint8(UINT8_ZERO_POINT)
-            size = "_".join(map(str, scale.dims))
-            zero_points[name] = f"{name}_zero_point" if spared else f"weight_zero_point_{size}"
-            if zero_points[name] not in {i.name for i in graph.initializer}:
-                zero_point = np.full(tuple(scale.dims), value)
-                graph.initializer.append(numpy_helper.from_array(zero_point, zero_points[name]))
-        del node.input[2:]
-        node.input.append(zero_points[name])
+        if node.op_type == "DequantizeLinear" and node.input[0] in weights:
+            del node.input[2:]
+    _drop_unused(graph)
+    onnx.checker.check_model(model)
+    return model
 
 
 def _drop_unused(graph: onnx.GraphProto) -> None:

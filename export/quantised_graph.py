@@ -18,13 +18,12 @@ from export.qdq import (
     INT8_MAX,
     INTEGER_KERNELS,
     SMALLEST_TABLE,
-    cpu_form,
     expected_kernels,
     optimised_operators,
-    store_tables,
     tidy,
 )
 from export.quantisers import Inputs, Settings, place_pairs
+from export.simplify import packed_form
 from t2a_edge.bundle import engine_file
 from t2a_edge.errors import ExportError, OptionError
 
@@ -107,7 +106,7 @@ def quantised_graph(
             ) from exc
     if settings.float_outputs:
         linear_outputs_in_float(quantised.graph)
-    return cpu_form(store_tables(tidy(quantised)), makes_pixels=name == "decoder")
+    return packed_form(name, tidy(quantised))
 
 
 def linear_outputs_in_float(graph: onnx.GraphProto) -> None:

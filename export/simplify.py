@@ -10,7 +10,9 @@ from tempfile import TemporaryDirectory
 import onnx
 import onnxruntime
 
-SIMPLIFIED = ("text", "transformer")  # most of the time to load; the others would only grow
+from export.qdq import cpu_form, shorten, store_tables, without_zero_points
+
+SIMPLIFIED = ("text", "transformer", "refiner")  # the decoder would grow and load no faster
 
 
 def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -29,3 +31,11 @@ def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
     del after.opset_import[:]
     after.opset_import.extend(model.opset_import)  # it lists every domain that it knows
     return after
+
+
+def packed_form(name: str, model: onnx.ModelProto) -> onnx.ModelProto:
+    """An engine's tidy Q/DQ graph as a bundle has it."""
+    graph = cpu_form(store_tables(model))
+    if name in SIMPLIFIED:
+        graph = shorten(simplified(graph))
+    return without_zero_points(graph)

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import * as ort from "onnxruntime-node";
 
 import { UsageError } from "./errors.mjs";
+import { exactOptions } from "./exact.mjs";
 import { metadataOf } from "./metadata.mjs";
 
 const MOST = { weight: 4, seed: Number.MAX_SAFE_INTEGER, guidance: 30, temperature: 10 };
@@ -50,7 +51,7 @@ export class Generator {
     if (!about) throw new UsageError(`${path} is no fused graph of t2a-edge; \`make export\` writes dist/base-int8.onnx.`);
     const generator = new Generator();
     generator.spec = JSON.parse(about).spec;
-    const options = { intraOpNumThreads: 1, interOpNumThreads: 1 };
+    const options = await exactOptions({ intraOpNumThreads: 1, interOpNumThreads: 1 });
     try {
       generator.session = await ort.InferenceSession.create(bytes, options);
     } catch (error) {
