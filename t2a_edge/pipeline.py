@@ -409,23 +409,22 @@ class TextToArt:
                 "Draw it again from its prompt and seed."
             )
         artwork = self.decode(recipe)
+        words, seed = about.get("prompt") or "", about.get("seed")
         try:
-            words, seed = str(about.get("prompt") or ""), about.get("seed")
             blend = (str(about["blend"]), float(about["amount"])) if "blend" in about else None
+            if not isinstance(words, str):
+                raise TypeError(f"prompt {words!r}")
         except (KeyError, TypeError, ValueError) as exc:
             raise ImageError(
-                f"The metadata of {path} says nothing that can be used ({exc!r}); expected a blend "
-                "with an amount. Take the picture as it was saved."
+                f"{path} has metadata that t2a-edge did not write ({exc!r}); name another "
+                "picture, or decode its recipe."
             ) from exc
-        known = (
-            (*self.parse(words).words, *(self.parse(blend[0]).words if blend else ()))
-            if words
-            else ()
-        )
+        prompts = [text for text in (words, *(blend or ())[:1]) if text]
+        known = [word for text in prompts for word in self.parse(text).words]
         options = self.options(*(about.get(k) for k in ("guidance_scale", "temperature", "top_k")))
         return replace(
             artwork,
-            prompt=str(words), blend=blend, unknown_words=self._unknown(known),
+            prompt=words, blend=blend, unknown_words=self._unknown(known),
             seed=None if seed is None else check_seed(seed), options=options,
             changed=str(about.get("changed", "")),
         )  # fmt: skip

@@ -4,7 +4,7 @@ import * as ort from "onnxruntime-node";
 // y = MatMulInteger(a, b), a (1, 4) uint8, b (4, 16) int8, all 127: the graph that t2a_edge.runner has.
 const FOUR_PRODUCTS =
   "CAoSADqUAQoYCgFhCgFiEgF5Ig1NYXRNdWxJbnRlZ2VyEgFwKksIBAgQEANCAWJKQH9/f39/f39/f39/f39/f39/" +
-  "f39/f39/f39/f39/f39/f39/f39/f39/f39/f39/f39/f39/f39/f39/f39aEwoBYRIOCgwIAhIICgIIAQoC" +
+  "f39/f39/f39/f39/f39/f39/f39/f39/f39/f39/f39/f39/f39/f39/f39/f39aEwoBYRIOCgwIAhIICgIIAQoC" +
   "CARiEwoBeRIOCgwIBhIICgIIAQoCCBBCBAoAEBQ=";
 
 /** Session options with which INT8 is exact; on x86 without INT8 dot products that costs speed. */

@@ -141,10 +141,9 @@ def make_changes(picture: Path, change: ChangeOptions, edit: Edit) -> None:
     check_count(change.seeds.count, change.output.out)
     check_writable(change.output.out, change.output.picture_format)
     seeds, show = all_seeds(change.seeds), not change.output.quiet
-    from t2a_edge.commands.pictures import open_picture
 
     with change.engine.load() as engine:
-        artwork = open_picture(engine, picture)
+        artwork = engine.open(picture)
         if not artwork.prompt and change.prompt is None:
             raise PromptError(
                 f"{picture} does not say its adjectives, as it was drawn from a recipe; name some "

@@ -120,11 +120,10 @@ def compare(engine: "TextToArt", path: Path, about: Mapping[str, Any]) -> dict[s
         ImageError: the file is no single picture of ours.
         RecipeError: it is of another model, or its recipe is damaged.
     """
-    from t2a_edge.commands.pictures import open_picture
     from t2a_edge.image import read_pixels
 
     _recipe(path, about)
-    artwork, stored = open_picture(engine, path), read_pixels(path)
+    artwork, stored = engine.open(path), read_pixels(path)
     found = {"recipe": _difference(artwork.pixels, stored, path)}
     if artwork.prompt and artwork.seed is not None and artwork.changed in FROM_WORDS:
         again = from_words(engine, artwork)

@@ -9,28 +9,11 @@ import numpy.typing as npt
 from t2a_edge.errors import ImageError
 
 if TYPE_CHECKING:
-    from t2a_edge.artwork import Artwork
-    from t2a_edge.pipeline import TextToArt
+    pass
 
 BoolArray = npt.NDArray[np.bool_]
 
 GREY = 127  # a mask marks what is brighter
-
-
-def open_picture(engine: "TextToArt", path: Path) -> "Artwork":
-    """`TextToArt.open`, with an ImageError for metadata that somebody wrote by hand.
-
-    Raises:
-        T2AEdgeError: as it does.
-        ImageError: an entry of the metadata is of another kind than we write.
-    """
-    try:
-        return engine.open(path)
-    except (KeyError, TypeError, ValueError) as exc:
-        raise ImageError(
-            f"{path} has metadata that t2a-edge did not write ({exc!r}); name another picture, or "
-            "decode its recipe."
-        ) from exc
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> BoolArray:

@@ -109,8 +109,11 @@ def test_the_fused_graph_in_python_draws_the_same(fused, engine):
     import onnxruntime
 
     from export.fused import fused_inputs
+    from t2a_edge.runner import session_options
 
-    session = onnxruntime.InferenceSession(fused, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        fused, session_options(1), providers=["CPUExecutionProvider"]
+    )
     prompts = [engine.parse(prompt) for prompt, _ in REQUESTS]
     inputs = fused_inputs(prompts, [seed for _, seed in REQUESTS], engine.options(), engine.spec)
     pixels, indices = session.run(["pixels", "indices"], inputs)

@@ -25,7 +25,7 @@ from export.quantisers import Settings
 from t2a_edge import TextToArt
 from t2a_edge.bundle import ENGINES, load_bundle
 from t2a_edge.errors import BundleError, ExportError, OptionError
-from t2a_edge.runner import RefinerInputs, Runner, ScaleInputs
+from t2a_edge.runner import RefinerInputs, Runner, ScaleInputs, session_options
 
 WIDTH, CODES, SIDE = 16, 40, 8
 rng = np.random.default_rng(5)
@@ -87,7 +87,9 @@ def calls(count=6):
 
 def run(model, inputs):
     content = model.SerializeToString()
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        content, session_options(1), providers=["CPUExecutionProvider"]
+    )
     return session.run(None, inputs)[0]
 
 
@@ -146,7 +148,7 @@ def test_the_steps_are_symmetric_and_weights_are_per_channel():
         zero_point = constants[node.input[2]]
         expected = 128 if zero_point.dtype == np.uint8 else 0  # the processor's form, or weights
         assert (zero_point == expected).all()
-    weights = [v for v in constants.values() if v.dtype == np.uint8 and v.ndim > 1]
+    weights = [v for v in constants.values() if v.dtype in (np.int8, np.uint8) and v.ndim > 1]
     assert sorted(w.shape for w in weights) == [
         (16, 1, 3, 3), (16, 16), (16, 16, 1, 1), (80, 16),
     ]  # fmt: skip

@@ -316,7 +316,7 @@ def test_a_sheet_that_is_too_large_is_refused_before_it_is_drawn(tiny, out, monk
 
 def test_a_tile_says_so_and_can_be_drawn_again(tiny, out):
     drawn = Path(tiny("tile", "warm", "--seed", 7, "--size", "48x32").out[0])
-    assert names(out) == ["warm-tile-7.png"]
+    assert names(out) == ["warm-tile-48x32-7.png"]
     assert pixels_of(drawn).shape == (32, 48, 3)
     assert read_metadata(drawn)["tile"] is True
     assert "the same pixels" in tiny("inspect", drawn, "--redraw").out[-1]
@@ -432,7 +432,7 @@ def test_a_mask_says_what_is_drawn_anew(tiny, tiny_bundle, picture, tmp_path):
 
 def test_a_picture_is_drawn_on(tiny, picture):
     ended = tiny("outpaint", picture, "--right", 16, "--top", 8, "--seed", 1, "--format", "webp")
-    assert Path(ended.out[0]).name == "warm-dark-outpaint-1.webp"
+    assert Path(ended.out[0]).name == "warm-dark-outpaint-48x40-1.webp"
     assert pixels_of(ended.out[0]).shape == (SIDE + 8, SIDE + 16, 3)
 
 

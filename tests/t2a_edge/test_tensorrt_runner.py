@@ -33,6 +33,7 @@ from t2a_edge.engine_header import (
     write_header,
 )
 from t2a_edge.errors import BundleError, OptionError
+from t2a_edge.runner import session_options
 from t2a_edge.spec import Spec
 from t2a_edge.tensorrt_runner import TensorRtRunner, load_engines
 
@@ -172,7 +173,9 @@ class FakeContext:
 class FakeEngine:
     def __init__(self, cuda, content):
         self.cuda = cuda
-        self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(
+            content, session_options(1), providers=["CPUExecutionProvider"]
+        )
         values = [*self.session.get_inputs(), *self.session.get_outputs()]
         self.names = [value.name for value in values]
         self.inputs = self.names[: len(self.session.get_inputs())]
