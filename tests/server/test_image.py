@@ -35,9 +35,11 @@ def last(name: str) -> str:
 
 
 def parsed_options(arguments: list[str]) -> dict:
-    from t2a_edge.commands.serve import serve
+    from t2a_edge.cli import main
 
-    return serve.make_context("serve", list(arguments)).params
+    root = main.make_context("t2a-edge", [], resilient_parsing=True)
+    command = main.get_command(root, "serve")
+    return command.make_context("serve", list(arguments), parent=root).params
 
 
 def test_what_is_copied_is_there_and_let_through():
