@@ -15,7 +15,9 @@ from typing import Any
 from t2a_edge.errors import ConfigError
 
 BUDGETS = Path(__file__).parent / "budgets.toml"
-NEEDS = ("", "gpu")
+DOT_PRODUCTS = "dot-products"
+NEEDS = ("", "gpu", DOT_PRODUCTS)
+NO_DOT_PRODUCTS = "this processor has no INT8 dot products, for which the limit is"
 
 
 class Outcome(Enum):
@@ -34,7 +36,8 @@ class Gate:
         figure: dotted name in the report.
         below, above: the limit; exactly one of them.
         why: what the limit is for.
-        needs: "gpu" where only a machine with one can measure it.
+        needs: "gpu" where only a machine with one can measure it; "dot-products" where the limit is
+            for processors whose 8-bit kernels add exactly (docs/adr/0007).
     """
 
     figure: str
@@ -50,7 +53,10 @@ class Gate:
         if isinstance(limit, bool) or not isinstance(limit, int | float):
             raise ConfigError(f"The limit of {self.figure} is {limit!r}; expected a number.")
         if self.needs not in NEEDS:
-            raise ConfigError(f"The gate on {self.figure} needs {self.needs!r}; expected 'gpu'.")
+            raise ConfigError(
+                f"The gate on {self.figure} needs {self.needs!r}; "
+                f"expected {' or '.join(map(repr, NEEDS[1:]))}."
+            )
 
     @property
     def limit(self) -> str:
@@ -66,6 +72,8 @@ class Gate:
         value = find_figure(report, self.figure)
         if value is None:
             return Judgement(self, None, Outcome.NOT_MEASURED, reason(report, self.figure))
+        if self.needs == DOT_PRODUCTS and report.get("machine", {}).get("int8_sums_saturate"):
+            return Judgement(self, None, Outcome.NOT_MEASURED, NO_DOT_PRODUCTS)
         interval = find_interval(report, self.figure)
         ends = {self.holds(end) for end in interval or (value, value)}
         if len(ends) == 2:

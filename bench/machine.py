@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from t2a_edge.runner import int8_sums_saturate
+
 INTEGER_FLAGS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")  # INT8 dot products
 NO_GPU = "no GPU that the installed onnxruntime can use"
 
@@ -24,6 +26,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "cores_allowed": len(affinity(0)) if affinity else os.cpu_count(),
         "integer_instructions": [name for name in INTEGER_FLAGS if name in flags],
+        "int8_sums_saturate": int8_sums_saturate(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "gpu": gpu_name() or "none",
         "system": platform.system(),

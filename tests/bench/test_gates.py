@@ -58,6 +58,23 @@ def test_a_withheld_percentile_is_not_measured_and_says_why():
     assert judgement.note == "100 samples; p99 needs 299"
 
 
+@pytest.mark.parametrize(
+    ("machine", "outcome"),
+    [
+        ({"int8_sums_saturate": True}, Outcome.NOT_MEASURED),
+        ({"int8_sums_saturate": False}, Outcome.FAIL),
+        ({}, Outcome.FAIL),
+    ],
+    ids=["saturates", "exact", "unknown"],
+)
+def test_a_limit_for_dot_products_judges_only_processors_that_have_them(machine, outcome):
+    gate = Gate(figure="ratio", above=1.5, needs="dot-products")
+    judgement = gate.judge({"machine": machine, "ratio": 1.1})
+    assert judgement.outcome is outcome
+    assert not judgement.undecided
+    assert ("no INT8 dot products" in judgement.note) == (outcome is Outcome.NOT_MEASURED)
+
+
 def test_a_misspelt_figure_is_not_a_pass():
     (judgement,) = judge_all([Gate(figure="int8.sise", below=5.0)], {"int8": {"size": 1.0}})
     assert judgement.outcome is Outcome.NOT_MEASURED
