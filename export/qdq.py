@@ -30,7 +30,6 @@ INT8_MIN, INT8_MAX = -128, 127
 UINT8_ZERO_POINT = 128
 SMALLEST_TABLE = 1024  # numbers; a smaller one is not worth a node
 ON_A_STEP = 1e-2  # of a step: how far from it a number may lie
-EIGHT_BITS = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
 ZERO_POINT_NAME = "activation_zero_point"
 WEIGHT_PATH = ("DequantizeLinear", "Transpose", "Reshape")  # from a constant to its use
 INTEGER_KERNELS = {
@@ -67,6 +66,20 @@ def shorten(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def lookup_tables(graph: onnx.GraphProto) -> list[tuple[onnx.TensorProto, np.ndarray]]:
+    """Large float constants that rows are looked up in and nothing else, with their numbers."""
+    found = []
+    for constant in graph.initializer:
+        users = [n for n in graph.node if constant.name in n.input]
+        is_table = all(n.op_type == "Gather" and n.input[0] == constant.name for n in users)
+        if constant.data_type != onnx.TensorProto.FLOAT or not users or not is_table:
+            continue
+        table = numpy_helper.to_array(constant)
+        if table.size >= SMALLEST_TABLE and table.any():
+            found.append((constant, table))
+    return found
+
+
 def store_tables(model: onnx.ModelProto) -> onnx.ModelProto:
     """Keep float tables that lie on 255 symmetric steps in 8 bits, scaled where they are used.
 
@@ -74,14 +87,7 @@ def store_tables(model: onnx.ModelProto) -> onnx.ModelProto:
     place and returns the model.
     """
     graph = model.graph
-    for constant in list(graph.initializer):
-        users = [n for n in graph.node if constant.name in n.input]
-        is_table = all(n.op_type == "Gather" and n.input[0] == constant.name for n in users)
-        if constant.data_type != onnx.TensorProto.FLOAT or not users or not is_table:
-            continue
-        table = numpy_helper.to_array(constant)
-        if table.size < SMALLEST_TABLE or not table.any():
-            continue
+    for constant, table in lookup_tables(graph):
         step = np.asarray(np.abs(table).max() / INT8_MAX, dtype=np.float32)
         steps = np.rint(table / step)
         if np.abs(steps * step - table).max() > step * ON_A_STEP:
@@ -208,8 +214,8 @@ def optimised_operators(content: bytes) -> Counter[str]:
 
 
 def expected_kernels(model: onnx.ModelProto) -> dict[str, int]:
-    """Convolutions and linear layers whose weight is an 8-bit constant."""
-    constants = {i.name for i in model.graph.initializer if i.data_type in EIGHT_BITS}
+    """Convolutions and linear layers whose weight is an int8 constant."""
+    constants = {i.name for i in model.graph.initializer if i.data_type == onnx.TensorProto.INT8}
     quantized: set[str] = set()
     for node in model.graph.node:  # follow weights through layout changes
         source = constants if node.op_type == "DequantizeLinear" else quantized

@@ -17,8 +17,8 @@ from onnx import numpy_helper
 from export.qdq import (
     INT8_MAX,
     INTEGER_KERNELS,
-    SMALLEST_TABLE,
     expected_kernels,
+    lookup_tables,
     optimised_operators,
     tidy,
 )
@@ -56,16 +56,9 @@ def layers(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 def round_tables(graph: onnx.GraphProto) -> None:
     """Round the large float tables that rows are looked up in to 255 symmetric steps.
 
-    `export.qdq.store_tables` then keeps them as int8. Works in place.
+    `export.qdq.store_tables` then keeps them in 8 bits. Works in place.
     """
-    for table in graph.initializer:
-        users = [node for node in graph.node if table.name in node.input]
-        is_table = all(n.op_type == "Gather" and n.input[0] == table.name for n in users)
-        if table.data_type != onnx.TensorProto.FLOAT or not users or not is_table:
-            continue
-        values = numpy_helper.to_array(table)
-        if values.size < SMALLEST_TABLE or not values.any():
-            continue
+    for table, values in lookup_tables(graph):
         step = np.float32(np.abs(values).max() / INT8_MAX)
         table.CopyFrom(numpy_helper.from_array(np.rint(values / step) * step, table.name))
 

@@ -18,7 +18,6 @@ from t2a_edge.edit import (
     check_divisible,
     covered,
     extended,
-    half_window,
     kept_outside_mask,
     layout_of_size,
 )
@@ -31,7 +30,6 @@ from t2a_edge.prompt import Prompt, parse_prompt, text_bytes_from_words
 from t2a_edge.recipe import Recipe, pack_recipe, unpack_recipe
 from t2a_edge.runner import Runner, make_runner
 from t2a_edge.sampler import (
-    PLAIN,
     Conditioning,
     Drawing,
     SamplingOptions,
@@ -203,9 +201,7 @@ class TextToArt:
             Request(text, own, blend, amount, guidance_scale, temperature, top_k)
             for text, own in zip(prompts, seeds, strict=True)
         ]
-        layout, crop = PLAIN, self._whole(PLAIN)
-        if size is not None:
-            layout, crop = layout_of_size(self.spec, size)
+        layout, crop = self._room(size)
         artworks = self._last(self._steps(requests, layout, crop), on_scale)
         return artworks[0] if isinstance(prompt, str) else artworks
 
@@ -216,7 +212,7 @@ class TextToArt:
             PromptError: a prompt cannot be used.
             OptionError: a number is out of range.
         """
-        return self._last(self._steps(requests, PLAIN, self._whole(PLAIN)))
+        return self._last(self._steps(requests, *self._room(None)))
 
     def stream(
         self,
@@ -235,9 +231,7 @@ class TextToArt:
         Ending the loop, or `close()`, stops the drawing. See `generate` for the arguments.
         """
         request = Request(prompt, seed, blend, amount, guidance_scale, temperature, top_k)
-        layout, crop = PLAIN, self._whole(PLAIN)
-        if size is not None:
-            layout, crop = layout_of_size(self.spec, size)
+        layout, crop = self._room(size)
         request = replace(request, seed=_fresh(seed))
         return self._previews(self._steps([request], layout, crop), layout)
 
@@ -589,9 +583,9 @@ class TextToArt:
             for pixels, own, about in zip(pictures, indices, made, strict=True)
         ]  # fmt: skip
 
-    def _whole(self, layout: Layout) -> tuple[int, int, int, int]:
-        half = half_window(self.spec)
-        return 0, 0, layout.columns * half, layout.rows * half
+    def _room(self, size: tuple[int, int] | None) -> tuple[Layout, tuple[int, int, int, int]]:
+        """The windows of a size and what is shown of them; None is the trained size."""
+        return layout_of_size(self.spec, (self.spec.image_size,) * 2 if size is None else size)
 
     def _check_own(self, artwork: Artwork) -> None:
         """An OptionError unless the indices mean something to this model."""
