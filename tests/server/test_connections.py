@@ -139,12 +139,12 @@ def test_an_idle_connection_is_closed(serving):
 )
 @pytest.mark.parametrize("reset", [False, True])
 def test_a_request_that_is_cut_off_leaves_nothing_behind(live, sent, reset):
-    before = live.service.busy
+    live.until(lambda: live.service.busy == 0)  # the last test's request may still be drawn
     with live.connect() as connection:
         connection.sendall(sent)
         if reset:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    live.until(lambda: live.service.busy == before)
+    live.until(lambda: live.service.busy == 0)
     assert still_up(live)
 
 
