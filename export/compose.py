@@ -30,6 +30,7 @@ class Composer:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
         self.functions: dict[str, tuple[onnx.FunctionProto, list[str]]] = {}
+        self.shared: dict[tuple[str, str], onnx.FunctionProto] = {}  # that other functions call
         self.inputs: list[onnx.ValueInfoProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
         self._names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
@@ -85,7 +86,7 @@ class Composer:
 
         Args:
             name: of its function; the first call with a name stores the graph.
-            graph: without functions of its own.
+            graph: functions of its own are taken over; equal names are equal functions.
             inputs: of the graph -> values.
 
         Returns:
@@ -111,8 +112,9 @@ class Composer:
             [value.name for value in graph.input] + [i.name for i in handed],
             [value.name for value in graph.output],
             [*constants, *graph.node],
-            [helper.make_opsetid("", self.opset)],
+            [helper.make_opsetid("", self.opset), *_domains(model)],
         )
+        self.shared |= {(f.domain, f.name): f for f in model.functions}
         return function, [self.constant(numpy_helper.to_array(i)) for i in handed]
 
     def model(self, name: str) -> onnx.ModelProto:
@@ -120,16 +122,24 @@ class Composer:
         graph = helper.make_graph(
             self.nodes, name, self.inputs, self.outputs, list(self.constants.values())
         )
-        opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid(DOMAIN, 1)]
+        shared = list(self.shared.values())
+        domains = sorted({DOMAIN, *(function.domain for function in shared)})
+        opsets = [helper.make_opsetid("", self.opset), *(helper.make_opsetid(d, 1) for d in domains)]
         model = helper.make_model(
             graph,
             opset_imports=opsets,
-            functions=[function for function, _ in self.functions.values()],
+            functions=[*shared, *(function for function, _ in self.functions.values())],
             ir_version=10,
             producer_name="t2a-edge",
         )
         onnx.checker.check_model(model)
         return model
+
+
+def _domains(model: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:
+    """The domains of a graph's own functions."""
+    names = sorted({function.domain for function in model.functions})
+    return [helper.make_opsetid(name, 1) for name in names]
 
 
 BOOL, FLOAT, INT32, INT64, UINT8 = (

@@ -1,0 +1,417 @@
+"""Write an INT8 engine's float operators so that they give the same bits wherever they run.
+
+Integer kernels are exact. The float operators between them are not: a sum depends on its order, a
+product that is added on whether the processor rounds in between, and every library has an
+exponential of its own. A difference in the last digit, rounded to 8 bits, is now and then one step;
+a logit moves, another code wins, and from there on another picture is drawn. What is left in
+`exact_form`'s graph is what IEEE 754 defines to the last bit, and what is so much finer than the
+numbers it is rounded to that a difference is lost:
+
+- Attention's products are of fixed-point numbers with so few bits that a float32 sum of them is
+  exact in any order. Softmax looks its exponential up in a table, by a whole number.
+- Gelu is a table as well. Tables are computed in the graph, in float64, and rounded to a grid.
+- LayerNorm's mean and variance, sums over words, and products with constant matrices (averages,
+  enlarging) are float64, rounded to float32 at the end.
+- Where two quantised tensors are added, the steps are chosen such that their ratios have few
+  digits: ONNX Runtime's kernel then rounds alike with and without fused multiply-add.
+
+Each is a function of the model, of the domain DOMAIN, with the name of the operator it stands for:
+`export.tensorrt_form` puts the operators back.
+"""
+
+import copy
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx.parser
+from onnx import FunctionProto, NodeProto, TensorProto, helper, numpy_helper
+
+from export.graphs import OPSET
+from export.qdq import INT8_MAX, WEIGHT_PATH
+
+Array = npt.NDArray[Any]
+
+DOMAIN = "t2a_edge.exact"
+STEPS = 256  # of the tables, to one
+QUERY_BITS = 7  # behind the point, of queries and keys: sums below 2^10 are exact
+VALUE_BITS = 8  # of values, which may be up to 16
+SHARE_BITS = 12  # of softmax
+POWER_BITS = 14  # of the tables: sums of 1,024 powers are exact
+POWERS = 11 * STEPS  # the last one rounds to 0
+LEAST_REACH = 6  # of Gelu's table: beyond, it is 0 or its argument within 1e-8
+RATIO_BITS = 14  # of the ratio of two steps; a quantised number has 8 more
+ALIGNED = 1.5 * 2.0**23  # plus this, minus this: rounded to whole numbers
+
+BODIES = {
+    # x, 1.5 * 2^23 * the unit -> whole multiples of the unit
+    "Round": """(x, far) => (rounded) {
+        moved = Add (x, far)
+        rounded = Sub (moved, far)
+    }""",
+    # -> (1, POWERS) float32: exp(k / STEPS) at k = 0, -1, ...; negative ones from the end
+    "Powers": f"""() => (table) {{
+        zero = Constant <value = int64 {{0}}> ()
+        count = Constant <value = int64 {{{POWERS}}}> ()
+        back = Constant <value = int64 {{-1}}> ()
+        size = Constant <value = double {{{-1 / STEPS}}}> ()
+        grid = Constant <value = double {{{2**POWER_BITS}}}> ()
+        axis = Constant <value_ints = [0]> ()
+        down = Range (count, zero, back)
+        steps = Mod (down, count)
+        number = Cast <to = 11> (steps)
+        exponent = Mul (number, size)
+        power = Exp (exponent)
+        fine = Mul (power, grid)
+        whole = Round (fine)
+        double = Div (whole, grid)
+        single = Cast <to = 1> (double)
+        table = Unsqueeze (single, axis)
+    }}""",
+    # scores in units of 1 / STEPS -> multiples of 2^-SHARE_BITS
+    "Softmax": f"""(scores, powers) => (shares) {{
+        last = Constant <value_ints = [-1]> ()
+        row = Constant <value_ints = [1, -1]> ()
+        least = Constant <value = float {{{1 - POWERS}}}> ()
+        far = Constant <value = float {{{ALIGNED * 2.0**-SHARE_BITS}}}> ()
+        most = ReduceMax <keepdims = 1> (scores, last)
+        below = Sub (scores, most)
+        steps = Clip (below, least)
+        number = Cast <to = 6> (steps)
+        flat = Reshape (number, row)
+        found = GatherElements <axis = 1> (powers, flat)
+        shape = Shape (scores)
+        power = Reshape (found, shape)
+        total = ReduceSum <keepdims = 1> (power, last)
+        share = Div (power, total)
+        moved = Add (share, far)
+        shares = Sub (moved, far)
+    }}""",
+    # first, end in units of 1 / STEPS -> (1, end - first) float32: the normal distribution summed
+    # up by the midpoint rule, whose error is below 1e-6, times its argument
+    "GeluTable": f"""(first, end) => (table) {{
+        zero = Constant <value = int64 {{0}}> ()
+        one = Constant <value = int64 {{1}}> ()
+        size = Constant <value = double {{{1 / STEPS}}}> ()
+        half = Constant <value = double {{0.5}}> ()
+        least = Constant <value = double {{-0.5}}> ()
+        unit = Constant <value = double {{{1 / (STEPS * np.sqrt(2 * np.pi))}}}> ()
+        grid = Constant <value = double {{{2**POWER_BITS}}}> ()
+        axis = Constant <value_ints = [0]> ()
+        step = Range (first, end, one)
+        number = Cast <to = 11> (step)
+        x = Mul (number, size)
+        square = Mul (x, x)
+        exponent = Mul (square, least)
+        power = Exp (exponent)
+        density = Mul (power, unit)
+        below = CumSum (density, zero)
+        own = Mul (density, half)
+        share = Sub (below, own)
+        gelu = Mul (x, share)
+        fine = Mul (gelu, grid)
+        whole = Round (fine)
+        double = Div (whole, grid)
+        single = Cast <to = 1> (double)
+        table = Unsqueeze (single, axis)
+    }}""",
+    # places in the table, counted from its start, rounded down
+    "Gelu": """(places, table, last) => (y) {
+        row = Constant <value_ints = [1, -1]> ()
+        least = Constant <value = float {0}> ()
+        within = Clip (places, least, last)
+        number = Cast <to = 6> (within)
+        flat = Reshape (number, row)
+        found = GatherElements <axis = 1> (table, flat)
+        shape = Shape (places)
+        y = Reshape (found, shape)
+    }""",
+    # width is the length of the last axis, float64
+    "LayerNormalization": """(x, scale, bias, epsilon, width) => (y) {
+        last = Constant <value_ints = [-1]> ()
+        double = Cast <to = 11> (x)
+        total = ReduceSum <keepdims = 1> (double, last)
+        squares = ReduceSumSquare <keepdims = 1> (double, last)
+        mean = Div (total, width)
+        mean_square = Div (squares, width)
+        squared = Mul (mean, mean)
+        variance = Sub (mean_square, squared)
+        above = Add (variance, epsilon)
+        deviation = Sqrt (above)
+        factor = Reciprocal (deviation)
+        middle = Mul (mean, factor)
+        single = Cast <to = 1> (factor)
+        shift = Cast <to = 1> (middle)
+        scaled = Mul (x, single)
+        normal = Sub (scaled, shift)
+        widened = Mul (normal, scale)
+        y = Add (widened, bias)
+    }""",
+    "MatMul": """(a, b) => (y) {
+        left = Cast <to = 11> (a)
+        right = Cast <to = 11> (b)
+        product = MatMul (left, right)
+        y = Cast <to = 1> (product)
+    }""",
+    "ReduceSum": """(x, axes) => (y) {
+        double = Cast <to = 11> (x)
+        total = ReduceSum <keepdims = 1> (double, axes)
+        y = Cast <to = 1> (total)
+    }""",
+    "Log": """(x) => (y) {
+        double = Cast <to = 11> (x)
+        logarithm = Log (double)
+        y = Cast <to = 1> (logarithm)
+    }""",
+}
+
+
+def exact_form(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of an INT8 engine that gives the same bits wherever it runs.
+
+    Args:
+        model: in the form of ONNX Runtime's processor kernels, as `export.simplify.packed_form`
+            has it. Attention is (queries times a factor) @ transposed keys + weights of the words;
+            a Gelu stands between a quantised layer and a quantiser.
+    """
+    model = copy.deepcopy(model)
+    shorten_ratios(model.graph)
+    _Exact(model).rewrite()
+    _drop_dead(model.graph)
+    onnx.checker.check_model(model)
+    return model
+
+
+def shorten_ratios(graph: onnx.GraphProto) -> None:
+    """Move the steps of added tensors by less than 2^-14, so that they have short ratios to the sum's.
+
+    From the last sum back to the first: the sum of one block is an input of the next. Works in
+    place.
+    """
+    constants = {i.name: i for i in graph.initializer}
+    producer = {name: node for node in graph.node for name in node.output}
+    users = _users(graph)
+    moved: dict[bytes, np.float32] = {}
+    for node in reversed(graph.node):
+        behind = users[node.output[0]] if node.op_type == "Add" else []
+        sources = [producer.get(name) for name in node.input]
+        pairs = [s for s in sources if s is not None and s.op_type == "DequantizeLinear"]
+        if len(pairs) < 2 or [n.op_type for n in behind] != ["QuantizeLinear"]:
+            continue
+        total = _step(constants[behind[0].input[1]])
+        total = moved.get(total.tobytes(), total)
+        for source in pairs:
+            step = _step(constants[source.input[1]])
+            moved[step.tobytes()] = near_step(step, total)
+    for constant in graph.initializer:  # a quantiser's pairs have a constant each, of equal value
+        if constant.data_type == TensorProto.FLOAT and not constant.dims:
+            new = moved.get(_step(constant).tobytes())
+            if new is not None:
+                constant.CopyFrom(numpy_helper.from_array(np.asarray(new), constant.name))
+
+
+def near_step(step: np.float32, total: np.float32) -> np.float32:
+    """The number near `step` whose quotient by `total`, in float32, has RATIO_BITS digits."""
+    ratio, exponent = np.frexp(np.float64(step) / np.float64(total))
+    digits = round(float(ratio) * 2**RATIO_BITS)
+    for away in range(16):  # most divisions come out at once
+        wanted = np.float32(np.ldexp((digits + away) / 2**RATIO_BITS, exponent))
+        candidate = np.float32(wanted * total)
+        if np.float32(candidate / total) == wanted:
+            return candidate
+    return step
+
+
+def _step(constant: TensorProto) -> np.float32:
+    return np.float32(numpy_helper.to_array(constant))
+
+
+def _users(graph: onnx.GraphProto) -> dict[str, list[NodeProto]]:
+    users: dict[str, list[NodeProto]] = defaultdict(list)
+    for node in graph.node:
+        for name in node.input:
+            users[name].append(node)
+    return users
+
+
+def _drop_dead(graph: onnx.GraphProto) -> None:
+    """Take away nodes and constants that nothing uses any more."""
+    used = {value.name for value in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if used.intersection(node.output):
+            kept.append(node)
+            used.update(node.input)
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
+    for constant in [i for i in graph.initializer if i.name not in used]:
+        graph.initializer.remove(constant)
+
+
+def _function(name: str) -> FunctionProto:
+    head = f'<domain: "{DOMAIN}", opset_import: ["" : {OPSET}]>'
+    function: FunctionProto = onnx.parser.parse_function(f"{head} {name} {BODIES[name]}")
+    return function
+
+
+class _Exact:
+    """One graph that is being rewritten, node by node."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model, self.graph = model, model.graph
+        self.constants = {i.name: i for i in self.graph.initializer}
+        self.producer = {name: node for node in self.graph.node for name in node.output}
+        self.users = _users(self.graph)
+        self.nodes: list[NodeProto] = []
+        self._names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._tables: dict[tuple[str, ...], str] = {}
+        self._count = 0
+
+    def rewrite(self) -> None:
+        """Replace the graph's nodes and add the functions that they call."""
+        replacements = {
+            "MatMul": self._matmul,
+            "Add": self._add,
+            "Softmax": self._softmax,
+            "LayerNormalization": self._layernorm,
+            "Gelu": self._gelu,
+            "ReduceSum": self._sum,
+            "Log": lambda node: self._call("Log", *node.input, output=node.output[0]),
+        }
+        for node in self.graph.node:
+            replace = replacements.get(node.op_type)
+            if replace is None or not replace(node):
+                self.nodes.append(node)
+        del self.graph.node[:]
+        self.graph.node.extend(self.nodes)
+        called = {node.op_type for node in self.nodes if node.domain == DOMAIN}
+        if called:
+            self.model.functions.extend(_function(name) for name in sorted(called))
+            self.model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
+
+    # ---- building
+
+    def _name(self) -> str:
+        self._count += 1
+        return f"x{self._count}"
+
+    def _op(self, kind: str, *inputs: str, output: str = "", domain: str = "", **more: Any) -> str:
+        output = output or self._name()
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], domain=domain, **more))
+        return output
+
+    def _call(self, kind: str, *inputs: str, output: str = "") -> str:
+        return self._op(kind, *inputs, output=output, domain=DOMAIN)
+
+    def _constant(self, array: Array) -> str:
+        key = (str(array.dtype), array.shape, array.tobytes())
+        if key not in self._names:
+            self._names[key] = name = self._name()
+            self.graph.initializer.append(numpy_helper.from_array(array, name))
+        return self._names[key]
+
+    def _number(self, value: float, kind: type = np.float32) -> str:
+        return self._constant(np.array(value, dtype=kind))
+
+    def _round(self, value: str, bits: int) -> str:
+        return self._call("Round", value, self._number(ALIGNED * 2.0**-bits))
+
+    def _table(self, kind: str, *inputs: str) -> str:
+        """A table of the graph, computed once."""
+        key = (kind, *inputs)
+        if key not in self._tables:
+            self._tables[key] = self._call(kind, *inputs)
+        return self._tables[key]
+
+    # ---- what is replaced
+
+    def _is_weight(self, name: str) -> bool:
+        node = self.producer.get(name)
+        while node is not None and node.op_type in WEIGHT_PATH:
+            if node.input[0] in self.constants:
+                return True
+            node = self.producer.get(node.input[0])
+        return False
+
+    def _only_user(self, name: str, kind: str) -> NodeProto | None:
+        users = self.users[name]
+        return users[0] if len(users) == 1 and users[0].op_type == kind else None
+
+    def _matmul(self, node: NodeProto) -> bool:
+        left, right = node.input
+        if self._is_weight(right):
+            return False  # an integer kernel
+        before = self.producer.get(left)
+        added = self._only_user(node.output[0], "Add")
+        if before is not None and before.op_type == "Softmax":
+            self._op("MatMul", left, self._round(right, VALUE_BITS), output=node.output[0])
+        elif added is not None and self._only_user(added.output[0], "Softmax"):
+            self._scores(node)
+        else:
+            self._call("MatMul", left, right, output=node.output[0])
+        return True
+
+    def _scores(self, node: NodeProto) -> None:
+        """Scaled queries times keys, in units of 1 / STEPS."""
+        scaled, turned = (self.producer[name] for name in node.input)
+        factor = float(numpy_helper.to_array(self.constants[scaled.input[1]]))
+        queries = self._round(scaled.input[0], QUERY_BITS)
+        queries = self._op("Mul", queries, self._number(factor * STEPS))
+        order = [axis for a in turned.attribute for axis in a.ints]
+        keys = self._op("Transpose", self._round(turned.input[0], QUERY_BITS), perm=order)
+        self._op("MatMul", queries, keys, output=node.output[0])
+
+    def _add(self, node: NodeProto) -> bool:
+        if self._only_user(node.output[0], "Softmax") is None:
+            return False
+        bias = self._op("Mul", node.input[1], self._number(STEPS))
+        self._op("Add", node.input[0], bias, output=node.output[0])
+        return True
+
+    def _softmax(self, node: NodeProto) -> bool:
+        self._call("Softmax", node.input[0], self._table("Powers"), output=node.output[0])
+        return True
+
+    def _layernorm(self, node: NodeProto) -> bool:
+        epsilon = next(a.f for a in node.attribute if a.name == "epsilon")
+        width = self.constants[node.input[1]].dims[0]
+        numbers = (self._number(value, np.float64) for value in (epsilon, width))
+        self._call("LayerNormalization", *node.input, *numbers, output=node.output[0])
+        return True
+
+    def _gelu(self, node: NodeProto) -> bool:
+        added = self.producer[node.input[0]]
+        product, bias = self.producer[added.input[0]], self.constants[added.input[1]]
+        (quantise,) = self.users[node.output[0]]
+        step = float(_step(self.constants[quantise.input[1]]))
+        end = STEPS * max(LEAST_REACH, int(np.ceil(step * INT8_MAX)))
+        table = self._table("GeluTable", *(self._number(n, np.int64) for n in (-end, end)))
+        # the layer's scales and bias turn its output into places in the table, half a step on
+        weight = self.producer[product.input[1]]
+        scales = numpy_helper.to_array(self.constants[weight.input[1]])
+        weight.input[1] = self._constant(scales * np.float32(STEPS))
+        moved = numpy_helper.to_array(bias) * np.float32(STEPS) + np.float32(end + 0.5)
+        places = self._op("Add", product.output[0], self._constant(moved))
+        self._call("Gelu", places, table, self._number(2 * end - 1), output=node.output[0])
+        return True
+
+    def _sum(self, node: NodeProto) -> bool:
+        if self._is_whole(node.input[0]):
+            return False
+        keeps = next((a.i for a in node.attribute if a.name == "keepdims"), 1)
+        total = self._call("ReduceSum", *node.input, output=node.output[0] if keeps else "")
+        if not keeps:
+            self._op("Squeeze", total, node.input[1], output=node.output[0])
+        return True
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether a value is int64: by what it is cast to, or by a constant that it is made with."""
+        node = self.producer.get(name)
+        if node is None:
+            return False
+        if node.op_type == "Cast":
+            return next(a.i for a in node.attribute if a.name == "to") == TensorProto.INT64
+        kinds = [self.constants[i].data_type for i in node.input if i in self.constants]
+        return node.op_type == "Mul" and TensorProto.INT64 in kinds
