@@ -6,7 +6,8 @@ constants can be stored within the function: ONNX Runtime may change one (see
 `export.qdq.cpu_form`), which fails where nodes share it.
 """
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,10 @@ class Composer:
         )
         shared = list(self.shared.values())
         domains = sorted({DOMAIN, *(function.domain for function in shared)})
-        opsets = [helper.make_opsetid("", self.opset), *(helper.make_opsetid(d, 1) for d in domains)]
+        opsets = [
+            helper.make_opsetid("", self.opset),
+            *(helper.make_opsetid(d, 1) for d in domains),
+        ]
         model = helper.make_model(
             graph,
             opset_imports=opsets,
@@ -134,6 +138,108 @@ class Composer:
         )
         onnx.checker.check_model(model)
         return model
+
+
+def split_graph(
+    model: onnx.ModelProto, given: Collection[str]
+) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """Cut a graph in two: what follows from some of its inputs alone, and the rest.
+
+    Where a graph is called several times with the same values of some inputs, the first part is
+    called once.
+
+    Args:
+        model: it stays as it is.
+        given: names of inputs.
+
+    Returns:
+        A graph that takes those inputs, and one that takes all inputs and the first one's outputs;
+        inputs that a part does not use are left out. Both are for `Composer.call` alone: the values
+        between them have no types.
+    """
+    graph = model.graph
+    fixed = {i.name for i in graph.initializer}  # constants, and what follows from them alone
+    known = set(given)
+    first: list[onnx.NodeProto] = []
+    second: list[onnx.NodeProto] = []
+    for node in graph.node:
+        values = {name for name in node.input if name} - fixed
+        if not values:
+            fixed.update(node.output)
+            both = node.domain == ""  # a function is a table: the first part hands it on
+            first.append(node)
+            if both:
+                second.append(node)
+        elif values <= known:
+            known.update(node.output)
+            first.append(node)
+        else:
+            second.append(node)
+    own = {name for node in second for name in node.output}
+    made = [name for node in first for name in node.output if name not in own]
+    wanted = {name for node in second for name in node.input}
+    wanted |= {value.name for value in graph.output}
+    between = [helper.make_empty_tensor_value_info(name) for name in made if name in wanted]
+    parts = []
+    for nodes, extra, outputs in ((first, [], between), (second, between, list(graph.output))):
+        part = copy.deepcopy(model)
+        del part.graph.node[:], part.graph.input[:], part.graph.output[:]
+        part.graph.node.extend(nodes)
+        part.graph.output.extend(outputs)
+        used = prune(part.graph)
+        part.graph.input.extend(v for v in [*graph.input, *extra] if v.name in used)
+        parts.append(part)
+    return parts[0], parts[1]
+
+
+def split_outputs(model: onnx.ModelProto, count: int) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """Cut a graph in two: what its first outputs need, and what is done for the others alone.
+
+    Where a call has no use for the others, the second part is not called.
+
+    Args:
+        model: it stays as it is.
+        count: of first outputs.
+
+    Returns:
+        A graph with those outputs and the values that the second one takes; and the second one,
+        which also takes the inputs that it uses. Both are for `Composer.call` alone.
+    """
+    first, second = copy.deepcopy(model), copy.deepcopy(model)
+    del first.graph.output[count:]
+    del second.graph.output[:count]
+    prune(first.graph)
+    prune(second.graph)
+    done = {name for node in first.graph.node for name in node.output}
+    alone = [node for node in second.graph.node if not done.intersection(node.output)]
+    del second.graph.node[:]
+    second.graph.node.extend(alone)
+    used = prune(second.graph)
+    between = [helper.make_empty_tensor_value_info(name) for name in sorted(done & used)]
+    first.graph.output.extend(between)
+    inputs = [v for v in [*second.graph.input, *between] if v.name in used]
+    del second.graph.input[:]
+    second.graph.input.extend(inputs)
+    return first, second
+
+
+def prune(graph: onnx.GraphProto) -> set[str]:
+    """Take away nodes and constants that no output needs; works in place.
+
+    Returns:
+        The names of all values that are needed.
+    """
+    used = {value.name for value in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if used.intersection(node.output):
+            kept.append(node)
+            used.update(node.input)
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
+    for constant in [i for i in graph.initializer if i.name not in used]:
+        graph.initializer.remove(constant)
+    return used
 
 
 def _domains(model: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:

@@ -15,8 +15,8 @@ numbers it is rounded to that a difference is lost:
 - Where two quantised tensors are added, the steps are chosen such that their ratios have few
   digits: ONNX Runtime's kernel then rounds alike with and without fused multiply-add.
 
-Each is a function of the model, of the domain DOMAIN, with the name of the operator it stands for:
-`export.tensorrt_form` puts the operators back.
+Each is a function of the model, of the domain DOMAIN: `export.plain_form` puts the operators back
+that they stand for.
 """
 
 import copy
@@ -29,6 +29,7 @@ import onnx
 import onnx.parser
 from onnx import FunctionProto, NodeProto, TensorProto, helper, numpy_helper
 
+from export.compose import prune
 from export.graphs import OPSET
 from export.qdq import INT8_MAX, WEIGHT_PATH
 
@@ -37,11 +38,13 @@ Array = npt.NDArray[Any]
 DOMAIN = "t2a_edge.exact"
 STEPS = 256  # of the tables, to one
 QUERY_BITS = 7  # behind the point, of queries and keys: sums below 2^10 are exact
+LEAST_BIAS = -512  # a word without weight: its share is 0 from -11 on
 VALUE_BITS = 8  # of values, which may be up to 16
 SHARE_BITS = 12  # of softmax
 POWER_BITS = 14  # of the tables: sums of 1,024 powers are exact
 POWERS = 11 * STEPS  # the last one rounds to 0
 LEAST_REACH = 6  # of Gelu's table: beyond, it is 0 or its argument within 1e-8
+EPSILON = 1e-5  # of a LayerNormalization that names none
 RATIO_BITS = 14  # of the ratio of two steps; a quantised number has 8 more
 ALIGNED = 1.5 * 2.0**23  # plus this, minus this: rounded to whole numbers
 
@@ -69,6 +72,35 @@ BODIES = {
         double = Div (whole, grid)
         single = Cast <to = 1> (double)
         table = Unsqueeze (single, axis)
+    }}""",
+    # queries (B, h, N, d), keys (B, h, M, d), bias of the keys (B, 1, 1, M), which becomes one more
+    # dimension of the keys -> (B, h, N, M) in units of 1 / STEPS; factor has STEPS in it
+    "Scores": f"""(queries, keys, bias, factor) => (scores) {{
+        far = Constant <value = float {{{ALIGNED * 2.0**-QUERY_BITS}}}> ()
+        steps = Constant <value = float {{{STEPS}}}> ()
+        least = Constant <value = float {{{LEAST_BIAS}}}> ()
+        one = Constant <value_ints = [1]> ()
+        query_moved = Add (queries, far)
+        query = Sub (query_moved, far)
+        query_rows = Shape <start = 0, end = 3> (queries)
+        query_column = Concat <axis = 0> (query_rows, one)
+        ones = ConstantOfShape <value = float[1] {{1}}> (query_column)
+        wide_query = Concat <axis = 3> (query, ones)
+        scaled = Mul (wide_query, factor)
+        key_moved = Add (keys, far)
+        key = Sub (key_moved, far)
+        clipped = Max (bias, least)
+        in_steps = Mul (clipped, steps)
+        shared = Div (in_steps, factor)
+        bias_moved = Add (shared, far)
+        rounded = Sub (bias_moved, far)
+        column = Transpose <perm = [0, 1, 3, 2]> (rounded)
+        key_rows = Shape <start = 0, end = 3> (keys)
+        key_column = Concat <axis = 0> (key_rows, one)
+        columns = Expand (column, key_column)
+        wide_key = Concat <axis = 3> (key, columns)
+        turned = Transpose <perm = [0, 1, 3, 2]> (wide_key)
+        scores = MatMul (scaled, turned)
     }}""",
     # scores in units of 1 / STEPS -> multiples of 2^-SHARE_BITS
     "Softmax": f"""(scores, powers) => (shares) {{
@@ -128,14 +160,12 @@ BODIES = {
         shape = Shape (places)
         y = Reshape (found, shape)
     }""",
-    # width is the length of the last axis, float64
-    "LayerNormalization": """(x, scale, bias, epsilon, width) => (y) {
+    "LayerNormalization": """(x, scale, bias, epsilon) => (y) {
         last = Constant <value_ints = [-1]> ()
         double = Cast <to = 11> (x)
-        total = ReduceSum <keepdims = 1> (double, last)
-        squares = ReduceSumSquare <keepdims = 1> (double, last)
-        mean = Div (total, width)
-        mean_square = Div (squares, width)
+        mean = ReduceMean <keepdims = 1> (double, last)
+        squares = Mul (double, double)
+        mean_square = ReduceMean <keepdims = 1> (squares, last)
         squared = Mul (mean, mean)
         variance = Sub (mean_square, squared)
         above = Add (variance, epsilon)
@@ -179,13 +209,13 @@ def exact_form(model: onnx.ModelProto) -> onnx.ModelProto:
     model = copy.deepcopy(model)
     shorten_ratios(model.graph)
     _Exact(model).rewrite()
-    _drop_dead(model.graph)
+    prune(model.graph)
     onnx.checker.check_model(model)
     return model
 
 
 def shorten_ratios(graph: onnx.GraphProto) -> None:
-    """Move the steps of added tensors by less than 2^-14, so that they have short ratios to the sum's.
+    """Move the steps of added tensors by less than 2^-13: their ratios to the sum's become short.
 
     From the last sum back to the first: the sum of one block is an input of the next. Works in
     place.
@@ -236,20 +266,6 @@ def _users(graph: onnx.GraphProto) -> dict[str, list[NodeProto]]:
     return users
 
 
-def _drop_dead(graph: onnx.GraphProto) -> None:
-    """Take away nodes and constants that nothing uses any more."""
-    used = {value.name for value in graph.output}
-    kept = []
-    for node in reversed(graph.node):
-        if used.intersection(node.output):
-            kept.append(node)
-            used.update(node.input)
-    del graph.node[:]
-    graph.node.extend(reversed(kept))
-    for constant in [i for i in graph.initializer if i.name not in used]:
-        graph.initializer.remove(constant)
-
-
 def _function(name: str) -> FunctionProto:
     head = f'<domain: "{DOMAIN}", opset_import: ["" : {OPSET}]>'
     function: FunctionProto = onnx.parser.parse_function(f"{head} {name} {BODIES[name]}")
@@ -278,7 +294,7 @@ class _Exact:
             "LayerNormalization": self._layernorm,
             "Gelu": self._gelu,
             "ReduceSum": self._sum,
-            "Log": lambda node: self._call("Log", *node.input, output=node.output[0]),
+            "Log": self._log,
         }
         for node in self.graph.node:
             replace = replacements.get(node.op_type)
@@ -315,9 +331,6 @@ class _Exact:
     def _number(self, value: float, kind: type = np.float32) -> str:
         return self._constant(np.array(value, dtype=kind))
 
-    def _round(self, value: str, bits: int) -> str:
-        return self._call("Round", value, self._number(ALIGNED * 2.0**-bits))
-
     def _table(self, kind: str, *inputs: str) -> str:
         """A table of the graph, computed once."""
         key = (kind, *inputs)
@@ -346,28 +359,21 @@ class _Exact:
         before = self.producer.get(left)
         added = self._only_user(node.output[0], "Add")
         if before is not None and before.op_type == "Softmax":
-            self._op("MatMul", left, self._round(right, VALUE_BITS), output=node.output[0])
-        elif added is not None and self._only_user(added.output[0], "Softmax"):
-            self._scores(node)
-        else:
+            far = self._number(ALIGNED * 2.0**-VALUE_BITS)
+            values = self._call("Round", right, far)
+            self._op("MatMul", left, values, output=node.output[0])
+        elif added is None or self._only_user(added.output[0], "Softmax") is None:
             self._call("MatMul", left, right, output=node.output[0])
-        return True
-
-    def _scores(self, node: NodeProto) -> None:
-        """Scaled queries times keys, in units of 1 / STEPS."""
-        scaled, turned = (self.producer[name] for name in node.input)
-        factor = float(numpy_helper.to_array(self.constants[scaled.input[1]]))
-        queries = self._round(scaled.input[0], QUERY_BITS)
-        queries = self._op("Mul", queries, self._number(factor * STEPS))
-        order = [axis for a in turned.attribute for axis in a.ints]
-        keys = self._op("Transpose", self._round(turned.input[0], QUERY_BITS), perm=order)
-        self._op("MatMul", queries, keys, output=node.output[0])
+        return True  # scores are made where the bias is added
 
     def _add(self, node: NodeProto) -> bool:
+        """Scaled queries times transposed keys, and the words' weights."""
         if self._only_user(node.output[0], "Softmax") is None:
             return False
-        bias = self._op("Mul", node.input[1], self._number(STEPS))
-        self._op("Add", node.input[0], bias, output=node.output[0])
+        scaled, turned = (self.producer[name] for name in self.producer[node.input[0]].input)
+        factor = float(numpy_helper.to_array(self.constants[scaled.input[1]]))
+        inputs = scaled.input[0], turned.input[0], node.input[1], self._number(factor * STEPS)
+        self._call("Scores", *inputs, output=node.output[0])
         return True
 
     def _softmax(self, node: NodeProto) -> bool:
@@ -375,10 +381,9 @@ class _Exact:
         return True
 
     def _layernorm(self, node: NodeProto) -> bool:
-        epsilon = next(a.f for a in node.attribute if a.name == "epsilon")
-        width = self.constants[node.input[1]].dims[0]
-        numbers = (self._number(value, np.float64) for value in (epsilon, width))
-        self._call("LayerNormalization", *node.input, *numbers, output=node.output[0])
+        epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), EPSILON)
+        number = self._number(epsilon, np.float64)
+        self._call("LayerNormalization", *node.input, number, output=node.output[0])
         return True
 
     def _gelu(self, node: NodeProto) -> bool:
@@ -397,6 +402,10 @@ class _Exact:
         self._call("Gelu", places, table, self._number(2 * end - 1), output=node.output[0])
         return True
 
+    def _log(self, node: NodeProto) -> bool:
+        self._call("Log", *node.input, output=node.output[0])
+        return True
+
     def _sum(self, node: NodeProto) -> bool:
         if self._is_whole(node.input[0]):
             return False
@@ -407,11 +416,11 @@ class _Exact:
         return True
 
     def _is_whole(self, name: str) -> bool:
-        """Whether a value is int64: by what it is cast to, or by a constant that it is made with."""
+        """Whether a value is int64: by what it is cast to, or a constant that it is made with."""
         node = self.producer.get(name)
         if node is None:
             return False
         if node.op_type == "Cast":
-            return next(a.i for a in node.attribute if a.name == "to") == TensorProto.INT64
+            return any(a.i == TensorProto.INT64 for a in node.attribute if a.name == "to")
         kinds = [self.constants[i].data_type for i in node.input if i in self.constants]
         return node.op_type == "Mul" and TensorProto.INT64 in kinds

@@ -11,37 +11,27 @@ It is composed of the engines, as they are, and of what `t2a_edge.sampler` and `
 between them, so it draws the indices that they draw.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 
-from export.compose import FLOAT, INT32, INT64, UINT8, Composer
+from export.compose import FLOAT, INT64, UINT8, Composer, split_graph, split_outputs
+from export.fused_noise import NoiseGraph
 from export.graphs import OPSET
-from t2a_edge.errors import ExportError
-from t2a_edge.noise import LEVELS, PRIME, code_points, neighbour_weights
-from t2a_edge.pipeline import TextToArt
 from t2a_edge.prompt import Prompt, text_bytes_from_words
-from t2a_edge.runner import session_options
 from t2a_edge.sampler import NOTHING, PULL_ABOVE_ONE, SamplingOptions
 from t2a_edge.scales import average_matrix, enlarge_matrix, refiner_pass_of, scale_offsets
 from t2a_edge.spec import Spec
 
 GRAPH_NAME = "generator"
-FAR = -1e4  # stands for a neighbour outside the grid: its noise is never the largest
+HERE = "here"  # input of the refiner's function: positions that are drawn in a pass
 WANTED, AVOIDED, NOTHING_SAID = range(3)  # rows of each picture
-PARITY_PROMPTS = (
-    "warm dark fluid", "pale geometric", "chaotic -busy", "dark:1.4 cold", "-busy", "warm:0",
-    "calm:0.5 blue", "golden:2 -dark:0.7 swirling",
-)  # fmt: skip
-LEAST_AGREEMENT = {"fp16": 0.8}  # float16 rounds otherwise where other operators are fused
-SAME = 0.999  # of the indices, in any other precision
-MOST_GREY_LEVELS = 1
+ROWS = 3
 
 
 class _Fused:
@@ -53,6 +43,8 @@ class _Fused:
 
     def __init__(self, engines: Mapping[str, onnx.ModelProto], spec: Spec) -> None:
         self.engines, self.spec = engines, spec
+        self.words, step = split_graph(engines["transformer"], ("text_embedding", "word_weights"))
+        self.step, self.state = split_outputs(step, 1)
         self.offsets = scale_offsets(spec.scales)
         self.g = Composer(OPSET)
 
@@ -65,12 +57,10 @@ class _Fused:
         guidance = g.input("guidance_scale", FLOAT, ["batch"])
         temperature = g.input("temperature", FLOAT, ["batch"])
         given = g.input("given", INT64, ["batch", spec.positions])
-        self.batch_size = g.op("Shape", seed)  # (1,)
         (embedding,) = g.call("text", self.engines["text"], {"text_bytes": text_bytes})
         weights, pulls = self._rows_of_words(typed)
         factors = self._factors(pulls, guidance)  # (3, B, scales)
-        keys = self._position_keys(seed)  # (B, N, 3)
-        table = self._gumbel_table()
+        noise = NoiseGraph(g, spec, seed, temperature, self._gumbel_table())
         kept = self._rows_in_use(factors, 0)
         rows = self._rows(embedding, weights, factors, kept)
         ends = g.integers(spec.layers), g.integers(spec.heads, 0, spec.head_dim)
@@ -78,18 +68,18 @@ class _Fused:
         zero = onnx.helper.make_tensor("value", FLOAT, [1], [0.0])
         past = g.op("ConstantOfShape", past_shape, value=zero)
         state = [past, past]
+        of_words = self._once(
+            "words", self.words, {"text_embedding": rows[0], "word_weights": rows[1]}
+        )
         parts: list[str] = []
         for scale, (start, end) in enumerate(pairwise(self.offsets)):
-            noise = self._noise(g.slice(keys, start, end, 1), table, scale)
-            heat = g.op("Mul", temperature, g.number(spec.scale_temperature[scale]))
-            heat = g.op("Unsqueeze", heat, g.integers(1, 2))  # (B, 1, 1)
-            noise = g.op("Mul", noise, heat)  # (B, N, K)
             coarser = g.op("Concat", *parts, axis=1) if parts else ""
             kept_codes = g.slice(given, start, end, 1)  # (B, n)
             if scale < len(spec.coarse_scales):
-                logits, *state = self._transformer(rows, coarser, scale, state)
+                logits, *state = self._transformer(rows, of_words, coarser, scale, state)
                 mixed = self._mixed(logits, rows[2], scale)
-                parts.append(self._kept(kept_codes, self._likeliest(mixed, noise)))
+                found = self._likeliest(mixed, noise.of_scale(scale))
+                parts.append(self._kept(kept_codes, found))
             else:
                 again = self._rows_in_use(factors, scale)
                 fine = self._rows(embedding, weights, factors, again)
@@ -170,6 +160,10 @@ class _Fused:
         repeats = g.op("Concat", count, g.integers(1, 1), axis=0)
         return g.op("Tile", embedding, repeats), flat, g.op("Gather", factors, kept, axis=0)
 
+    def _gumbel_table(self) -> str | None:
+        """A constant with the table of the noise, or None: the graph computes it."""
+        return None
+
     def _row_count(self, rows: tuple[str, str, str]) -> str:
         return self.g.op("Shape", rows[1], end=1)
 
@@ -185,8 +179,18 @@ class _Fused:
         here = g.op("Gather", factors, g.integers(scale), axis=2)  # (R, B, 1)
         here = g.op("Unsqueeze", here, g.integers(3))  # (R, B, 1, 1)
         shape = g.op("Concat", g.op("Shape", here, end=2), g.op("Shape", logits, start=1), axis=0)
-        parts = g.op("Mul", g.op("Reshape", logits, shape), here)
-        return g.op("ReduceSum", parts, g.integers(0), keepdims=0)
+        rows = g.op("Reshape", logits, shape)  # (R, B, N, K)
+        count, zero = g.op("Shape", here, end=1), g.number(0)
+        last = g.op("Sub", count, g.integers(1))
+        mixed = ""
+        for number in range(ROWS):  # a row that is not there counts nothing; ReduceSum is slower
+            row = g.op("Min", g.integers(number), last)
+            factor = g.op("Squeeze", g.op("Gather", here, row, axis=0), g.integers(0))
+            factor = g.op("Where", g.op("Less", g.integers(number), count), factor, zero)
+            own = g.op("Squeeze", g.op("Gather", rows, row, axis=0), g.integers(0))
+            part = g.op("Mul", own, factor)
+            mixed = g.op("Add", mixed, part) if mixed else part
+        return mixed
 
     def _likeliest(self, logits: str, noise: str) -> str:
         """(B, N) int64: the code with the largest sum."""
@@ -200,8 +204,21 @@ class _Fused:
 
     # ---- scales
 
+    def _once(self, name: str, graph: onnx.ModelProto, inputs: Mapping[str, str]) -> dict[str, str]:
+        """The first part of a graph in two, and its inputs: what the second part is handed."""
+        made = self.g.call(name, graph, inputs)
+        return {
+            **inputs,
+            **{v.name: value for v, value in zip(graph.graph.output, made, strict=True)},
+        }
+
     def _transformer(
-        self, rows: tuple[str, str, str], coarser: str, scale: int, past: Sequence[str]
+        self,
+        rows: tuple[str, str, str],
+        of_words: Mapping[str, str],
+        coarser: str,
+        scale: int,
+        past: Sequence[str],
     ) -> list[str]:
         g = self.g
         if scale:
@@ -215,12 +232,16 @@ class _Fused:
             "indices": seen,
             "resample": self._context_matrix(scale),
             "positions": g.constant(np.arange(start, end, dtype=np.int64)),
-            "text_embedding": rows[0],
-            "word_weights": rows[1],
             "past_keys": past[0],
             "past_values": past[1],
         }
-        return g.call("transformer", self.engines["transformer"], inputs)
+        given = {**of_words, **inputs}
+        logits, *between = g.call("transformer", self.step, given)
+        if scale == len(self.spec.coarse_scales) - 1:
+            return [logits]  # nothing comes after it that would see its keys and values
+        names = [value.name for value in self.step.graph.output[1:]]
+        given |= dict(zip(names, between, strict=True))
+        return [logits, *g.call("state", self.state, given)]
 
     def _context_matrix(self, scale: int) -> str:
         """`scales.context_matrix`, from one axis: the products of its entries would be stored."""
@@ -237,26 +258,29 @@ class _Fused:
             blocks.append(g.op("Reshape", product, g.integers(side * side, coarser * coarser)))
         return blocks[0] if len(blocks) == 1 else g.op("Concat", *blocks, axis=1)
 
-    def _refined(self, rows: tuple[str, str, str], coarser: str, noise: str, given: str) -> str:
+    def _refined(
+        self, rows: tuple[str, str, str], coarser: str, noise: NoiseGraph, given: str
+    ) -> str:
         """The refiner's passes, which see the codes that are kept: (B, N) int64."""
         g, spec = self.g, self.spec
         scale = len(spec.scales) - 1
         pass_of = refiner_pass_of(spec.scales[-1], spec.refiner_passes)
-        seen = self._repeated(coarser, rows)
+        fixed = {
+            "indices": self._repeated(coarser, rows),
+            "text_embedding": rows[0],
+            "word_weights": rows[1],
+        }
+        before, each = split_graph(_at_positions(self.engines["refiner"]), tuple(fixed))
+        seen = self._once("canvas", before, fixed)
         grid = given
         order = np.argsort(pass_of, kind="stable")  # positions in the order they are drawn
         drawn: list[str] = []
         for number in range(spec.refiner_passes):
             here = g.constant(np.flatnonzero(pass_of == number))
-            inputs = {
-                "indices": seen,
-                "drawn": self._repeated(grid, rows),
-                "text_embedding": rows[0],
-                "word_weights": rows[1],
-            }
-            (logits,) = g.call("refiner", self.engines["refiner"], inputs)
-            mixed = self._mixed(g.op("Gather", logits, here, axis=1), rows[2], scale)
-            found = self._likeliest(mixed, g.op("Gather", noise, here, axis=1))
+            inputs = {**seen, "drawn": self._repeated(grid, rows), HERE: here}
+            (logits,) = g.call("refiner", each, inputs)
+            mixed = self._mixed(logits, rows[2], scale)
+            found = self._likeliest(mixed, noise.of_scale(scale, here))
             drawn.append(self._kept(g.op("Gather", given, here, axis=1), found))
             later = np.flatnonzero(pass_of > number)
             later = later[np.argsort(pass_of[later], kind="stable")]
@@ -265,87 +289,23 @@ class _Fused:
             grid = g.op("Gather", parts, g.constant(np.argsort(order)), axis=1)
         return grid
 
-    # ---- noise
 
-    def _modulo(self, value: str, divisor: int, kind: type[np.generic]) -> str:
-        """The remainder of a number from 0, by division: several times as fast as Mod."""
-        g = self.g
-        by = g.constant(np.array(divisor, dtype=kind))
-        return g.op("Sub", value, g.op("Mul", g.op("Div", value, by), by))
-
-    def _quintic(self, value: str) -> str:
-        g = self.g
-        value = self._modulo(value, PRIME, np.int64)
-        square = self._modulo(g.op("Mul", value, value), PRIME, np.int64)
-        fourth = self._modulo(g.op("Mul", square, square), PRIME, np.int64)
-        return self._modulo(g.op("Mul", fourth, value), PRIME, np.int64)
-
-    def _position_keys(self, seed: str) -> str:
-        """`noise.position_keys` of every position: seed (B,) int64 -> (B, N, 3) int32."""
-        g = self.g
-
-        def number(value: int) -> str:
-            return g.constant(np.array(value, dtype=np.int64))
-
-        high = g.op("Div", seed, number(2**30))
-        low = g.op("Sub", seed, g.op("Mul", high, number(2**30)))
-        key = self._quintic(g.op("Add", low, number(0x1F123BB5)))
-        key = self._quintic(g.op("Add", g.op("Add", key, high), number(0x05491333)))
-        key = g.op("Unsqueeze", key, g.integers(1))  # (B, 1)
-        steps = np.arange(self.spec.positions, dtype=np.int64) * 0x2545F491 + 0x3C6EF372
-        key = self._quintic(g.op("Add", key, g.constant(steps % PRIME)))  # (B, N)
-        key = self._quintic(g.op("Add", key, number(0x1B873593)))
-        key = g.op("Unsqueeze", key, g.integers(2))
-        steps = np.arange(1, 4, dtype=np.int64) * 0x27D4EB2F
-        keys = self._quintic(g.op("Add", key, g.constant(steps % PRIME)))  # (B, N, 3)
-        return g.cast(self._modulo(keys, LEVELS, np.int64), INT32)
-
-    def _gumbel_table(self) -> str:
-        """`noise.gumbel_table` as (1, levels), computed: it would be the largest constant."""
-        g = self.g
-
-        def number(value: float) -> str:
-            return g.constant(np.array(value, dtype=np.float64))
-
-        level = g.cast(g.op("Range", number(0), number(LEVELS), number(1)), onnx.TensorProto.DOUBLE)
-        share = g.op("Div", g.op("Add", level, number(0.5)), number(LEVELS))
-        value = g.op("Neg", g.op("Log", g.op("Neg", g.op("Log", share))))
-        steps = g.op("Round", g.op("Mul", value, number(4096)))
-        return g.op("Unsqueeze", g.cast(g.op("Div", steps, number(4096)), FLOAT), g.integers(0))
-
-    def _noise(self, keys: str, table: str, scale: int) -> str:
-        """Gumbel noise of one scale: keys (B, N, 3) int32 -> (B, N, K)."""
-        g = self.g
-        points, squares = (g.constant(row) for row in code_points(self.spec.codebook_size))
-        first, second, third = (g.slice(keys, i, i + 1, 2) for i in range(3))  # (B, N, 1)
-        levels = g.op("Add", g.op("Mul", first, points), g.op("Mul", second, squares))
-        levels = self._modulo(g.op("Add", levels, third), LEVELS, np.int32)
-        flat = g.op("Reshape", levels, g.integers(1, -1))
-        found = g.op("GatherElements", table, flat, axis=1)  # Gather takes ten times as long here
-        noise = g.op("Reshape", found, g.op("Shape", levels))
-        radius, side = self.spec.scale_coherence[scale], self.spec.scales[scale]
-        return noise if radius == 0 or side == 1 else self._coherent(noise, side, radius)
-
-    def _coherent(self, noise: str, side: int, radius: float) -> str:
-        """`noise.coherent_noise`: (B, N, K) -> (B, N, K)."""
-        g, codes = self.g, self.spec.codebook_size
-        offsets, logs = neighbour_weights(side, radius)
-        reach = -offsets[0]
-        shape = g.op("Concat", self.batch_size, g.integers(side, side, codes), axis=0)
-        field = g.op("Reshape", noise, shape)  # (B, side, side, K)
-        for axis in (1, 2):
-            margin = [0, 0, 0, 0]
-            margin[axis] = reach
-            padded = g.op("Pad", field, g.integers(*margin, *margin), g.number(FAR))
-            moved = []
-            for number, log in enumerate(logs):
-                finite = np.where(np.isneginf(log), np.float32(FAR), log)
-                weights = finite.reshape((side, 1, 1) if axis == 1 else (side, 1))
-                part = g.slice(padded, number, number + side, axis)
-                moved.append(g.op("Add", part, g.constant(weights)))
-            field = g.op("Max", *moved)
-        shape = g.op("Concat", self.batch_size, g.integers(side * side, codes), axis=0)
-        return g.op("Reshape", field, shape)
+def _at_positions(refiner: onnx.ModelProto) -> onnx.ModelProto:
+    """A refiner that predicts some positions: they are picked before its last layer."""
+    model = copy.deepcopy(refiner)
+    graph = model.graph
+    producer = {name: node for node in graph.node for name in node.output}
+    layer = producer[graph.output[0].name]
+    while layer.op_type != "MatMul":
+        layer = producer[layer.input[0]]
+    source = producer[layer.input[0]]
+    user = source if source.op_type == "DequantizeLinear" else layer  # 8 bits, where it has them
+    picked = f"{user.input[0]}_{HERE}"
+    gather = onnx.helper.make_node("Gather", [user.input[0], HERE], [picked], axis=1)
+    user.input[0] = picked
+    graph.node.insert(list(graph.node).index(user), gather)
+    graph.input.append(onnx.helper.make_tensor_value_info(HERE, INT64, ["positions"]))
+    return model
 
 
 def fused_inputs(
@@ -375,58 +335,6 @@ def fused_inputs(
         "temperature": np.full(len(prompts), options.temperature, dtype=np.float32),
         "given": given,
     }
-
-
-@dataclass(frozen=True)
-class FusedParity:
-    """How far the fused graph is from the engines and the sampler, for the same seeds.
-
-    Attributes:
-        agreement: share of equal indices.
-        max_absdiff: of the pixels, in grey levels, where all indices of a picture are equal.
-        pictures: how many were compared.
-        precision: of the engines.
-    """
-
-    agreement: float
-    max_absdiff: int
-    pictures: int
-    precision: str
-
-    def check(self) -> None:
-        """Raise an ExportError if the fused graph does not draw the same pictures."""
-        least = LEAST_AGREEMENT.get(self.precision, SAME)
-        if not (self.agreement >= least and self.max_absdiff <= MOST_GREY_LEVELS):
-            raise ExportError(
-                f"The fused graph does not draw what the engines draw: {self.agreement:.3%} of the "
-                f"indices agree and pixels differ by up to {self.max_absdiff} grey levels; "
-                f"expected at least {least:.1%} and at most {MOST_GREY_LEVELS}. Nothing "
-                "was written; mend the export."
-            )
-
-
-def compare_fused(graph: onnx.ModelProto, engine: TextToArt) -> FusedParity:
-    """Draw prompts with the fused graph, one by one and all at once, and with the engines."""
-    session = onnxruntime.InferenceSession(
-        graph.SerializeToString(), session_options(threads=1), providers=["CPUExecutionProvider"]
-    )
-    spec, options = engine.spec, engine.options()
-    prompts = [engine.parse(prompt) for prompt in PARITY_PROMPTS]
-    seeds = list(range(1, len(prompts) + 1))
-    drawn = [engine.generate(p.text, seed=s) for p, s in zip(prompts, seeds, strict=True)]
-    same: list[float] = []
-    largest = 0
-    batches = [(i, i + 1) for i in range(len(prompts))] + [(0, len(prompts))]
-    for start, end in batches:
-        inputs = fused_inputs(prompts[start:end], seeds[start:end], options, spec)
-        pixels, indices = session.run(["pixels", "indices"], inputs)
-        for art, picture, row in zip(drawn[start:end], pixels, indices, strict=True):
-            equal = row == art.indices
-            same.append(float(equal.mean()))
-            if equal.all():
-                difference = np.abs(picture.astype(int) - art.pixels.astype(int))
-                largest = max(largest, int(difference.max()))
-    return FusedParity(float(np.mean(same)), largest, len(same), engine.bundle.precision)
 
 
 def fused_graph(engines: Mapping[str, onnx.ModelProto], spec: Spec) -> onnx.ModelProto:

@@ -16,7 +16,8 @@ from typing import Any
 import onnx
 
 from export.card import CARD, model_card
-from export.fused import FusedParity, compare_fused, fused_graph
+from export.fused import fused_graph
+from export.fused_parity import FusedParity, compare_fused
 from export.graphs import OPSET, graph_sources, onnx_from_module
 from export.half import half_form
 from export.parity import Parity, compare_runners, parity_table

@@ -31,6 +31,7 @@ UINT8_ZERO_POINT = 128
 SMALLEST_TABLE = 1024  # numbers; a smaller one is not worth a node
 ON_A_STEP = 1e-2  # of a step: how far from it a number may lie
 ZERO_POINT_NAME = "activation_zero_point"
+ONE_BY_DEFAULT = ("strides", "dilations")  # of a Conv
 WEIGHT_PATH = ("DequantizeLinear", "Transpose", "Reshape")  # from a constant to its use
 INTEGER_KERNELS = {
     "conv": ("QLinearConv",),
@@ -50,11 +51,16 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def shorten(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Take away long names and what only the tracer needed; works in place, returns the model."""
+    """Take away long names, what only the tracer needed, and attributes that say the default.
+
+    Works in place and returns the model.
+    """
     graph = model.graph
+    opset = next(entry.version for entry in model.opset_import if not entry.domain)
     for node in graph.node:
         del node.metadata_props[:]
         node.doc_string = node.name = ""
+        _drop_defaults(node, opset)
     _shorten_names(graph)
     for value in (*graph.input, *graph.output):
         del value.metadata_props[:]
@@ -64,6 +70,20 @@ def shorten(model: onnx.ModelProto) -> onnx.ModelProto:
     del model.functions[:]
     onnx.checker.check_model(model)
     return model
+
+
+def _drop_defaults(node: onnx.NodeProto, opset: int) -> None:
+    """Take away attributes whose value is the operator's default."""
+    if node.domain:
+        return
+    known = onnx.defs.get_schema(node.op_type, opset).attributes
+    for own in list(node.attribute):
+        value, default = onnx.helper.get_attribute_value(own), known[own.name].default_value
+        is_default = default.type and value == onnx.helper.get_attribute_value(default)
+        is_one = node.op_type == "Conv" and own.name in ONE_BY_DEFAULT and set(value) == {1}
+        is_known = node.op_type == "Conv" and own.name == "kernel_shape"  # by the weight
+        if is_default or is_one or is_known:
+            node.attribute.remove(own)
 
 
 def lookup_tables(graph: onnx.GraphProto) -> list[tuple[onnx.TensorProto, np.ndarray]]:
@@ -122,10 +142,7 @@ def _shorten_names(graph: onnx.GraphProto) -> None:
 
 
 def cpu_form(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy whose activations are uint8 with zero-point 128: the same values, all kernels integer.
-
-    Relu becomes LeakyRelu with slope 0, which ONNX Runtime has as an 8-bit kernel.
-    """
+    """A copy with activations as uint8, zero-point 128: the same values, all kernels integer."""
     model = copy.deepcopy(model)
     graph = model.graph
     constants = {i.name: i for i in graph.initializer}
@@ -135,9 +152,6 @@ def cpu_form(model: onnx.ModelProto) -> onnx.ModelProto:
         is_pair = node.op_type in ("QuantizeLinear", "DequantizeLinear")
         if is_pair and node.input[0] not in constants and not constants[node.input[1]].dims:
             node.input[2] = ZERO_POINT_NAME
-        elif node.op_type == "Relu":
-            node.op_type = "LeakyRelu"
-            node.attribute.append(onnx.helper.make_attribute("alpha", 0.0))
     _drop_unused(graph)
     onnx.checker.check_model(model)
     return model

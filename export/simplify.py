@@ -10,6 +10,8 @@ from tempfile import TemporaryDirectory
 import onnx
 import onnxruntime
 
+from export.exact import exact_form
+from export.kernels import kernel_form
 from export.qdq import cpu_form, shorten, store_tables, without_zero_points
 
 SIMPLIFIED = ("text", "transformer", "refiner")  # the decoder would grow and load no faster
@@ -38,4 +40,4 @@ def packed_form(name: str, model: onnx.ModelProto) -> onnx.ModelProto:
     graph = cpu_form(store_tables(model))
     if name in SIMPLIFIED:
         graph = shorten(simplified(graph))
-    return without_zero_points(graph)
+    return without_zero_points(exact_form(kernel_form(graph)))

@@ -1,8 +1,8 @@
 """TensorRT forms of a bundle's graphs: the same values in the words that TensorRT takes.
 
 A bundle's INT8 graphs are in the form of ONNX Runtime's processor kernels (`export.qdq.cpu_form`).
-`tensorrt_form` is the way back: activations as int8 with zero-point 0, Relu for a LeakyRelu of
-slope 0. It needs no checkpoint, only the bundle.
+`tensorrt_form` is the way back: the operators for which the graph calls functions, activations as
+int8 with zero-point 0. It needs no checkpoint, only the bundle.
 
 TensorRT is strongly typed: what is not INT8 runs in the type that the graph says. So float parts
 become float16 in the graph, Q/DQ scales included; norms and softmax stay in float32.
@@ -22,15 +22,15 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
 from export.compose import Composer
-from export.fused import _Fused
+from export.fused import ROWS, _Fused
 from export.graphs import OPSET
+from export.plain_form import plain_form
 from export.qdq import UINT8_ZERO_POINT
 from t2a_edge.errors import ExportError
 from t2a_edge.noise import gumbel_table
 from t2a_edge.spec import Spec
 
 FLOAT_TYPES = ("float16", "float32")
-ROWS = 3  # of each picture: words that are wanted, that are avoided, and none
 KEPT_IN_FLOAT32 = ("LayerNormalization", "Softmax")
 MOVES = ("Transpose", "Identity", "Reshape")  # change no value: a cast may come after them
 
@@ -46,7 +46,7 @@ def tensorrt_form(model: onnx.ModelProto, float_type: str) -> onnx.ModelProto:
     Raises:
         ExportError: a zero-point is neither 0 nor the processor form's 128.
     """
-    model = copy.deepcopy(model)
+    model = plain_form(model)
     _symmetric(model.graph)
     uint8_cast_last(model.graph)
     if float_type == "float16" and not _has_float16(model.graph):
@@ -56,7 +56,7 @@ def tensorrt_form(model: onnx.ModelProto, float_type: str) -> onnx.ModelProto:
 
 
 def _symmetric(graph: onnx.GraphProto) -> None:
-    """Activations and weights as int8 with zero-point 0, and plain Relu."""
+    """Activations and weights as int8 with zero-point 0."""
     _signed_weights(graph)
     zero_points = {
         node.input[2]
@@ -76,12 +76,6 @@ def _symmetric(graph: onnx.GraphProto) -> None:
                 f"int8 0, which uint8 {UINT8_ZERO_POINT} can be turned into. Export the bundle "
                 "again with `make export`."
             )
-    for node in graph.node:
-        if node.op_type == "LeakyRelu" and all(
-            a.f == 0 for a in node.attribute if a.name == "alpha"
-        ):
-            node.op_type = "Relu"
-            del node.attribute[:]
 
 
 def _signed_weights(graph: onnx.GraphProto) -> None:

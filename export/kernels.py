@@ -1,0 +1,130 @@
+"""Write parts of a uint8 graph in the words for which the processor has a faster kernel.
+
+    Relu between two quantisers of one step     a bound on the 8-bit numbers
+    Resize, nearest, twice the size             rows and columns laid side by side, channels last
+    Gather of a dequantised table               dequantised after the lookup, not the whole table
+
+The values stay the same, to the bit. The first two are functions of the model, of the domain
+DOMAIN, with the name of the operator they stand for: `export.plain_form` puts the operators back.
+"""
+
+import copy
+
+import onnx
+import onnx.parser
+from onnx import NodeProto, helper, numpy_helper
+
+from export.graphs import OPSET
+from export.qdq import UINT8_ZERO_POINT
+
+DOMAIN = "t2a_edge.uint8"
+TWICE = [1.0, 1.0, 2.0, 2.0]  # scales of a Resize
+
+BODIES = {
+    "Relu": f"""(x) => (y) {{
+        zero = Constant <value = uint8 {{{UINT8_ZERO_POINT}}}> ()
+        most = Constant <value = uint8 {{255}}> ()
+        y = Clip (x, zero, most)
+    }}""",
+    # (B, C, H, W) -> (B, C, 2 H, 2 W), each number four times
+    "Resize": """(x) => (y) {
+        same = Constant <value_ints = [0]> ()
+        rest = Constant <value_ints = [-1]> ()
+        row = Constant <value_ints = [0, 0, -1]> ()
+        channels = Shape <start = 1, end = 2> (x)
+        height = Shape <start = 2, end = 3> (x)
+        width = Shape <start = 3, end = 4> (x)
+        last = Transpose <perm = [0, 2, 3, 1]> (x)
+        columns = Concat <axis = 3> (last, last)
+        wide_shape = Concat <axis = 0> (same, height, rest, channels)
+        wide = Reshape (columns, wide_shape)
+        flat = Reshape (wide, row)
+        rows = Concat <axis = 2> (flat, flat)
+        wider = Add (width, width)
+        shape = Concat <axis = 0> (same, rest, wider, channels)
+        large = Reshape (rows, shape)
+        y = Transpose <perm = [0, 3, 1, 2]> (large)
+    }""",
+}
+
+
+def kernel_form(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of an engine in `export.qdq.cpu_form` with these parts in other words."""
+    model = copy.deepcopy(model)
+    graph = model.graph
+    _look_up_first(graph)
+    called = _on_uint8(graph)
+    if called:
+        head = f'<domain: "{DOMAIN}", opset_import: ["" : {OPSET}]>'
+        bodies = [f"{head} {name} {BODIES[name]}" for name in sorted(called)]
+        model.functions.extend(onnx.parser.parse_function(body) for body in bodies)
+        model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
+    onnx.checker.check_model(model)
+    return model
+
+
+def _look_up_first(graph: onnx.GraphProto) -> None:
+    """Move DequantizeLinear of a table behind the Gathers that look rows of it up."""
+    constants = {i.name for i in graph.initializer}
+    nodes: list[NodeProto] = []
+    tables = {}
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in constants:
+            users = [n for n in graph.node if node.output[0] in n.input]
+            if users and all(n.op_type == "Gather" and n.input[0] == node.output[0] for n in users):
+                tables[node.output[0]] = node
+                continue
+        table = tables.get(node.input[0]) if node.op_type == "Gather" else None
+        if table is None:
+            nodes.append(node)
+            continue
+        numbers, result = f"{node.output[0]}_numbers", node.output[0]
+        node.input[0], node.output[0] = table.input[0], numbers
+        nodes += [node, helper.make_node("DequantizeLinear", [numbers, *table.input[1:]], [result])]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _on_uint8(graph: onnx.GraphProto) -> set[str]:
+    """Call functions between two quantisers of one step; returns the functions' names."""
+    constants = {i.name: i for i in graph.initializer}
+    producer = {name: node for node in graph.node for name in node.output}
+    nodes: list[NodeProto] = []
+    called = set()
+    for node in graph.node:
+        nodes.append(node)
+        if node.op_type != "QuantizeLinear":
+            continue
+        middle = producer.get(node.input[0])
+        before = producer.get(middle.input[0]) if middle is not None else None
+        if middle is None or before is None or before.op_type != "DequantizeLinear":
+            continue
+        step, other = (numpy_helper.to_array(constants[n.input[1]]) for n in (before, node))
+        users = [n for n in graph.node if middle.output[0] in n.input]
+        if step.shape or step != other or len(users) != 1 or not _has_function(middle, constants):
+            continue
+        called.add(middle.op_type)
+        nodes[-1] = helper.make_node(
+            middle.op_type, [before.input[0]], [node.output[0]], domain=DOMAIN
+        )
+        nodes.remove(middle)
+    used = {name for node in nodes for name in node.input} | {v.name for v in graph.output}
+    kept = [n for n in nodes if n.op_type != "DequantizeLinear" or used.intersection(n.output)]
+    del graph.node[:]
+    graph.node.extend(kept)
+    return called
+
+
+def _has_function(node: NodeProto, constants: dict[str, onnx.TensorProto]) -> bool:
+    if node.op_type == "Relu":
+        return True
+    if node.op_type != "Resize" or len(node.input) < 3 or node.input[2] not in constants:
+        return False
+    about = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    nearest = (
+        about.get("mode"),
+        about.get("coordinate_transformation_mode"),
+        about.get("nearest_mode"),
+    )
+    factors = numpy_helper.to_array(constants[node.input[2]]).tolist()
+    return nearest == (b"nearest", b"asymmetric", b"floor") and factors == TWICE
