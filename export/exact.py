@@ -26,26 +26,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnx.parser
 from onnx import FunctionProto, NodeProto, TensorProto, helper, numpy_helper
 
 from export.compose import prune
-from export.graphs import OPSET
+from export.functions import add_functions, parse
 from export.qdq import INT8_MAX, WEIGHT_PATH
 
 Array = npt.NDArray[Any]
 
 DOMAIN = "t2a_edge.exact"
 STEPS = 256  # of the tables, to one
-QUERY_BITS = 7  # behind the point, of queries and keys: sums below 2^10 are exact
+QUERY_BITS = 8  # behind the point, of queries and keys: sums below 2^8 are exact
 LEAST_BIAS = -512  # a word without weight: its share is 0 from -11 on
-VALUE_BITS = 8  # of values, which may be up to 16
-SHARE_BITS = 12  # of softmax
+VALUE_BITS = 8  # of values: sums of shares of them below 8 are exact
+SHARE_BITS = 13  # of softmax
 POWER_BITS = 14  # of the tables: sums of 1,024 powers are exact
 POWERS = 11 * STEPS  # the last one rounds to 0
 LEAST_REACH = 6  # of Gelu's table: beyond, it is 0 or its argument within 1e-8
 EPSILON = 1e-5  # of a LayerNormalization that names none
-RATIO_BITS = 14  # of the ratio of two steps; a quantised number has 8 more
+RATIO_BITS = 16  # of the ratio of two steps: 8 more, those of a number, are what float32 has
 ALIGNED = 1.5 * 2.0**23  # plus this, minus this: rounded to whole numbers
 
 BODIES = {
@@ -73,31 +72,34 @@ BODIES = {
         single = Cast <to = 1> (double)
         table = Unsqueeze (single, axis)
     }}""",
-    # queries (B, h, N, d), keys (B, h, M, d), bias of the keys (B, 1, 1, M), which becomes one more
-    # dimension of the keys -> (B, h, N, M) in units of 1 / STEPS; factor has STEPS in it
-    "Scores": f"""(queries, keys, bias, factor) => (scores) {{
+    # bias of the keys (B, 1, 1, M), which becomes one more dimension of them -> (B, 1, M, 1)
+    "Bias": f"""(bias, factor) => (column) {{
         far = Constant <value = float {{{ALIGNED * 2.0**-QUERY_BITS}}}> ()
-        steps = Constant <value = float {{{STEPS}}}> ()
         least = Constant <value = float {{{LEAST_BIAS}}}> ()
-        one = Constant <value_ints = [1]> ()
-        query_moved = Add (queries, far)
-        query = Sub (query_moved, far)
-        query_rows = Shape <start = 0, end = 3> (queries)
-        query_column = Concat <axis = 0> (query_rows, one)
-        ones = ConstantOfShape <value = float[1] {{1}}> (query_column)
-        wide_query = Concat <axis = 3> (query, ones)
-        scaled = Mul (wide_query, factor)
-        key_moved = Add (keys, far)
-        key = Sub (key_moved, far)
+        steps = Constant <value = float {{{STEPS}}}> ()
         clipped = Max (bias, least)
         in_steps = Mul (clipped, steps)
         shared = Div (in_steps, factor)
-        bias_moved = Add (shared, far)
-        rounded = Sub (bias_moved, far)
+        moved = Add (shared, far)
+        rounded = Sub (moved, far)
         column = Transpose <perm = [0, 1, 3, 2]> (rounded)
-        key_rows = Shape <start = 0, end = 3> (keys)
-        key_column = Concat <axis = 0> (key_rows, one)
-        columns = Expand (column, key_column)
+    }}""",
+    # queries (B, h, N, d), keys (B, h, M, d), column (B, 1, M, 1) -> (B, h, N, M) in units of
+    # 1 / STEPS; factor has STEPS in it
+    "Scores": f"""(queries, keys, column, factor) => (scores) {{
+        far = Constant <value = float {{{ALIGNED * 2.0**-QUERY_BITS}}}> ()
+        one = Constant <value_ints = [1]> ()
+        end = Constant <value_ints = [0, 0, 0, 0, 0, 0, 0, 1]> ()
+        unit = Constant <value = float {{1}}> ()
+        query_moved = Add (queries, far)
+        query = Sub (query_moved, far)
+        wide_query = Pad (query, end, unit)
+        scaled = Mul (wide_query, factor)
+        key_moved = Add (keys, far)
+        key = Sub (key_moved, far)
+        rows = Shape <start = 0, end = 3> (keys)
+        shape = Concat <axis = 0> (rows, one)
+        columns = Expand (column, shape)
         wide_key = Concat <axis = 3> (key, columns)
         turned = Transpose <perm = [0, 1, 3, 2]> (wide_key)
         scores = MatMul (scaled, turned)
@@ -164,19 +166,14 @@ BODIES = {
         last = Constant <value_ints = [-1]> ()
         double = Cast <to = 11> (x)
         mean = ReduceMean <keepdims = 1> (double, last)
-        squares = Mul (double, double)
-        mean_square = ReduceMean <keepdims = 1> (squares, last)
-        squared = Mul (mean, mean)
-        variance = Sub (mean_square, squared)
+        centred = Sub (double, mean)
+        squares = Mul (centred, centred)
+        variance = ReduceMean <keepdims = 1> (squares, last)
         above = Add (variance, epsilon)
         deviation = Sqrt (above)
-        factor = Reciprocal (deviation)
-        middle = Mul (mean, factor)
-        single = Cast <to = 1> (factor)
-        shift = Cast <to = 1> (middle)
-        scaled = Mul (x, single)
-        normal = Sub (scaled, shift)
-        widened = Mul (normal, scale)
+        normal = Div (centred, deviation)
+        single = Cast <to = 1> (normal)
+        widened = Mul (single, scale)
         y = Add (widened, bias)
     }""",
     "MatMul": """(a, b) => (y) {
@@ -184,6 +181,15 @@ BODIES = {
         right = Cast <to = 11> (b)
         product = MatMul (left, right)
         y = Cast <to = 1> (product)
+    }""",
+    # a @ b @ c
+    "MatMul2": """(a, b, c) => (y) {
+        left = Cast <to = 11> (a)
+        middle = Cast <to = 11> (b)
+        right = Cast <to = 11> (c)
+        first = MatMul (left, middle)
+        second = MatMul (first, right)
+        y = Cast <to = 1> (second)
     }""",
     "ReduceSum": """(x, axes) => (y) {
         double = Cast <to = 11> (x)
@@ -215,7 +221,7 @@ def exact_form(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def shorten_ratios(graph: onnx.GraphProto) -> None:
-    """Move the steps of added tensors by less than 2^-13: their ratios to the sum's become short.
+    """Move the steps of added tensors by less than 2^-15: their ratios to the sum's become short.
 
     From the last sum back to the first: the sum of one block is an input of the next. Works in
     place.
@@ -266,12 +272,6 @@ def _users(graph: onnx.GraphProto) -> dict[str, list[NodeProto]]:
     return users
 
 
-def _function(name: str) -> FunctionProto:
-    head = f'<domain: "{DOMAIN}", opset_import: ["" : {OPSET}]>'
-    function: FunctionProto = onnx.parser.parse_function(f"{head} {name} {BODIES[name]}")
-    return function
-
-
 class _Exact:
     """One graph that is being rewritten, node by node."""
 
@@ -282,7 +282,8 @@ class _Exact:
         self.users = _users(self.graph)
         self.nodes: list[NodeProto] = []
         self._names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
-        self._tables: dict[tuple[str, ...], str] = {}
+        self._shared: dict[tuple[str, ...], str] = {}
+        self._functions: dict[str, FunctionProto] = {}
         self._count = 0
 
     def rewrite(self) -> None:
@@ -302,10 +303,7 @@ class _Exact:
                 self.nodes.append(node)
         del self.graph.node[:]
         self.graph.node.extend(self.nodes)
-        called = {node.op_type for node in self.nodes if node.domain == DOMAIN}
-        if called:
-            self.model.functions.extend(_function(name) for name in sorted(called))
-            self.model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
+        add_functions(self.model, DOMAIN, self._functions.values())
 
     # ---- building
 
@@ -319,7 +317,10 @@ class _Exact:
         return output
 
     def _call(self, kind: str, *inputs: str, output: str = "") -> str:
-        return self._op(kind, *inputs, output=output, domain=DOMAIN)
+        function, constants = parse(DOMAIN, kind, BODIES[kind])
+        self._functions[kind] = function
+        given = [self._constant(constant) for constant in constants]
+        return self._op(kind, *inputs, *given, output=output, domain=DOMAIN)
 
     def _constant(self, array: Array) -> str:
         key = (str(array.dtype), array.shape, array.tobytes())
@@ -331,12 +332,12 @@ class _Exact:
     def _number(self, value: float, kind: type = np.float32) -> str:
         return self._constant(np.array(value, dtype=kind))
 
-    def _table(self, kind: str, *inputs: str) -> str:
-        """A table of the graph, computed once."""
+    def _once(self, kind: str, *inputs: str) -> str:
+        """What several places of the graph use, computed once."""
         key = (kind, *inputs)
-        if key not in self._tables:
-            self._tables[key] = self._call(kind, *inputs)
-        return self._tables[key]
+        if key not in self._shared:
+            self._shared[key] = self._call(kind, *inputs)
+        return self._shared[key]
 
     # ---- what is replaced
 
@@ -352,6 +353,14 @@ class _Exact:
         users = self.users[name]
         return users[0] if len(users) == 1 and users[0].op_type == kind else None
 
+    def _next(self, node: NodeProto) -> NodeProto | None:
+        """The product that the result of a first one is the left side of, and nothing else."""
+        if node.op_type != "MatMul" or self._is_weight(node.input[1]):
+            return None
+        behind = self._only_user(node.output[0], "MatMul")
+        is_left = behind is not None and behind.input[0] == node.output[0]
+        return behind if behind is not None and is_left else None
+
     def _matmul(self, node: NodeProto) -> bool:
         left, right = node.input
         if self._is_weight(right):
@@ -363,7 +372,12 @@ class _Exact:
             values = self._call("Round", right, far)
             self._op("MatMul", left, values, output=node.output[0])
         elif added is None or self._only_user(added.output[0], "Softmax") is None:
-            self._call("MatMul", left, right, output=node.output[0])
+            if self._next(node) is not None:
+                return True  # with the product behind it
+            if before is not None and self._next(before) is node:
+                self._call("MatMul2", *before.input, right, output=node.output[0])
+            else:
+                self._call("MatMul", left, right, output=node.output[0])
         return True  # scores are made where the bias is added
 
     def _add(self, node: NodeProto) -> bool:
@@ -372,12 +386,14 @@ class _Exact:
             return False
         scaled, turned = (self.producer[name] for name in self.producer[node.input[0]].input)
         factor = float(numpy_helper.to_array(self.constants[scaled.input[1]]))
-        inputs = scaled.input[0], turned.input[0], node.input[1], self._number(factor * STEPS)
+        in_steps = self._number(factor * STEPS)
+        column = self._once("Bias", node.input[1], in_steps)
+        inputs = scaled.input[0], turned.input[0], column, in_steps
         self._call("Scores", *inputs, output=node.output[0])
         return True
 
     def _softmax(self, node: NodeProto) -> bool:
-        self._call("Softmax", node.input[0], self._table("Powers"), output=node.output[0])
+        self._call("Softmax", node.input[0], self._once("Powers"), output=node.output[0])
         return True
 
     def _layernorm(self, node: NodeProto) -> bool:
@@ -392,7 +408,7 @@ class _Exact:
         (quantise,) = self.users[node.output[0]]
         step = float(_step(self.constants[quantise.input[1]]))
         end = STEPS * max(LEAST_REACH, int(np.ceil(step * INT8_MAX)))
-        table = self._table("GeluTable", *(self._number(n, np.int64) for n in (-end, end)))
+        table = self._once("GeluTable", *(self._number(n, np.int64) for n in (-end, end)))
         # the layer's scales and bias turn its output into places in the table, half a step on
         weight = self.producer[product.input[1]]
         scales = numpy_helper.to_array(self.constants[weight.input[1]])

@@ -11,10 +11,9 @@ DOMAIN, with the name of the operator they stand for: `export.plain_form` puts t
 import copy
 
 import onnx
-import onnx.parser
-from onnx import NodeProto, helper, numpy_helper
+from onnx import FunctionProto, NodeProto, helper, numpy_helper
 
-from export.graphs import OPSET
+from export.functions import add_functions, parse
 from export.qdq import UINT8_ZERO_POINT
 
 DOMAIN = "t2a_edge.uint8"
@@ -53,12 +52,7 @@ def kernel_form(model: onnx.ModelProto) -> onnx.ModelProto:
     model = copy.deepcopy(model)
     graph = model.graph
     _look_up_first(graph)
-    called = _on_uint8(graph)
-    if called:
-        head = f'<domain: "{DOMAIN}", opset_import: ["" : {OPSET}]>'
-        bodies = [f"{head} {name} {BODIES[name]}" for name in sorted(called)]
-        model.functions.extend(onnx.parser.parse_function(body) for body in bodies)
-        model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
+    _on_uint8(model)
     onnx.checker.check_model(model)
     return model
 
@@ -85,12 +79,14 @@ def _look_up_first(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
-def _on_uint8(graph: onnx.GraphProto) -> set[str]:
-    """Call functions between two quantisers of one step; returns the functions' names."""
+def _on_uint8(model: onnx.ModelProto) -> None:
+    """Call functions between two quantisers of one step."""
+    graph = model.graph
     constants = {i.name: i for i in graph.initializer}
     producer = {name: node for node in graph.node for name in node.output}
     nodes: list[NodeProto] = []
-    called = set()
+    functions: dict[str, FunctionProto] = {}
+    given: dict[str, list[str]] = {}
     for node in graph.node:
         nodes.append(node)
         if node.op_type != "QuantizeLinear":
@@ -103,16 +99,22 @@ def _on_uint8(graph: onnx.GraphProto) -> set[str]:
         users = [n for n in graph.node if middle.output[0] in n.input]
         if step.shape or step != other or len(users) != 1 or not _has_function(middle, constants):
             continue
-        called.add(middle.op_type)
-        nodes[-1] = helper.make_node(
-            middle.op_type, [before.input[0]], [node.output[0]], domain=DOMAIN
-        )
+        kind = middle.op_type
+        if kind not in functions:
+            functions[kind], values = parse(DOMAIN, kind, BODIES[kind])
+            given[kind] = [f"{kind}_{number}" for number in range(len(values))]
+            graph.initializer.extend(
+                numpy_helper.from_array(value, name)
+                for value, name in zip(values, given[kind], strict=True)
+            )
+        inputs, outputs = [before.input[0], *given[kind]], [node.output[0]]
+        nodes[-1] = helper.make_node(kind, inputs, outputs, domain=DOMAIN)
         nodes.remove(middle)
     used = {name for node in nodes for name in node.input} | {v.name for v in graph.output}
     kept = [n for n in nodes if n.op_type != "DequantizeLinear" or used.intersection(n.output)]
     del graph.node[:]
     graph.node.extend(kept)
-    return called
+    add_functions(model, DOMAIN, functions.values())
 
 
 def _has_function(node: NodeProto, constants: dict[str, onnx.TensorProto]) -> bool:

@@ -16,13 +16,14 @@ from typing import Any
 import onnx
 
 from export.card import CARD, model_card
+from export.exact import exact_form
 from export.fused import fused_graph
 from export.fused_parity import FusedParity, compare_fused
 from export.graphs import OPSET, graph_sources, onnx_from_module
 from export.half import half_form
 from export.parity import Parity, compare_runners, parity_table
 from export.qdq import check_integer_kernels, store_tables, tidy
-from export.simplify import packed_form
+from export.simplify import integer_form
 from export.torch_runner import TorchRunner
 from t2a_edge.bundle import engine_file, engines, load_bundle, write_manifest
 from t2a_edge.errors import ExportError
@@ -72,10 +73,17 @@ def export_bundle(model: Model, checkpoint: Path, folder: Path, precision: str) 
             quantised = TorchRunner(model)
             links.append(compare_runners(source, quantised, model.spec, "quantisation"))
             source = quantised
-        kernels = _write_engines(model, temporary, precision)
         names = engines(model.spec)
-        with OnnxRunner(temporary, names) as candidate:
-            links.append(compare_runners(source, candidate, model.spec, precision))
+        with tempfile.TemporaryDirectory() as plain:
+            kernels = _write_engines(model, temporary, Path(plain), precision)
+            if precision == "int8":
+                with OnnxRunner(Path(plain), names) as integers:
+                    links.append(compare_runners(source, integers, model.spec, "int8"))
+                    with OnnxRunner(temporary, names) as candidate:
+                        links.append(compare_runners(integers, candidate, model.spec, "exact"))
+            else:
+                with OnnxRunner(temporary, names) as candidate:
+                    links.append(compare_runners(source, candidate, model.spec, precision))
         for link in links:
             link.check()
         report = {link.link: link.to_json() for link in links}
@@ -133,13 +141,21 @@ def describe(folder: Path, manifest: Mapping[str, Any], files: list[str]) -> Non
     (folder / CARD).write_text(model_card(load_bundle(folder)), encoding="utf-8")
 
 
-def _write_engines(model: Model, folder: Path, precision: str) -> dict[str, dict[str, int]]:
-    """Trace, tidy and save the engines; returns the integer kernels of each."""
+def _write_engines(
+    model: Model, folder: Path, plain: Path, precision: str
+) -> dict[str, dict[str, int]]:
+    """Trace, tidy and save the engines; returns the integer kernels of each.
+
+    Args:
+        plain: a folder for INT8 engines before `export.exact`.
+    """
     kernels = {}
     for name, source in graph_sources(model).items():
         graph = tidy(onnx_from_module(name, source))
         if precision == "int8":
-            graph = packed_form(name, graph)
+            integers = integer_form(name, graph)
+            onnx.save(integers, plain / engine_file(name))
+            graph = exact_form(integers)
             kernels[name] = check_integer_kernels(name, graph)
         elif precision == "fp16":
             graph = half_form(store_tables(graph))

@@ -1,7 +1,7 @@
 """Standard operators for the functions of a bundle's INT8 graphs.
 
 `export.exact` and `export.kernels` write parts of a graph as functions that ONNX Runtime's kernels
-for processors run exactly, and fast. Another runtime has kernels of its own for what they stand for.
+for processors run exactly, and fast. Another runtime has its own kernels for what they stand for.
 """
 
 import copy
@@ -101,14 +101,16 @@ class _Plain:
                 about = {"axis": -1, "epsilon": self._constant(inputs[3])}
             self._op(kind, *inputs[: SAME_INPUTS[kind]], output=output, **about)
         elif kind == "ReduceSum":
-            self._op("ReduceSum", *inputs, output=output, keepdims=1)
+            self._op("ReduceSum", *inputs[:2], output=output, keepdims=1)
         elif kind == "Round":
             self._op("Identity", inputs[0], output=output)
+        elif kind == "MatMul2":
+            self._op("MatMul", self._op("MatMul", *inputs[:2]), inputs[2], output=output)
         elif kind == "Scores":
             factor = self._number(self._constant(inputs[3]) / exact.STEPS)
             turned = self._op("Transpose", inputs[1], perm=[0, 1, 3, 2])
             product = self._op("MatMul", self._op("Mul", inputs[0], factor), turned)
-            self._op("Add", product, inputs[2], output=output)
+            self._op("Add", product, self.producer[inputs[2]].input[0], output=output)
         elif kind == "Softmax":
             self._op("Softmax", inputs[0], output=output, axis=-1)
         elif kind == "Gelu":

@@ -35,9 +35,14 @@ def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
     return after
 
 
-def packed_form(name: str, model: onnx.ModelProto) -> onnx.ModelProto:
-    """An engine's tidy Q/DQ graph as a bundle has it."""
+def integer_form(name: str, model: onnx.ModelProto) -> onnx.ModelProto:
+    """An engine's tidy Q/DQ graph in integer kernels, its float operators as they were."""
     graph = cpu_form(store_tables(model))
     if name in SIMPLIFIED:
         graph = shorten(simplified(graph))
-    return without_zero_points(exact_form(kernel_form(graph)))
+    return without_zero_points(kernel_form(graph))
+
+
+def packed_form(name: str, model: onnx.ModelProto) -> onnx.ModelProto:
+    """An engine's tidy Q/DQ graph as a bundle has it."""
+    return exact_form(integer_form(name, model))
