@@ -44,6 +44,7 @@ POWER_BITS = 14  # of the tables: sums of 1,024 powers are exact
 POWERS = 11 * STEPS  # the last one rounds to 0
 LEAST_REACH = 6  # of Gelu's table: beyond, it is 0 or its argument within 1e-8
 EPSILON = 1e-5  # of a LayerNormalization that names none
+FURTHEST = 64  # of RATIO_BITS: how far from a ratio another is looked for
 RATIO_BITS = 16  # of the ratio of two steps: 8 more, those of a number, are what float32 has
 ALIGNED = 1.5 * 2.0**23  # plus this, minus this: rounded to whole numbers
 
@@ -221,7 +222,7 @@ def exact_form(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def shorten_ratios(graph: onnx.GraphProto) -> None:
-    """Move the steps of added tensors by less than 2^-15: their ratios to the sum's become short.
+    """Move the steps of added tensors a little, so that their ratios to the sum's step are short.
 
     From the last sum back to the first: the sum of one block is an input of the next. Works in
     place.
@@ -249,10 +250,13 @@ def shorten_ratios(graph: onnx.GraphProto) -> None:
 
 
 def near_step(step: np.float32, total: np.float32) -> np.float32:
-    """The number near `step` whose quotient by `total`, in float32, has RATIO_BITS digits."""
+    """The number near `step` whose quotient by `total`, in float32, has RATIO_BITS binary digits.
+
+    `step` itself where there is none within a thousandth.
+    """
     ratio, exponent = np.frexp(np.float64(step) / np.float64(total))
     digits = round(float(ratio) * 2**RATIO_BITS)
-    for away in range(16):  # most divisions come out at once
+    for away in sorted(range(-FURTHEST, FURTHEST), key=abs):  # most divisions come out at once
         wanted = np.float32(np.ldexp((digits + away) / 2**RATIO_BITS, exponent))
         candidate = np.float32(wanted * total)
         if np.float32(candidate / total) == wanted:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,10 @@ import onnx
 import onnxruntime
 import pytest
 
-from export.compose import FLOAT, Composer
-from export.fused import compare_fused, fused_graph, fused_inputs
+from export.compose import FLOAT, INT64, Composer
+from export.fused import fused_graph, fused_inputs
+from export.fused_noise import NoiseGraph
+from export.fused_parity import compare_fused
 from export.pack import METADATA, export_fused
 from export.qdq import expected_kernels, optimised_operators
 from t2a_edge import TextToArt
@@ -124,30 +127,45 @@ def test_a_picture_of_a_batch_keeps_its_own_codes_only(session, engine):
 
 
 def test_coherent_noise_is_in_the_graph_too(engine):
-    from dataclasses import replace
-
-    from export.fused import _Fused
-
     spec = replace(engine.spec, scale_coherence=(0.0, 0.7, 1.3, 2.0))
-    steps = _Fused({}, spec)
-    g = steps.g
+    g = Composer(20)
+    seed, heat = g.input("seed", INT64, ["batch"]), g.input("temperature", FLOAT, ["batch"])
+    steps = NoiseGraph(g, spec, seed, heat)
     field = g.input("noise", FLOAT, ["batch", 64, spec.codebook_size])
-    steps.batch_size = g.op("Shape", field, end=1)
     g.output("shared", steps._coherent(field, 8, 2.0), FLOAT, ["batch", 64, spec.codebook_size])
     session = onnxruntime.InferenceSession(g.model("coherent").SerializeToString())
     noise = np.random.default_rng(1).choice(gumbel_table(), (2, 64, spec.codebook_size))
-    (shared,) = session.run(None, {"noise": noise})
+    inputs = {"seed": np.arange(2), "temperature": np.ones(2, np.float32), "noise": noise}
+    (shared,) = session.run(None, inputs)
     for found, given in zip(shared, noise, strict=True):
         np.testing.assert_array_equal(found, coherent_noise(given, 2.0))
 
 
-def test_the_table_of_gumbel_values_is_the_runtime_s(engine):
-    from export.fused import _Fused
+@pytest.mark.parametrize("radius", [0.0, 1.3])
+def test_noise_of_some_positions_is_a_part_of_the_scale_s(engine, radius):
+    spec = replace(engine.spec, scale_coherence=(0.0, 0.0, 0.0, radius))
+    last, count = len(spec.scales) - 1, spec.scales[-1] ** 2
+    some = np.array([5, 0, count - 1])
+    g = Composer(20)
+    seed, heat = g.input("seed", INT64, ["batch"]), g.input("temperature", FLOAT, ["batch"])
+    steps = NoiseGraph(g, spec, seed, heat)
+    for name, here in (("all", ""), ("some", g.constant(some))):
+        g.output(name, steps.of_scale(last, here), FLOAT, ["batch", None, spec.codebook_size])
+    session = onnxruntime.InferenceSession(g.model("noise").SerializeToString())
+    inputs = {"seed": np.array([7, 2**53 - 1]), "temperature": np.array([1, 0.5], np.float32)}
+    everything, part = session.run(["all", "some"], inputs)
+    assert everything.shape == (2, count, spec.codebook_size)
+    np.testing.assert_array_equal(part, everything[:, some])
 
-    steps = _Fused({}, engine.spec)
-    steps.g.output("table", steps._gumbel_table(), FLOAT, [1, len(gumbel_table())])
-    session = onnxruntime.InferenceSession(steps.g.model("table").SerializeToString())
-    np.testing.assert_array_equal(session.run(None, {})[0][0], gumbel_table())
+
+def test_the_table_of_gumbel_values_is_the_runtime_s(engine):
+    g = Composer(20)
+    seed, heat = g.input("seed", INT64, ["batch"]), g.input("temperature", FLOAT, ["batch"])
+    steps = NoiseGraph(g, engine.spec, seed, heat)
+    g.output("table", steps.table, FLOAT, [1, len(gumbel_table())])
+    session = onnxruntime.InferenceSession(g.model("table").SerializeToString())
+    inputs = {"seed": np.arange(1), "temperature": np.ones(1, np.float32)}
+    np.testing.assert_array_equal(session.run(None, inputs)[0][0], gumbel_table())
 
 
 def test_every_scale_runs_in_integer_kernels(tiny_bundle):
@@ -159,9 +177,9 @@ def test_every_scale_runs_in_integer_kernels(tiny_bundle):
     counts = {name: expected_kernels(part) for name, part in parts.items()}
     assert operators["QLinearConv"] == sum(counts[n]["conv"] * calls[n] for n in calls)
     linear = sum(counts[n]["linear"] * calls[n] for n in calls)
-    # what depends on the words alone is the same at every scale: ONNX Runtime computes it once
-    again = 2 * (calls["transformer"] - 1)
-    assert linear - again <= operators["MatMulIntegerToFloat"] <= linear
+    # what depends on the words alone is the same at every scale and in every pass: done once
+    again = 2 * (calls["transformer"] - 1) + (calls["refiner"] - 1)
+    assert operators["MatMulIntegerToFloat"] == linear - again
 
 
 def test_weights_are_stored_once(graph, engine):

@@ -6,7 +6,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from export.fused import compare_fused, fused_graph
+from export.fused import fused_graph
+from export.fused_parity import compare_fused
 from export.qdq import cpu_form
 from export.tensorrt_form import tensorrt_form, tensorrt_fused, uint8_cast_last
 from t2a_edge import TextToArt
@@ -119,14 +120,6 @@ def test_float_parts_become_float16_with_their_scales():
 def test_another_zero_point_is_told():
     with pytest.raises(ExportError, match="zero-point of the graph is int8 3; TensorRT takes"):
         tensorrt_form(int8_graph(3), "float32")
-
-
-def test_a_leaky_relu_that_leaks_stays_one():
-    model = int8_graph()
-    relu = model.graph.node[0]
-    relu.op_type = "LeakyRelu"
-    relu.attribute.append(helper.make_attribute("alpha", 0.1))
-    assert tensorrt_form(model, "float32").graph.node[0].op_type == "LeakyRelu"
 
 
 def test_the_cast_to_uint8_goes_last():
