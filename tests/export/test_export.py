@@ -146,7 +146,7 @@ def test_the_manifest_says_where_the_bundle_comes_from(tiny_bundle):
     for key in ("spec", "vocabulary", "precision", "opset", "noise", "parity", "licence", "card",
                 "checkpoint_sha256", "source_commit", "versions", "files"):  # fmt: skip
         assert manifest[key], key
-    assert set(manifest["parity"]) == {"quantisation", "int8"}
+    assert set(manifest["parity"]) == {"quantisation", "int8", "exact"}
     assert manifest["parity"]["int8"]["tolerance"]["psnr_db"] == TOLERANCES["int8"].psnr_db
 
 
