@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 from onnx import NodeProto, helper, numpy_helper
 
-from export import exact, kernels
+from export import exact_functions as exact
+from export import kernels
 from export.compose import prune
 
 SAME_INPUTS = {"MatMul": 2, "Log": 1, "LayerNormalization": 3}  # how many of the function's

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from export import exact
+from export import exact_functions as exact
 from export.exact import exact_form, near_step, shorten_ratios
 from export.functions import add_functions, parse
 from export.plain_form import plain_form

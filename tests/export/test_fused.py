@@ -203,7 +203,9 @@ def test_the_file_describes_itself(engine, tmp_path):
 
 
 def test_a_graph_that_draws_something_else_is_not_written(engine, tmp_path, monkeypatch):
-    monkeypatch.setattr("export.fused_noise.code_points", lambda codes: np.ones((2, codes), np.int32))
+    monkeypatch.setattr(
+        "export.fused_noise.code_points", lambda codes: np.ones((2, codes), np.int32)
+    )
     with pytest.raises(ExportError, match="does not draw what the engines draw: "):
         export_fused(engine.bundle.folder, tmp_path / "generator.onnx")
     assert not list(tmp_path.iterdir())
