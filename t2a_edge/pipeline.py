@@ -244,6 +244,7 @@ class TextToArt:
         guidance_scale: float | None = None,
         temperature: float | None = None,
         top_k: int | None = None,
+        on_scale: Callable[[int], None] | None = None,
     ) -> Artwork:
         """Draw a picture whose opposite edges meet without a seam.
 
@@ -254,7 +255,7 @@ class TextToArt:
         request = Request(prompt, seed, None, 0.5, guidance_scale, temperature, top_k)
         plain = (self.spec.image_size, self.spec.image_size)
         layout, crop = layout_of_size(self.spec, size or plain, wrap=True)
-        return self._last(self._steps([request], layout, crop, changed="tile"))[0]
+        return self._last(self._steps([request], layout, crop, changed="tile"), on_scale)[0]
 
     def interpolate(
         self,
@@ -298,6 +299,7 @@ class TextToArt:
         from_scale: int = KEPT_SCALES,
         seed: int | None = None,
         prompt: str | None = None,
+        on_scale: Callable[[int], None] | None = None,
     ) -> Artwork:
         """Keep the coarse scales of a picture and draw the finer ones anew.
 
@@ -307,6 +309,7 @@ class TextToArt:
                 one changes the finest marks alone.
             seed: of what is drawn anew; None draws a fresh one.
             prompt: other words than the picture's own.
+            on_scale: see `generate`.
 
         Raises:
             OptionError: there is no such scale, or the artwork is of another model.
@@ -321,7 +324,9 @@ class TextToArt:
             )
         given = artwork.indices.copy()
         given[artwork.layout.offsets(scales)[from_scale] :] = -1
-        return self._redrawn(artwork, artwork.layout, artwork.crop, given, seed, prompt, "vary")
+        return self._redrawn(
+            artwork, artwork.layout, artwork.crop, given, seed, prompt, "vary", on_scale
+        )
 
     def inpaint(
         self,
@@ -330,6 +335,7 @@ class TextToArt:
         *,
         seed: int | None = None,
         prompt: str | None = None,
+        on_scale: Callable[[int], None] | None = None,
     ) -> Artwork:
         """Draw a part of a picture anew, to fit what is around it.
 
@@ -339,7 +345,7 @@ class TextToArt:
         Args:
             artwork: of this model.
             mask: (H, W) of the picture's size; True, or a number above 127, is drawn anew.
-            seed, prompt: see `vary`.
+            seed, prompt, on_scale: see `vary`.
 
         Raises:
             ImageError: the mask has another size, or covers no cell.
@@ -347,7 +353,9 @@ class TextToArt:
         self._check_own(artwork)
         here = covered(mask, artwork.size)
         given = kept_outside_mask(self.spec, artwork.indices, artwork.layout, artwork.crop, here)
-        return self._redrawn(artwork, artwork.layout, artwork.crop, given, seed, prompt, "inpaint")
+        return self._redrawn(
+            artwork, artwork.layout, artwork.crop, given, seed, prompt, "inpaint", on_scale
+        )
 
     def outpaint(
         self,
@@ -359,6 +367,7 @@ class TextToArt:
         bottom: int = 0,
         seed: int | None = None,
         prompt: str | None = None,
+        on_scale: Callable[[int], None] | None = None,
     ) -> Artwork:
         """Draw on beyond the edges of a picture.
 
@@ -367,7 +376,7 @@ class TextToArt:
         Args:
             artwork: of this model; not one whose edges meet.
             left, right, top, bottom: pixels to add, multiples of 8.
-            seed, prompt: see `vary`.
+            seed, prompt, on_scale: see `vary`.
 
         Raises:
             OptionError: a number is out of range, or the picture would be too large.
@@ -376,7 +385,7 @@ class TextToArt:
         layout, crop, given = extended(
             self.spec, artwork.indices, artwork.layout, artwork.crop, (left, right, top, bottom)
         )
-        return self._redrawn(artwork, layout, crop, given, seed, prompt, "outpaint")
+        return self._redrawn(artwork, layout, crop, given, seed, prompt, "outpaint", on_scale)
 
     # ---- reading
 
@@ -550,6 +559,7 @@ class TextToArt:
         seed: int | None,
         prompt: str | None,
         changed: str,
+        on_scale: Callable[[int], None] | None,
     ) -> Artwork:
         options = artwork.options
         blend, amount = artwork.blend or (None, 0.5)
@@ -559,7 +569,7 @@ class TextToArt:
             artwork.prompt if prompt is None else prompt, seed, blend, amount,
             options.guidance_scale, options.temperature, options.top_k,
         )  # fmt: skip
-        return self._last(self._steps([request], layout, crop, given, changed))[0]
+        return self._last(self._steps([request], layout, crop, given, changed), on_scale)[0]
 
     def _artworks(
         self,

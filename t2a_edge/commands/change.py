@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from t2a_edge.pipeline import TextToArt
 
 DEFAULT_SCALE = 3
-Edit = Callable[["TextToArt", "Artwork", int], "Artwork"]  # the int is a seed
+Edit = Callable[["TextToArt", "Artwork", dict[str, Any]], "Artwork"]
+"""Changes an artwork; the last argument holds seed, prompt and on_scale of the method."""
 
 picture_argument = click.argument("picture", type=click.Path(path_type=Path))
 
@@ -78,8 +79,8 @@ def vary(picture: Path, from_scale: int, change: ChangeOptions) -> None:
       t2a-edge vary art.png --from-scale 1 --prompt "cool dark fluid" --seed 7
     """  # noqa: D301
 
-    def edit(engine: "TextToArt", artwork: "Artwork", seed: int) -> "Artwork":
-        return engine.vary(artwork, from_scale=from_scale, seed=seed, prompt=change.prompt)
+    def edit(engine: "TextToArt", artwork: "Artwork", common: dict[str, Any]) -> "Artwork":
+        return engine.vary(artwork, from_scale=from_scale, **common)
 
     make_changes(picture, change, edit)
 
@@ -100,11 +101,11 @@ def inpaint(picture: Path, mask: Path, change: ChangeOptions) -> None:
       t2a-edge inpaint art.png mask.png --prompt "red bold" --count 4 --out parts
     """  # noqa: D301
 
-    def edit(engine: "TextToArt", artwork: "Artwork", seed: int) -> "Artwork":
+    def edit(engine: "TextToArt", artwork: "Artwork", common: dict[str, Any]) -> "Artwork":
         from t2a_edge.commands.pictures import read_mask
 
         marked = read_mask(mask, artwork.size)
-        return engine.inpaint(artwork, marked, seed=seed, prompt=change.prompt)
+        return engine.inpaint(artwork, marked, **common)
 
     make_changes(picture, change, edit)
 
@@ -127,11 +128,8 @@ def outpaint(
       t2a-edge outpaint art.png --left 64 --right 64 --top 64 --bottom 64 --out wider.png
     """  # noqa: D301
 
-    def edit(engine: "TextToArt", artwork: "Artwork", seed: int) -> "Artwork":
-        return engine.outpaint(
-            artwork, left=left, right=right, top=top, bottom=bottom,
-            seed=seed, prompt=change.prompt,
-        )  # fmt: skip
+    def edit(engine: "TextToArt", artwork: "Artwork", common: dict[str, Any]) -> "Artwork":
+        return engine.outpaint(artwork, left=left, right=right, top=top, bottom=bottom, **common)
 
     make_changes(picture, change, edit)
 
@@ -153,9 +151,10 @@ def make_changes(picture: Path, change: ChangeOptions, edit: Edit) -> None:
         Notes(engine, show=show).tell(engine.parse(prompt).words)
         writer = Writer(change.output, engine)
         for number, seed in enumerate(seeds):
-            with Progress(number, len(seeds), 1, show=show) as progress:
-                progress.update(0)
+            steps = len(engine.spec.scales)
+            with Progress(number, len(seeds), steps, show=show) as progress:
+                common = {"seed": seed, "prompt": change.prompt, "on_scale": progress.update}
                 watch = Stopwatch()
-                changed = edit(engine, artwork, seed)
+                changed = edit(engine, artwork, common)
                 ms = watch.ms
             writer.save(changed, ms)

@@ -143,8 +143,8 @@ def tile(
         arguments = sampling.as_arguments()
         check_arguments(loaded, {**arguments, "size": size}, wrap=True)
 
-        def draw_one(prompt: str, seed: int, _on_scale: Callable[[int], None]) -> "Artwork":
-            return loaded.tile(prompt, seed=seed, size=size, **arguments)
+        def draw_one(prompt: str, seed: int, on_scale: Callable[[int], None]) -> "Artwork":
+            return loaded.tile(prompt, seed=seed, size=size, on_scale=on_scale, **arguments)
 
         prompts = limited(prompts_from(words), output.out)
         series = Series(loaded, seeds, draw_one, show=not output.quiet)

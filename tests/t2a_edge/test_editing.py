@@ -45,6 +45,24 @@ def seam_share(pixels: np.ndarray, column: int) -> float:
     return float(steps[column - 1] / elsewhere.mean())
 
 
+# ---- progress
+
+
+def test_every_way_to_draw_tells_how_far_it_is(engine, artwork):
+    ways = {
+        "tile": lambda told: engine.tile("warm", seed=1, size=(SIZE, SIZE), on_scale=told),
+        "vary": lambda told: engine.vary(artwork, seed=1, on_scale=told),
+        "inpaint": lambda told: engine.inpaint(
+            artwork, np.full((SIZE, SIZE), 255), seed=1, on_scale=told
+        ),
+        "outpaint": lambda told: engine.outpaint(artwork, right=HALF, seed=1, on_scale=told),
+    }
+    for name, draw in ways.items():
+        done: list[int] = []
+        draw(done.append)
+        assert done == [1, 2, 3, 4], name
+
+
 # ---- batches
 
 
