@@ -1,6 +1,7 @@
 """`python -m train`: train stage by stage, then make one checkpoint of all."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -121,6 +122,38 @@ def selection(**options: Any) -> None:
     from train.stages import train_selection
 
     click.echo(json.dumps(train_selection(_run(**options)), indent=1))
+
+
+@main.command()
+@run_options
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    default=CHECKPOINT,
+    show_default=True,
+    help="Checkpoint of the finished model to start from.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 1,
+    show_default=True,
+    help="Processes that paint, encode and draw.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Where to write the checkpoint of the model that comes of it.",
+)
+def reselection(model: Path, workers: int, out: Path, **options: Any) -> None:
+    """Teach a finished model further: another round of selection, from its checkpoint alone."""
+    from train.reselection import reselected_model, train_reselection
+
+    run = replace(_run(**options), workers=workers)
+    click.echo(json.dumps(train_reselection(run, model), indent=1))
+    reselected_model(run, model).save(out)
+    click.echo(str(out))
 
 
 @main.command()

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Self, get_args
 
+from t2a_edge.attribute_table import AXIS_MEASURES
 from t2a_edge.errors import ConfigError
 from t2a_edge.spec import FACTORS, REFINER_PASSES, Spec
 
@@ -190,6 +191,7 @@ class WordingConfig:
     Attributes:
         guidance_dropout: share of samples that lose all their adjectives.
         dropout: chance of each given adjective to be left out otherwise.
+        prompt_dropout: the same for the words of a prompt that a selected picture was drawn for.
         measured: chance of each strongly measured attribute to be named.
         extreme_share: of the pictures that count as strong at either end of an attribute.
         synonyms: chance of each word to be replaced by one of the lexicon that means the same.
@@ -199,13 +201,14 @@ class WordingConfig:
 
     guidance_dropout: float = 0.1
     dropout: float = 0.5
+    prompt_dropout: float = 0.2
     measured: float = 0.0
     extreme_share: float = 0.25
     synonyms: float = 0.0
     caps: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("guidance_dropout", "dropout", "measured", "synonyms"):
+        for name in ("guidance_dropout", "dropout", "prompt_dropout", "measured", "synonyms"):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"wording.{name} is {value}; expected 0 to 1.")
         _require(
@@ -288,30 +291,54 @@ class SelectionConfig:
 
     Attributes:
         draws: pictures of each prompt; 0 leaves the stage out.
-        prompts: of one to three known adjectives.
+        prompts: how many; their words are known adjectives.
+        lengths: a prompt has one of these numbers of words, each as likely as it is often here.
+        favoured, odds: axes that are named more or less often than the others, and how many times
+            as often.
         keep: most pictures of a prompt that are kept.
         enough: margin from which pictures are alike, in spreads of the pictures without words.
         wordless: pictures without words that the others are compared with.
         share: of the selected pictures in what is trained on.
-        seed: of prompts and noise.
+        seed: of the prompts.
+        noise_seed: of the noise without words; the two next ones are those of the prompts' noise
+            and of a validation's.
     """
 
     draws: int = 0
     prompts: int = 1500
+    lengths: tuple[int, ...] = (1, 1, 2, 3)
+    favoured: tuple[str, ...] = ()
+    odds: tuple[float, ...] = ()
     keep: int = 2
     enough: float = 1.0
     wordless: int = 240
     share: float = 0.4
     seed: int = 5
+    noise_seed: int = 5
 
     def __post_init__(self) -> None:
-        _require(self.draws >= 0, f"selection.draws is {self.draws}; expected 0 or more.")
+        _require(self.draws >= 0, f"draws of a selection is {self.draws}; expected 0 or more.")
         for name in ("prompts", "keep", "wordless"):
             value = getattr(self, name)
-            _require(value >= 1, f"selection.{name} is {value}; expected at least 1.")
+            _require(value >= 1, f"{name} of a selection is {value}; expected at least 1.")
         _require(
             0 < self.share < 1,
-            f"selection.share is {self.share}; expected above 0 and below 1.",
+            f"share of a selection is {self.share}; expected above 0 and below 1.",
+        )
+        _require(
+            bool(self.lengths) and all(length >= 1 for length in self.lengths),
+            f"lengths of a selection is {list(self.lengths)}; expected numbers from 1.",
+        )
+        unknown = [name for name in self.favoured if name not in AXIS_MEASURES]
+        _require(
+            not unknown,
+            f"favoured of a selection names {unknown}; expected axes with a measure: "
+            f"{', '.join(AXIS_MEASURES)}.",
+        )
+        _require(
+            len(self.odds) == len(self.favoured) and all(odds > 0 for odds in self.odds),
+            f"odds of a selection is {list(self.odds)} for the favoured axes "
+            f"{list(self.favoured)}; expected a number above 0 for each.",
         )
 
 
@@ -414,6 +441,8 @@ class Preset:
     refiner_fit: FitConfig = field(default_factory=FitConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     selection_fit: FitConfig = field(default_factory=FitConfig)
+    reselection: SelectionConfig = field(default_factory=SelectionConfig)
+    reselection_fit: FitConfig = field(default_factory=FitConfig)
     qat: QatConfig = field(default_factory=QatConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     card: CardConfig = field(default_factory=CardConfig)

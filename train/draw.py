@@ -116,8 +116,10 @@ class BatchSampler:
         return self.generator, *refiner, self.codec
 
     @torch.no_grad()
-    def draw(self, prompts: Sequence[tuple[str, ...]], seed: int) -> tuple[Tensor, FloatArray]:
-        """Draw and measure a picture for each prompt; () is one without words.
+    def draw(
+        self, prompts: Sequence[tuple[str, ...]], seed: int | Sequence[int]
+    ) -> tuple[Tensor, FloatArray]:
+        """Draw and measure a picture for each prompt, in float; () is one without words.
 
         Returns:
             indices (M, N) int64, and (M, A) scores in the order of `train.wording.MEASURED`.

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
@@ -36,12 +36,15 @@ class IndexStore:
         seen: (M, N), what is seen of the coarser scales, with slips; as `indices`.
         adjectives: of each of the M views.
         scores: (M, A) float32, measured attributes in the order of `train.wording.MEASURED`.
+        prompted: of each view, whether its adjectives are a prompt that it shows every word of;
+            empty where none is.
     """
 
     indices: Tensor
     seen: Tensor
     adjectives: list[tuple[str, ...]]
     scores: Tensor
+    prompted: list[bool] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class IndexMix:
 
     def draw(self, rng: np.random.Generator, count: int) -> IndexStore:
         """Random views of the stores, by their shares."""
-        rows, seen, adjectives, scores = [], [], [], []
+        rows, seen, adjectives, scores, prompted = [], [], [], [], []
         for number in rng.choice(len(self.stores), size=count, p=self.shares):
             store = self.stores[number]
             pick = int(rng.integers(len(store.indices)))
@@ -65,11 +68,13 @@ class IndexMix:
             seen.append(store.seen[pick])
             adjectives.append(store.adjectives[pick])
             scores.append(store.scores[pick])
+            prompted.append(bool(store.prompted) and store.prompted[pick])
         return IndexStore(
             torch.stack(rows).long(),
             torch.stack(seen).long(),
             adjectives,
             torch.stack(scores),
+            prompted,
         )
 
     def extremes(self, share: float) -> Extremes:
@@ -182,9 +187,11 @@ def chosen_words(
     wording: Wording, samples: IndexStore, most: int, rng: np.random.Generator
 ) -> list[list[str]]:
     """The words that a training step shows for each sample."""
+    prompted = samples.prompted or [False] * len(samples.adjectives)
+    rows = zip(samples.adjectives, samples.scores.numpy(), prompted, strict=True)
     return [
-        wording.choose(given, scores, most, rng)
-        for given, scores in zip(samples.adjectives, samples.scores.numpy(), strict=True)
+        wording.as_prompted(given, rng) if whole else wording.choose(given, scores, most, rng)
+        for given, scores, whole in rows
     ]
 
 

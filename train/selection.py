@@ -7,7 +7,7 @@ the most extreme picture is not the best one.
 Source of training on the selected part of one's own samples: Dong et al. 2023, arXiv:2304.06767.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,7 +17,6 @@ from t2a_edge.attribute_table import AXIS_MEASURES, WORD_MEASURES
 from t2a_edge.vocabulary import AXES, HUES, poles
 from train.wording import MEASURED, FloatArray
 
-PROMPT_LENGTHS = (1, 1, 2, 3)
 SHOWN_HUE = 0.1  # score from which a picture shows a hue, however rare it is without words
 LEAST_SPREAD = 0.02  # of a score without words: what hardly varies is not divided by
 
@@ -30,17 +29,24 @@ def measurable_words() -> dict[str, tuple[int, int]]:
     return found | {word: (column[word], 1) for word in (*HUES, *WORD_MEASURES)}
 
 
-def random_prompts(count: int, rng: np.random.Generator) -> list[tuple[str, ...]]:
-    """Prompts of one to three known adjectives, each on an axis of its own or a hue."""
-    ends = [
-        [list(words) for words in (axis.negative_words, axis.positive_words)]
-        for axis in AXES
-        if axis.name in AXIS_MEASURES
-    ]
+def random_prompts(
+    count: int, rng: np.random.Generator, lengths: Sequence[int], odds: Mapping[str, float]
+) -> list[tuple[str, ...]]:
+    """Prompts of known adjectives, each on an axis of its own or a hue.
+
+    Args:
+        lengths: numbers of words, one of them for each prompt.
+        odds: axis -> how many times as often it is named as an axis that is not in it, or a hue.
+    """
+    axes = [axis for axis in AXES if axis.name in AXIS_MEASURES]
+    ends = [[list(axis.negative_words), list(axis.positive_words)] for axis in axes]
     groups = [*ends, [list(HUES)]]
+    chances = np.array([*(odds.get(axis.name, 1.0) for axis in axes), 1.0])
+    chances /= chances.sum()
     prompts = []
     for _ in range(count):
-        chosen = rng.choice(len(groups), size=int(rng.choice(PROMPT_LENGTHS)), replace=False)
+        size = int(rng.choice(lengths))
+        chosen = rng.choice(len(groups), size=size, replace=False, p=chances)
         sides = [groups[i][int(rng.integers(len(groups[i])))] for i in chosen]
         prompts.append(tuple(str(rng.choice(words)) for words in sides))
     return prompts

@@ -4,23 +4,73 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from t2a_edge.errors import CheckpointError
 from train.checkpoint import load_tensors, save_tensors
+from train.config import FitConfig, SelectionConfig
 from train.draw import BatchSampler
 from train.generator_task import GeneratorTask, IndexMix, IndexStore
 from train.qat import disable
 from train.selection import Wordless, best, measurable_words, random_prompts
+from train.wording import FloatArray
 
+PART = 40  # prompts whose pictures are drawn, and kept on disk, together
 JUDGED_WORDLESS = 96  # pictures of a validation that are drawn without words
 JUDGED_DRAWS = 3  # of each known adjective
 
 
-def selected_pictures(sampler: BatchSampler, path: Path, key: str) -> tuple[IndexStore, float]:
-    """Draw every prompt several times and keep what shows all of its words; cached.
+def prompts_of(config: SelectionConfig) -> list[tuple[str, ...]]:
+    """What pictures are drawn for."""
+    odds = dict(zip(config.favoured, config.odds, strict=True))
+    rng = np.random.default_rng(config.seed)
+    return random_prompts(config.prompts, rng, config.lengths, odds)
+
+
+def part_count(config: SelectionConfig) -> int:
+    """How many parts `drawn_part` has: the pictures without words, then those of the prompts."""
+    return 1 + -(-config.prompts // PART)
+
+
+def drawn_part(
+    sampler: BatchSampler, config: SelectionConfig, number: int, folder: Path, key: str
+) -> tuple[Tensor, FloatArray]:
+    """Draw one part of the pictures, in float; cached.
 
     Args:
+        number: 0 is the pictures without words, from 1 on they are `draws` of each of `PART`
+            prompts.
         key: names the weights that draw; a cache with another key is replaced.
+
+    Returns:
+        indices (M, N) int16, and (M, A) scores in the order of `train.wording.MEASURED`.
+    """
+    path = folder / f"{number:03}.safetensors"
+    if path.is_file():
+        tensors, about = load_tensors(path)
+        if about.get("key") == key:
+            return tensors["indices"], tensors["scores"].numpy()
+    for module in sampler.modules:
+        disable(module.eval())
+    every: list[tuple[str, ...]] = [()] * config.wordless
+    seed = (config.noise_seed, 0)
+    if number:
+        prompts = prompts_of(config)[(number - 1) * PART : number * PART]
+        every = [prompt for prompt in prompts for _ in range(config.draws)]
+        seed = (config.noise_seed + 1, number)
+    drawn, scores = sampler.draw(every, seed)
+    indices = drawn.to(torch.int16)
+    save_tensors(path, {"indices": indices, "scores": torch.from_numpy(scores)}, {"key": key})
+    return indices, scores
+
+
+def selected_pictures(
+    sampler: BatchSampler, config: SelectionConfig, folder: Path, key: str
+) -> tuple[IndexStore, float]:
+    """Draw every prompt several times and keep what shows all of its words.
+
+    Args:
+        folder: of what was drawn; see `drawn_part`.
 
     Returns:
         What was kept, and the share of the drawn pictures that showed all of their words.
@@ -28,38 +78,28 @@ def selected_pictures(sampler: BatchSampler, path: Path, key: str) -> tuple[Inde
     Raises:
         CheckpointError: no picture shows its words.
     """
-    if path.is_file():
-        tensors, about = load_tensors(path)
-        if about.get("key") == key:
-            words = [tuple(a) for a in about["adjectives"]]
-            store = IndexStore(tensors["indices"], tensors["indices"], words, tensors["scores"])
-            return store, float(about["shown"])
-    config = sampler.preset.selection
-    rng = np.random.default_rng(config.seed)
-    for module in sampler.modules:
-        disable(module.eval())
-    _, plain = sampler.draw([()] * config.wordless, config.seed)
-    wordless = Wordless.of(plain)
-    prompts = random_prompts(config.prompts, rng)
-    every = [prompt for prompt in prompts for _ in range(config.draws)]
-    indices, scores = sampler.draw(every, config.seed + 1)
+    parts = [drawn_part(sampler, config, n, folder, key) for n in range(part_count(config))]
+    wordless = Wordless.of(parts[0][1])
+    indices = torch.cat([part for part, _ in parts[1:]])
+    scores = np.concatenate([part for _, part in parts[1:]])
     kept: list[int] = []
+    words: list[tuple[str, ...]] = []
     shown = 0
-    for number, prompt in enumerate(prompts):
+    for number, prompt in enumerate(prompts_of(config)):
         start = number * config.draws
         margins = wordless.margin(prompt, scores[start : start + config.draws])
         shown += int((margins > 0).sum())
-        kept += [start + i for i in best(margins, config.keep, config.enough)]
+        found = best(margins, config.keep, config.enough)
+        kept += [start + i for i in found]
+        words += [prompt] * len(found)
     if not kept:
         raise CheckpointError(
-            f"None of {len(every)} pictures shows the words that it was drawn for; expected some. "
+            f"None of {len(scores)} pictures shows the words that it was drawn for; expected some. "
             "Train the generator longer, or leave the selection stage out: selection.draws = 0."
         )
-    share = shown / len(every)
-    tensors = {"indices": indices[kept].to(torch.int16), "scores": torch.from_numpy(scores[kept])}
-    words = [every[i] for i in kept]
-    save_tensors(path, tensors, {"key": key, "adjectives": words, "shown": share})
-    return IndexStore(tensors["indices"], tensors["indices"], words, tensors["scores"]), share
+    codes, prompted = indices[kept], [True] * len(kept)
+    store = IndexStore(codes, codes, words, torch.from_numpy(scores[kept]), prompted)
+    return store, shown / len(scores)
 
 
 class SelectionTask(GeneratorTask):
@@ -67,16 +107,28 @@ class SelectionTask(GeneratorTask):
 
     Args:
         train: the stages' indices and the selected ones.
-        sampler: draws the pictures of a validation; its generator is trained in place.
+        sampler: draws the pictures of a validation, in float; its generator is where training
+            starts.
+        config, fit: of the selection whose pictures these are, and of the training.
     """
 
-    def __init__(self, sampler: BatchSampler, train: IndexMix, val: IndexStore) -> None:
+    def __init__(
+        self,
+        sampler: BatchSampler,
+        train: IndexMix,
+        val: IndexStore,
+        config: SelectionConfig,
+        fit: FitConfig,
+    ) -> None:
         preset = sampler.preset
         super().__init__(preset, sampler.codec, train, val, sampler.generator.text.state_dict())
         self.module.load_state_dict(sampler.generator.state_dict())
         disable(self.module.transformer)
-        self.batch = preset.selection_fit.batch
+        self.batch = fit.batch
+        self.seed = config.noise_seed + 2
         self.sampler = BatchSampler(preset, sampler.codec, self.module, sampler.refiner)
+        for module in self.sampler.modules[1:]:
+            disable(module.eval())
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -87,8 +139,7 @@ class SelectionTask(GeneratorTask):
         figures = super().validate()
         plain: list[tuple[str, ...]] = [()] * JUDGED_WORDLESS
         prompts = [(word,) for word in measurable_words()] * JUDGED_DRAWS
-        seed = self.preset.selection.seed + 2
-        _, scores = self.sampler.draw([*plain, *prompts], seed)
+        _, scores = self.sampler.draw([*plain, *prompts], self.seed)
         wordless = Wordless.of(scores[:JUDGED_WORDLESS])
         margins = np.array(
             [

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -66,6 +67,7 @@ class Run:
         wandb: log to Weights & Biases, not to TensorBoard.
         text: a whole model's checkpoint whose text engine is used where the run has no words
             stage; None trains one along.
+        workers: processes that paint the studio's pictures, or draw for another selection.
     """
 
     preset: Preset
@@ -73,6 +75,7 @@ class Run:
     data: Path
     wandb: bool = False
     text: Path | None = None
+    workers: int = os.cpu_count() or 1
 
     def pictures(self) -> PictureMix:
         """The data folder, then the studio if the preset wants it, with their shares."""
@@ -80,7 +83,9 @@ class Run:
         paintings = PixelStore(load_rows(self.data), data.shorter_side, cache)
         if not data.studio_pictures:
             return PictureMix([paintings], [1.0])
-        studio = StudioStore(data.studio_pictures, data.image_size, data.studio_seed, cache)
+        studio = StudioStore(
+            data.studio_pictures, data.image_size, data.studio_seed, cache, self.workers
+        )
         return PictureMix([paintings, studio], [1 - data.studio_share, data.studio_share])
 
 
@@ -198,27 +203,32 @@ def trained_codec(run: Run, *, sharpened: bool = True) -> tuple[Codec, str]:
 
 def index_stores(run: Run, codec: Codec, key: str) -> tuple[IndexMix, IndexStore]:
     """Cached indices: what is trained on, and the validation split of the data folder."""
-    preset, cache = run.preset, run.folder / "cache"
-    pictures, code = run.pictures(), code_version(*MEASURES)
-    train = []
-    for number, store in enumerate(pictures.stores):
-        views = preset.data.studio_views if number else preset.data.views
-        recolour = 0.0 if number else preset.data.recoloured
-        path = cache / f"indices-{'studio' if number else 'train'}.safetensors"
-        full_key = (
-            f"{key}-{store.key}-{views}-{recolour}-{preset.data.slips}-{preset.data.image_size}"
-            f"-{preset.transformer_fit.seed}-{code}"
-        )
-        train.append(
-            cache_indices(
-                codec, store, preset, "train", path, full_key, views=views, recolour=recolour
-            )
-        )
-    path = cache / "indices-val.safetensors"
-    paintings = pictures.stores[0]
-    full_key = f"{key}-{paintings.key}-{preset.data.image_size}-{code}"
+    pictures = run.pictures()
+    train = [
+        training_indices(run, codec, key, store, studio=bool(number))
+        for number, store in enumerate(pictures.stores)
+    ]
+    path = run.folder / "cache" / "indices-val.safetensors"
+    paintings, preset = pictures.stores[0], run.preset
+    full_key = f"{key}-{paintings.key}-{preset.data.image_size}-{code_version(*MEASURES)}"
     val = cache_indices(codec, paintings, preset, "val", path, full_key, views=0)
     return IndexMix(train, pictures.shares), val
+
+
+def training_indices(
+    run: Run, codec: Codec, key: str, store: PictureStore, *, studio: bool
+) -> IndexStore:
+    """Cached indices of the training views of the data folder, or of the studio."""
+    data = run.preset.data
+    views, recolour = (data.studio_views, 0.0) if studio else (data.views, data.recoloured)
+    path = run.folder / "cache" / f"indices-{'studio' if studio else 'train'}.safetensors"
+    full_key = (
+        f"{key}-{store.key}-{views}-{recolour}-{data.slips}-{data.image_size}"
+        f"-{run.preset.transformer_fit.seed}-{code_version(*MEASURES)}"
+    )
+    return cache_indices(
+        codec, store, run.preset, "train", path, full_key, views=views, recolour=recolour
+    )
 
 
 def trained_text(run: Run) -> tuple[dict[str, Tensor] | None, str]:
@@ -325,8 +335,7 @@ def trained_refiner(run: Run, codec_key: str, generator_key: str) -> Refiner:
 def train_selection(run: Run) -> dict[str, Any]:
     """Train the generator on the best of what it draws as well; write the report."""
     preset, folder = run.preset, run.folder / "selection"
-    config = preset.selection
-    if not config.draws:
+    if not preset.selection.draws:
         raise ConfigError(
             "The preset has no selection: selection.draws is 0; set it above selection.keep, or "
             "leave this stage out."
@@ -336,21 +345,39 @@ def train_selection(run: Run) -> dict[str, Any]:
     if is_finished(folder):  # other sampling defaults would draw all pictures again
         return read_report(folder)
     refiner = trained_refiner(run, key, generator_key) if preset.refiner.passes else None
-    train, val = index_stores(run, codec, key)
-    sampler = BatchSampler(preset, codec, generator, refiner)
-    started = time.monotonic()
-    drawn, shown = selected_pictures(
-        sampler, run.folder / "cache" / "indices-selected.safetensors",
-        json.dumps([key, generator_key, asdict(config), asdict(preset.spec)]),
+    return fit_selection(
+        run, "selection", BatchSampler(preset, codec, generator, refiner), key,
+        codec_sha256=key, generator_sha256=generator_key,
     )  # fmt: skip
+
+
+def drawing_key(run: Run, stage: str, **sources: str) -> str:
+    """Names what a selection draws: the weights, the prompts and the way of drawing."""
+    config = asdict(getattr(run.preset, stage))
+    return json.dumps([*sources.values(), config, asdict(run.preset.spec)])
+
+
+def fit_selection(
+    run: Run, stage: str, sampler: BatchSampler, codec_key: str, **sources: str
+) -> dict[str, Any]:
+    """Draw, select and train in one of the stages that select; write the report.
+
+    Args:
+        stage: "selection" or "reselection", with the preset's sections of that name.
+        sampler: draws; its generator is where training starts.
+        sources: sha256 of the files that the weights come from, by name.
+    """
+    preset = run.preset
+    config, fit_config = getattr(preset, stage), getattr(preset, f"{stage}_fit")
+    train, val = index_stores(run, sampler.codec, codec_key)
+    started = time.monotonic()
+    folder = run.folder / "cache" / f"drawn-{stage}"
+    drawn, shown = selected_pictures(sampler, config, folder, drawing_key(run, stage, **sources))
     drawing = time.monotonic() - started
     shares = [share * (1 - config.share) for share in train.shares]
     mix = IndexMix([*train.stores, drawn], [*shares, config.share])
-    fit = _fit(
-        run, "selection", SelectionTask(sampler, mix, val), preset.selection_fit,
-        (*INDEX_SECTIONS, "transformer", "selection"),
-        codec_sha256=key, generator_sha256=generator_key,
-    )  # fmt: skip
+    task = SelectionTask(sampler, mix, val, config, fit_config)
+    fit = _fit(run, stage, task, fit_config, (*INDEX_SECTIONS, "transformer", stage), **sources)
     kept = len(drawn.indices)
     return _finish(fit, drawing_seconds=round(drawing), shown_before=shown, kept=kept)
 

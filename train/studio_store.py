@@ -45,14 +45,15 @@ class StudioStore:
         size: side of a picture in pixels; views have the same size.
         seed: of the first composition; the next ones count on.
         cache: folder for the pixels; an unchanged studio does not paint again.
+        workers: processes that paint.
     """
 
-    def __init__(self, count: int, size: int, seed: int, cache: Path) -> None:
+    def __init__(self, count: int, size: int, seed: int, cache: Path, workers: int = 1) -> None:
         self.size = size
         self.key = f"{studio_version()}-{count}-{size}-{seed}"
         base = cache / f"studio-{hashlib.sha256(self.key.encode()).hexdigest()[:16]}"
         if not base.with_suffix(".json").is_file():
-            _paint_all(range(seed, seed + count), size, base)
+            _paint_all(range(seed, seed + count), size, base, workers)
         self._words = [tuple(words) for words in json.loads(base.with_suffix(".json").read_text())]
         self._pixels = np.load(base.with_suffix(".npy"), mmap_mode="r")
         self.by_split: dict[str, list[int]] = {split: [] for split in SPLITS}
@@ -75,14 +76,13 @@ class StudioStore:
         return turned(self.centre(index, size), self._words[index], rng)
 
 
-def _paint_all(seeds: range, size: int, base: Path) -> None:
+def _paint_all(seeds: range, size: int, base: Path, workers: int) -> None:
     base.parent.mkdir(parents=True, exist_ok=True)
     unfinished = base.with_suffix(".part.npy")
     shape = (len(seeds), size, size, 3)
     pixels = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.uint8, shape=shape)
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
     words: list[tuple[str, ...]] = []
-    workers = os.cpu_count() or 1
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         done = pool.map(paint_chunk, chunks, [size] * len(chunks))
         for part, adjectives in tqdm(done, total=len(chunks), desc="studio", unit="chunk"):

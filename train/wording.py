@@ -147,6 +147,18 @@ class Wording:
         order = rng.permutation(len(words))[:most]
         return [self._maybe_swap(words[number], rng) for number in order]
 
+    def as_prompted(self, prompt: Sequence[str], rng: np.random.Generator) -> list[str]:
+        """The words of a prompt that a picture was drawn for and shows; none for guidance.
+
+        Most are shown: a picture that was kept for showing three words together teaches just that.
+        """
+        config = self.config
+        if rng.random() < config.guidance_dropout:
+            return []
+        words = [word for word in prompt if rng.random() >= config.prompt_dropout]
+        words = words or [prompt[int(rng.integers(len(prompt)))]]
+        return [self._maybe_swap(words[number], rng) for number in rng.permutation(len(words))]
+
     def _maybe_swap(self, word: str, rng: np.random.Generator) -> str:
         if rng.random() >= self.config.synonyms:
             return word
