@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from train.codec import colour_loss
-from train.codec_task import pixel_loss
+from train.codec_task import autocast, multiplies_bf16, pixel_loss
 
 GREY = torch.zeros(1, 3, 16, 16)
 
@@ -54,3 +54,21 @@ def test_the_pixel_loss_weighs_its_parts():
 def test_of_equal_errors_the_coloured_one_costs_more():
     size = 0.3
     assert pixel_loss(tinted(size, -size, size), GREY) > pixel_loss(tinted(size, size, size), GREY)
+
+
+@pytest.mark.parametrize(
+    ("instructions", "dtype"),
+    [
+        ({"avx2": True, "avx512_bf16": False}, torch.float32),
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"bf16": True, "sve": False}, torch.bfloat16),
+    ],
+)
+def test_bf16_is_for_processors_that_multiply_it(monkeypatch, instructions, dtype):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions)
+    multiplies_bf16.cache_clear()
+    try:
+        with autocast():
+            assert torch.nn.functional.linear(torch.ones(1, 4), torch.ones(2, 4)).dtype == dtype
+    finally:
+        multiplies_bf16.cache_clear()

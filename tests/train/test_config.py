@@ -69,3 +69,17 @@ def test_the_refiner_takes_the_finest_scale_from_the_transformer(passes):
 
 def test_one_scale_is_enough_without_a_refiner():
     assert load_preset("tiny", ["codec.scales=[8]", "refiner.passes=0"]).coarse_scales == (8,)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["selection.lengths=[]"], r"lengths of a selection is \[\]; expected numbers from 1"),
+        (["selection.favoured=['contours']"], r"names \['contours'\]; expected axes .* contour,"),
+        (["selection.favoured=['order']"], r"odds of a selection is \[\] for .*'order'.* each"),
+        (["selection.favoured=['order']", "selection.odds=[0]"], "expected a number above 0"),
+    ],
+)
+def test_a_selection_that_cannot_choose_prompts_is_refused(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        load_preset("tiny", overrides)

@@ -7,7 +7,7 @@ import torch
 from t2a_edge.errors import CheckpointError
 from t2a_edge.scales import scale_offsets
 from train.codec import Codec
-from train.config import QatConfig, load_preset
+from train.config import QatConfig, WordingConfig, load_preset
 from train.data import PixelStore, load_rows
 from train.generator_task import (
     Generator,
@@ -16,12 +16,13 @@ from train.generator_task import (
     IndexStore,
     batch_words,
     cache_indices,
+    chosen_words,
 )
 from train.loop import Fit
 from train.qat import Mode, QatEmbedding, QatLinear, prepare
 from train.text import TextEngine
 from train.tracking import NoTracker
-from train.wording import MEASURED
+from train.wording import MEASURED, Extremes, Wording
 
 PRESET = load_preset("tiny")
 POSITIONS = scale_offsets(PRESET.codec.scales)[-1]
@@ -79,6 +80,21 @@ def test_a_view_is_drawn_with_its_own_adjectives():
     samples = IndexMix(stores, [1.0]).draw(np.random.default_rng(1), 30)
     assert samples.adjectives == [WORDS[i] for i in samples.indices[:, 0].tolist()]
     assert set(samples.adjectives) == set(WORDS)
+
+
+def test_a_selected_view_is_shown_with_its_whole_prompt_and_no_other_word():
+    given, scores = [("warm", "dark", "dense")] * 2, torch.ones(2, len(MEASURED))
+    codes = torch.zeros(2, 1)
+    data = IndexStore(codes, codes, given, scores)
+    drawn = IndexStore(codes, codes, given, scores, [True, True])
+    config = WordingConfig(dropout=1.0, prompt_dropout=0.0, guidance_dropout=0.0, measured=1.0)
+    limits = np.full(len(MEASURED), 0.5, dtype=np.float32)
+    wording = Wording(config, Extremes(-limits, limits))
+    samples = IndexMix([data, drawn], [0.5, 0.5]).draw(np.random.default_rng(1), 40)
+    assert 0 < sum(samples.prompted) < 40
+    words = chosen_words(wording, samples, 8, np.random.default_rng(2))
+    for row, whole in zip(words, samples.prompted, strict=True):
+        assert (sorted(row) == sorted(given[0])) == whole
 
 
 @pytest.mark.parametrize(("split", "views", "rows"), [("train", 3, 72), ("val", 0, 4)])
