@@ -15,7 +15,7 @@ PTQ := .venv-post-training
 RTX := .venv-rtx
 
 .DEFAULT_GOAL := help
-.PHONY: help art cli-docs follow test test-slow lint format studio words train checkpoint export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel clean web web-build web-test
+.PHONY: help art cli-docs follow test test-slow lint format studio words train checkpoint reselection export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel clean web web-build web-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -61,6 +61,11 @@ words: $(DEV)/.ready ## distil the text engine into RUN; TEACHERS="--wordnet A -
 
 checkpoint: $(DEV)/.ready ## put a finished RUN into checkpoints/base.safetensors
 	$(DEV)/bin/python -m train checkpoint --preset $(PRESET) --data $(DATA) --run $(RUN)
+
+reselection: $(DEV)/.ready ## another round of selection, from and into checkpoints/base.safetensors
+	$(DEV)/bin/python -m train reselection --preset $(PRESET) --data $(DATA) \
+	  --run $(RUN)-reselection --model checkpoints/base.safetensors \
+	  --out checkpoints/base.safetensors
 
 export: $(DEV)/.ready ## checkpoint -> dist/base-fp32 and dist/base-int8, parity checked
 	$(DEV)/bin/python -m export

@@ -43,7 +43,7 @@ def model_card(bundle: Bundle) -> str:
         _codec_table(training.get("decoder", training["codec"])),
         "## Generator\n\nOn the validation split: cross-entropy in nats and accuracy over "
         f"{spec.codebook_size} classes.",
-        _generator_table(training.get("selection", training["generator"]), spec.coarse_scales),
+        _generator_table(_last_generator_stage(training), spec.coarse_scales),
         *_refiner_section(training, spec),
         *_scores_section(manifest.get("scores")),
         "## Export\n\nThe way from the model in torch to these files, link by link (PARITY.md).",
@@ -51,8 +51,7 @@ def model_card(bundle: Bundle) -> str:
         f"## Limits\n\n{about['limits']}",
         "The shipped bundle drew docs/samples.png, eight prompts by six seeds, and "
         "docs/prompts.jpg, 24 by eight; `make samples` draws both.",
-        "## How it was made\n\n```\nmake words train checkpoint export follow bundle\n```\n\n"
-        + _effort(training),
+        f"## How it was made\n\n```\n{_commands(training)}\n```\n\n" + _effort(training),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -73,6 +72,19 @@ def _codec_table(report: dict[str, Any]) -> str:
         f"INT8 is {error / plain['mse'] - 1:+.1%} off it."
     )
     return "\n".join(lines)
+
+
+def _last_generator_stage(training: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The report of the stage that left the generator as it is."""
+    stages = [s for s in ("generator", "selection", "reselection") if s in training]
+    return training[stages[-1]]
+
+
+def _commands(training: dict[str, dict[str, Any]]) -> str:
+    """What makes such a bundle, from the annotated pictures on."""
+    if "reselection" in training:
+        return "make words train checkpoint\nmake reselection export follow bundle"
+    return "make words train checkpoint export follow bundle"
 
 
 def _generator_table(report: dict[str, Any], scales: tuple[int, ...]) -> str:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from export.card import model_card
 from export.graphs import graph_sources, onnx_from_module
 from export.pack import PRECISIONS, export_bundle
 from export.parity import TOLERANCES, compare_runners
@@ -154,6 +155,18 @@ def test_the_card_has_the_refiner_s_figures(tiny_bundle):
     card = (tiny_bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "The refiner, over 8 x 8 positions:" in card
     assert "refiner 30 steps" in card
+
+
+def test_the_card_tells_of_the_stage_that_trained_the_generator_last(tiny_bundle):
+    bundle = load_bundle(tiny_bundle)
+    manifest = copy.deepcopy(bundle.manifest)
+    last = copy.deepcopy(manifest["card"]["training"]["selection"])
+    last["val"]["loss_scale_0"] = 7.25
+    manifest["card"]["training"]["reselection"] = last
+    assert "make reselection" not in model_card(bundle)
+    card = model_card(replace(bundle, manifest=manifest))
+    assert "7.25" in card
+    assert "make words train checkpoint\nmake reselection export follow bundle" in card
 
 
 def test_a_model_without_refiner_draws_every_scale_with_the_transformer():
