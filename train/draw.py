@@ -119,7 +119,7 @@ class BatchSampler:
     def draw(
         self, prompts: Sequence[tuple[str, ...]], seed: int | Sequence[int]
     ) -> tuple[Tensor, FloatArray]:
-        """Draw and measure a picture for each prompt, in float; () is one without words.
+        """Draw and measure a picture for each prompt; () is one without words.
 
         Returns:
             indices (M, N) int64, and (M, A) scores in the order of `train.wording.MEASURED`.
