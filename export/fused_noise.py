@@ -98,9 +98,8 @@ class NoiseGraph:
         levels = g.op("Add", g.op("Mul", first, points), g.op("Mul", second, squares))
         levels = self._modulo(g.op("Add", levels, third), LEVELS, np.int32)
         flat = g.op("Reshape", levels, g.integers(1, -1))
-        found = g.op(
-            "GatherElements", self.table, flat, axis=1
-        )  # Gather takes ten times as long here
+        # Gather takes ten times as long here
+        found = g.op("GatherElements", self.table, flat, axis=1)
         return g.op("Reshape", found, g.op("Shape", levels))
 
     def _coherent(self, noise: str, side: int, radius: float) -> str:

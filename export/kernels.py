@@ -13,6 +13,7 @@ import copy
 import onnx
 from onnx import FunctionProto, NodeProto, helper, numpy_helper
 
+from export.compose import prune
 from export.functions import add_functions, parse
 from export.qdq import UINT8_ZERO_POINT
 
@@ -110,10 +111,9 @@ def _on_uint8(model: onnx.ModelProto) -> None:
         inputs, outputs = [before.input[0], *given[kind]], [node.output[0]]
         nodes[-1] = helper.make_node(kind, inputs, outputs, domain=DOMAIN)
         nodes.remove(middle)
-    used = {name for node in nodes for name in node.input} | {v.name for v in graph.output}
-    kept = [n for n in nodes if n.op_type != "DequantizeLinear" or used.intersection(n.output)]
     del graph.node[:]
-    graph.node.extend(kept)
+    graph.node.extend(nodes)
+    prune(graph)
     add_functions(model, DOMAIN, functions.values())
 
 
@@ -124,7 +124,7 @@ def _has_function(node: NodeProto, constants: dict[str, onnx.TensorProto]) -> bo
         return False
     about = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     nearest = (
-        about.get("mode"),
+        about.get("mode", b"nearest"),  # the default, which `export.qdq.shorten` leaves out
         about.get("coordinate_transformation_mode"),
         about.get("nearest_mode"),
     )

@@ -23,6 +23,7 @@ import onnx
 import onnxruntime
 from onnx import numpy_helper
 
+from export.compose import prune
 from t2a_edge.errors import ExportError
 from t2a_edge.runner import session_options
 
@@ -46,7 +47,7 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     _fold_weights(model)
     _widen_biases(model)
-    _drop_unused(model.graph)
+    prune(model.graph)
     return shorten(model)
 
 
@@ -152,7 +153,7 @@ def cpu_form(model: onnx.ModelProto) -> onnx.ModelProto:
         is_pair = node.op_type in ("QuantizeLinear", "DequantizeLinear")
         if is_pair and node.input[0] not in constants and not constants[node.input[1]].dims:
             node.input[2] = ZERO_POINT_NAME
-    _drop_unused(graph)
+    prune(graph)
     onnx.checker.check_model(model)
     return model
 
@@ -167,15 +168,9 @@ def without_zero_points(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] in weights:
             del node.input[2:]
-    _drop_unused(graph)
+    prune(graph)
     onnx.checker.check_model(model)
     return model
-
-
-def _drop_unused(graph: onnx.GraphProto) -> None:
-    used = {name for node in graph.node for name in node.input}
-    for initializer in [i for i in graph.initializer if i.name not in used]:
-        graph.initializer.remove(initializer)
 
 
 def _fold_weights(model: onnx.ModelProto) -> None:

@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from export.card import model_card
 from export.graphs import graph_sources, onnx_from_module
+from export.kernels import DOMAIN
 from export.pack import PRECISIONS, export_bundle
 from export.parity import TOLERANCES, compare_runners
 from export.qdq import check_integer_kernels, cpu_form, expected_kernels, tidy, without_zero_points
@@ -83,6 +84,15 @@ def test_every_linear_layer_and_convolution_runs_in_integer_kernels(model, tiny_
     for name in kernels:
         graph = onnx.load(tiny_bundle / f"{name}.onnx")
         assert check_integer_kernels(name, graph) == kernels[name]
+
+
+def test_the_decoder_enlarges_and_bounds_8_bit_numbers(tiny_bundles):
+    """Every Resize and Relu of the float decoder is a function of 8-bit numbers in the INT8 one."""
+    plain, fast = (onnx.load(tiny_bundles / f"tiny-{p}" / "decoder.onnx") for p in ("fp32", "int8"))
+    for kind in ("Relu", "Resize"):
+        expected = sum(node.op_type == kind for node in plain.graph.node)
+        found = [node.domain for node in fast.graph.node if node.op_type == kind]
+        assert found == [DOMAIN] * expected != []
 
 
 def test_a_convolution_that_stays_in_float_is_found(decoder_graph):

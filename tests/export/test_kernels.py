@@ -6,7 +6,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.kernels import DOMAIN, kernel_form
 from export.plain_form import plain_form
-from export.qdq import UINT8_ZERO_POINT
+from export.qdq import UINT8_ZERO_POINT, shorten
 
 NEAREST = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric"}
 
@@ -59,8 +59,12 @@ X = np.random.default_rng(1).normal(0, 3, (2, 3, 4, 5)).astype(np.float32)
 
 @pytest.mark.parametrize(
     "model",
-    [between("Relu"), between("Resize", twice(), nearest_mode="floor", **NEAREST)],
-    ids=["Relu", "Resize"],
+    [
+        between("Relu"),
+        between("Resize", twice(), nearest_mode="floor", **NEAREST),
+        shorten(between("Resize", twice(), nearest_mode="floor", **NEAREST)),
+    ],
+    ids=["Relu", "Resize", "Resize in short"],
 )
 def test_it_computes_the_same_and_there_is_a_way_back(model):
     before = model.SerializeToString()
