@@ -15,7 +15,7 @@ PTQ := .venv-post-training
 RTX := .venv-rtx
 
 .DEFAULT_GOAL := help
-.PHONY: help art cli-docs follow test test-slow lint format studio words train checkpoint reselection export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel clean web web-build web-test
+.PHONY: help art cli-docs follow test test-slow lint format studio words train checkpoint reselection composition export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel clean web web-build web-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -62,9 +62,16 @@ words: $(DEV)/.ready ## distil the text engine into RUN; TEACHERS="--wordnet A -
 checkpoint: $(DEV)/.ready ## put a finished RUN into checkpoints/base.safetensors
 	$(DEV)/bin/python -m train checkpoint --preset $(PRESET) --data $(DATA) --run $(RUN)
 
-reselection: $(DEV)/.ready ## another round of selection, from and into checkpoints/base.safetensors
+reselection: $(DEV)/.ready ## another round of selection, half of the way, from and into checkpoints/base.safetensors
 	$(DEV)/bin/python -m train reselection --preset $(PRESET) --data $(DATA) \
-	  --run $(RUN)-reselection --model checkpoints/base.safetensors \
+	  --run $(RUN)-further --model checkpoints/base.safetensors \
+	  --out $(RUN)-further/reselection.safetensors
+	$(DEV)/bin/python -m train mean checkpoints/base.safetensors \
+	  $(RUN)-further/reselection.safetensors --out checkpoints/base.safetensors
+
+composition: $(DEV)/.ready ## all words of a prompt as each alone, from and into checkpoints/base.safetensors
+	$(DEV)/bin/python -m train composition --preset $(PRESET) --data $(DATA) \
+	  --run $(RUN)-further --model checkpoints/base.safetensors \
 	  --out checkpoints/base.safetensors
 
 export: $(DEV)/.ready ## checkpoint -> dist/base-fp32 and dist/base-int8, parity checked

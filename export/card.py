@@ -17,6 +17,7 @@ CODEC_FIGURES = {
     "images": "images",
 }
 SPLITS = {"val": "val", "test": "test", "held_out": "together"}
+FURTHER = ("selection", "reselection", "composition")  # stages that teach the generator further
 
 
 def model_card(bundle: Bundle) -> str:
@@ -44,6 +45,7 @@ def model_card(bundle: Bundle) -> str:
         "## Generator\n\nOn the validation split: cross-entropy in nats and accuracy over "
         f"{spec.codebook_size} classes.",
         _generator_table(_last_generator_stage(training), spec.coarse_scales),
+        *_history(training),
         *_refiner_section(training, spec),
         *_scores_section(manifest.get("scores")),
         "## Export\n\nThe way from the model in torch to these files, link by link (PARITY.md).",
@@ -76,15 +78,38 @@ def _codec_table(report: dict[str, Any]) -> str:
 
 def _last_generator_stage(training: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The report of the stage that left the generator as it is."""
-    stages = [s for s in ("generator", "selection", "reselection") if s in training]
+    stages = [s for s in ("generator", *FURTHER) if s in training]
     return training[stages[-1]]
 
 
 def _commands(training: dict[str, dict[str, Any]]) -> str:
     """What makes such a bundle, from the annotated pictures on."""
-    if "reselection" in training:
-        return "make words train checkpoint\nmake reselection export follow bundle"
+    further = [stage for stage in FURTHER[1:] if stage in training]
+    if further:
+        return f"make words train checkpoint\nmake {' '.join(further)} export follow bundle"
     return "make words train checkpoint export follow bundle"
+
+
+def _history(training: dict[str, dict[str, Any]]) -> list[str]:
+    """How the generator was taught after its training on pictures, a sentence a stage."""
+    lines = [
+        f"Afterwards it learnt from {report['kept']:,} of its own pictures as well, chosen by the "
+        f"attribute measures: {report['shown_before']:.1%} of all that it had drawn showed each of "
+        "their one to three words."
+        for report in (training[stage] for stage in FURTHER[:2] if stage in training)
+    ]
+    if "mean" in training:
+        lines.append(
+            "Its weights are then the mean of those before and after the last round of that."
+        )
+    if "composition" in training:
+        report = training["composition"]
+        lines.append(
+            "Last it learnt to follow all words of a prompt as it follows each alone: what it "
+            f"predicts from them is {report['after']:.2f} nats from what the words say one by one, "
+            f"where it was {report['before']:.2f}."
+        )
+    return lines
 
 
 def _generator_table(report: dict[str, Any], scales: tuple[int, ...]) -> str:
@@ -96,12 +121,6 @@ def _generator_table(report: dict[str, Any], scales: tuple[int, ...]) -> str:
     loss = figures.get("cross_entropy", figures["loss"])
     lines.append(f"| all, weighted by side | {loss:.3f} | |")
     lines.append(f"| the same without words | {figures['loss_without_words']:.3f} | |")
-    if "kept" in report:
-        lines.append(
-            f"\nAfterwards it learnt from {report['kept']:,} of its own pictures as well, chosen "
-            f"by the attribute measures: {report['shown_before']:.1%} of all that it had drawn "
-            "showed each of their one to three words."
-        )
     return "\n".join(lines)
 
 

@@ -158,6 +158,48 @@ def reselection(model: Path, workers: int, out: Path, **options: Any) -> None:
 
 @main.command()
 @run_options
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    default=CHECKPOINT,
+    show_default=True,
+    help="Checkpoint of the finished model to start from.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Where to write the checkpoint of the model that comes of it.",
+)
+def composition(model: Path, out: Path, **options: Any) -> None:
+    """Teach a finished model to follow all words of a prompt as it follows each alone."""
+    from train.composition import composed_model, train_composition
+
+    run = _run(**options)
+    click.echo(json.dumps(train_composition(run, model), indent=1))
+    composed_model(run, model).save(out)
+    click.echo(str(out))
+
+
+@main.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Where to write the checkpoint of the model between them.",
+)
+def mean(before: Path, after: Path, out: Path) -> None:
+    """Go half the way: the mean of a checkpoint's weights and those that training made of them."""
+    from train.further import mean_model
+
+    mean_model(before, after).save(out)
+    click.echo(str(out))
+
+
+@main.command()
+@run_options
 @click.option("--out", type=click.Path(path_type=Path), default=CHECKPOINT, show_default=True)
 def checkpoint(out: Path, **options: Any) -> None:
     """Put a finished run into one file that `python -m export` starts from."""

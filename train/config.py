@@ -342,6 +342,53 @@ class SelectionConfig:
         )
 
 
+HUE = "hue"  # what the hues are called together
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompositionConfig:
+    """How the generator learns to follow all words of a prompt as it follows each alone.
+
+    Attributes:
+        share: of the teacher's pull that comes from the words one by one, 0 to 1; the rest is
+            that of all words together. 0 leaves the stage out.
+        axes, pulls: how strongly the words of these axes, or hues by the name "hue", pull on a
+            picture of the teacher; 1 is the plain pull, which all others have.
+        most: words from which on the words alone share what this many would pull.
+        lengths: a prompt has one of these numbers of words, each as likely as it is often here; 0
+            is a picture without words.
+        seed: of the prompts and noise of a validation.
+    """
+
+    share: float = 0.0
+    axes: tuple[str, ...] = ()
+    pulls: tuple[float, ...] = ()
+    most: int = 3
+    lengths: tuple[int, ...] = (0, 1, 2, 2, 3, 3, 3, 4)
+    seed: int = 31
+
+    def __post_init__(self) -> None:
+        _require(
+            0 <= self.share <= 1, f"share of a composition is {self.share}; expected from 0 to 1."
+        )
+        unknown = [name for name in self.axes if name not in (*AXIS_MEASURES, HUE)]
+        _require(
+            not unknown,
+            f"axes of a composition names {unknown}; expected {HUE} or axes with a measure: "
+            f"{', '.join(AXIS_MEASURES)}.",
+        )
+        _require(
+            len(self.pulls) == len(self.axes) and all(pull > 0 for pull in self.pulls),
+            f"pulls of a composition is {list(self.pulls)} for the axes {list(self.axes)}; "
+            "expected a number above 0 for each.",
+        )
+        _require(self.most >= 1, f"most of a composition is {self.most}; expected at least 1.")
+        _require(
+            bool(self.lengths) and all(length >= 0 for length in self.lengths),
+            f"lengths of a composition is {list(self.lengths)}; expected numbers from 0.",
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class QatConfig:
     """Quantisation-aware steps: symmetric INT8, weights per channel, activations per tensor.
@@ -443,6 +490,8 @@ class Preset:
     selection_fit: FitConfig = field(default_factory=FitConfig)
     reselection: SelectionConfig = field(default_factory=SelectionConfig)
     reselection_fit: FitConfig = field(default_factory=FitConfig)
+    composition: CompositionConfig = field(default_factory=CompositionConfig)
+    composition_fit: FitConfig = field(default_factory=FitConfig)
     qat: QatConfig = field(default_factory=QatConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     card: CardConfig = field(default_factory=CardConfig)

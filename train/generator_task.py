@@ -195,6 +195,51 @@ def chosen_words(
     ]
 
 
+def scale_shares(scales: Sequence[int]) -> Tensor:
+    """How much each scale counts in a loss: as much as its side; (scales,), summing to 1."""
+    sides = torch.tensor(scales, dtype=torch.float32)
+    return sides / sides.sum()
+
+
+def per_scale(values: Tensor, scales: Sequence[int]) -> Tensor:
+    """Mean of each scale's positions: (B, N) -> (scales,)."""
+    return torch.stack([values[:, a:b].mean() for a, b in pairwise(scale_offsets(scales))])
+
+
+def cross_entropies(logits: Tensor, targets: Tensor) -> Tensor:
+    """Of logits (B, N, K) and codes (B, N): (B, N), in nats."""
+    # flat and in one piece: several times as fast as over a transposed axis
+    losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+    return losses.view(targets.shape)
+
+
+@torch.no_grad()
+def generator_figures(module: Generator, preset: Preset, val: IndexStore) -> dict[str, float]:
+    """Loss and accuracy of each scale on held-out pictures, and the loss without words."""
+    scales = preset.coarse_scales
+    count, shares = scale_offsets(scales)[-1], scale_shares(scales)
+    losses, plain, correct = [], [], []
+    for start in range(0, len(val.indices), EVALUATION_BATCH):
+        targets = val.indices[start : start + EVALUATION_BATCH, :count].long()
+        words = val.adjectives[start : start + EVALUATION_BATCH]
+        text_bytes, word_weights = batch_words(words, preset)
+        with autocast():
+            logits = module(targets, text_bytes, word_weights)
+            without = module(targets, text_bytes, torch.zeros_like(word_weights))
+        losses.append(cross_entropies(logits, targets))
+        plain.append(cross_entropies(without, targets))
+        correct.append((logits.argmax(-1) == targets).float())
+    by_scale = per_scale(torch.cat(losses), scales)
+    figures = {
+        "loss": float((by_scale * shares).sum()),
+        "loss_without_words": float((per_scale(torch.cat(plain), scales) * shares).sum()),
+    }
+    right = per_scale(torch.cat(correct), scales)
+    for i, (loss, share) in enumerate(zip(by_scale, right, strict=True)):
+        figures[f"loss_scale_{i}"], figures[f"accuracy_scale_{i}"] = float(loss), float(share)
+    return figures
+
+
 class GeneratorTask:
     """The generator's losses and validation; see `train.loop.Task`.
 
@@ -216,52 +261,24 @@ class GeneratorTask:
         torch.manual_seed(preset.transformer_fit.seed)
         self.module = Generator(preset, text)
         self.module.transformer.codebook.copy_(codec.quantizer.codebook)
-        self.offsets = scale_offsets(preset.coarse_scales)
-        sides = torch.tensor(preset.coarse_scales, dtype=torch.float32)
-        self.scale_share = sides / sides.sum()  # a scale counts as much as its side
-
-    def _per_scale(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy of each scale, (scales,)."""
-        # flat and in one piece: several times as fast as over a transposed axis
-        losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
-        losses = losses.view(targets.shape)  # (B, N)
-        return torch.stack([losses[:, a:b].mean() for a, b in pairwise(self.offsets)])
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Cross-entropy over all scales, weighted by side."""
         samples = self.train.draw(rng, self.batch)
-        targets = samples.indices[:, : self.offsets[-1]]
+        scales = self.preset.coarse_scales
+        count = scale_offsets(scales)[-1]
+        targets = samples.indices[:, :count]
         words = chosen_words(self.wording, samples, self.preset.text.max_words, rng)
         text_bytes, word_weights = batch_words(words, self.preset)
         with autocast():
-            seen = samples.seen[:, : self.offsets[-1]]
-            logits = self.module(seen, text_bytes, word_weights)
-        per_scale = self._per_scale(logits, targets)
-        loss = (per_scale * self.scale_share).sum()
-        return {"loss": loss, **{f"loss_scale_{i}": v for i, v in enumerate(per_scale)}}
+            logits = self.module(samples.seen[:, :count], text_bytes, word_weights)
+        by_scale = per_scale(cross_entropies(logits, targets), scales)
+        loss = (by_scale * scale_shares(scales)).sum()
+        return {"loss": loss, **{f"loss_scale_{i}": v for i, v in enumerate(by_scale)}}
 
-    @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Loss and accuracy of each scale on the validation split, and the loss without words."""
-        logits, plain = [], []
-        for start in range(0, len(self.val.indices), EVALUATION_BATCH):
-            targets = self.val.indices[start : start + EVALUATION_BATCH, : self.offsets[-1]].long()
-            words = self.val.adjectives[start : start + EVALUATION_BATCH]
-            text_bytes, word_weights = batch_words(words, self.preset)
-            with autocast():
-                logits.append(self.module(targets, text_bytes, word_weights).float())
-                nothing = torch.zeros_like(word_weights)
-                plain.append(self.module(targets, text_bytes, nothing).float())
-        targets, all_logits = self.val.indices[:, : self.offsets[-1]].long(), torch.cat(logits)
-        per_scale = self._per_scale(all_logits, targets)
-        correct = (all_logits.argmax(-1) == targets).float()
-        figures = {"loss": float((per_scale * self.scale_share).sum())}
-        without = self._per_scale(torch.cat(plain), targets)
-        figures["loss_without_words"] = float((without * self.scale_share).sum())
-        for i, (a, b) in enumerate(pairwise(self.offsets)):
-            figures[f"loss_scale_{i}"] = float(per_scale[i])
-            figures[f"accuracy_scale_{i}"] = float(correct[:, a:b].mean())
-        return figures
+        return generator_figures(self.module, self.preset, self.val)
 
     def start_qat(self) -> None:
         """Fake-quantise the transformer, and the text engine if it is trained along."""

@@ -5,42 +5,23 @@ data, so a model can be taught further when the run that made it is gone.
 """
 
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from functools import partial
-from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from t2a_edge.errors import CheckpointError, ConfigError
-from train.checkpoint import is_finished, load_module, load_stage, read_report
+from t2a_edge.errors import ConfigError
+from train.checkpoint import is_finished, read_report
 from train.config import Preset
 from train.draw import BatchSampler
-from train.generator_task import Generator
+from train.further import file_sha256, further_model, loaded_model
 from train.model import Model
 from train.selection_task import drawn_part, part_count
 from train.stages import Run, drawing_key, fit_selection, training_indices
 
 STAGE = "reselection"
-SHAPES = ("codec", "text", "transformer", "refiner")  # of the preset: they shape the weights
-
-
-def loaded_model(path: Path, preset: Preset) -> Model:
-    """The finished model to start from, if the preset has its shapes.
-
-    Raises:
-        CheckpointError: it has others.
-    """
-    model = Model.load(path)
-    other = [name for name in SHAPES if getattr(model.preset, name) != getattr(preset, name)]
-    if other:
-        raise CheckpointError(
-            f"{path} has another {' and '.join(other)} than the preset; expected the shapes of the "
-            "model that is trained further. Name the preset that it was trained with."
-        )
-    return model
 
 
 def _sampler(model: Model, preset: Preset) -> BatchSampler:
@@ -82,7 +63,7 @@ def train_reselection(run: Run, path: Path) -> dict[str, Any]:
         )
     if is_finished(run.folder / STAGE):
         return read_report(run.folder / STAGE)
-    model, key = loaded_model(path, preset), sha256(path.read_bytes()).hexdigest()
+    model, key = loaded_model(path, preset), file_sha256(path)
     if run.workers > 1:
         run.pictures()  # decoded and painted once, before the workers ask for them
         studio = ["studio"] if preset.data.studio_pictures else []
@@ -94,23 +75,10 @@ def train_reselection(run: Run, path: Path) -> dict[str, Any]:
 
 def reselected_model(run: Run, path: Path) -> Model:
     """The finished model at `path` with the generator of this run."""
-    model, key = Model.load(path), sha256(path.read_bytes()).hexdigest()
-    tensors, _ = load_stage(run.folder, STAGE, model_sha256=key)
-    generator = Generator(run.preset)
-    load_module(generator, tensors, "generator")
     data = run.preset.data
     report = read_report(run.folder / STAGE) | {
         "views": data.views,
         "studio_pictures": data.studio_pictures,
         "studio_views": data.studio_views,
     }
-    card = {**model.card, "training": {**model.card["training"], STAGE: report}}
-    preset = replace(
-        model.preset,
-        reselection=run.preset.reselection,
-        reselection_fit=run.preset.reselection_fit,
-        wording=run.preset.wording,
-    )
-    further = Model(preset, model.codec, generator, model.refiner, model.vocabulary, card)
-    further.use_int8()
-    return further
+    return further_model(run, path, STAGE, report, STAGE, f"{STAGE}_fit", "wording")

@@ -35,7 +35,7 @@ def part_count(config: SelectionConfig) -> int:
 def drawn_part(
     sampler: BatchSampler, config: SelectionConfig, number: int, folder: Path, key: str
 ) -> tuple[Tensor, FloatArray]:
-    """Draw one part of the pictures, in float; cached.
+    """Draw one part of the pictures, without fake-quantisation; cached.
 
     Args:
         number: 0 is the pictures without words, from 1 on they are `draws` of each of `PART`
@@ -107,8 +107,8 @@ class SelectionTask(GeneratorTask):
 
     Args:
         train: the stages' indices and the selected ones.
-        sampler: draws the pictures of a validation, in float; its generator is where training
-            starts.
+        sampler: draws the pictures of a validation, without fake-quantisation; its generator is
+            where training starts.
         config, fit: of the selection whose pictures these are, and of the training.
     """
 

@@ -77,10 +77,15 @@ class Run:
     text: Path | None = None
     workers: int = os.cpu_count() or 1
 
+    def paintings(self) -> PixelStore:
+        """The data folder."""
+        return PixelStore(
+            load_rows(self.data), self.preset.data.shorter_side, self.folder / "cache"
+        )
+
     def pictures(self) -> PictureMix:
         """The data folder, then the studio if the preset wants it, with their shares."""
-        data, cache = self.preset.data, self.folder / "cache"
-        paintings = PixelStore(load_rows(self.data), data.shorter_side, cache)
+        data, cache, paintings = self.preset.data, self.folder / "cache", self.paintings()
         if not data.studio_pictures:
             return PictureMix([paintings], [1.0])
         studio = StudioStore(
@@ -208,11 +213,18 @@ def index_stores(run: Run, codec: Codec, key: str) -> tuple[IndexMix, IndexStore
         training_indices(run, codec, key, store, studio=bool(number))
         for number, store in enumerate(pictures.stores)
     ]
+    return IndexMix(train, pictures.shares), validation_indices(run, codec, key, pictures.stores[0])
+
+
+def validation_indices(run: Run, codec: Codec, key: str, paintings: PictureStore) -> IndexStore:
+    """Cached indices of the validation split of the data folder.
+
+    Args:
+        key: names the codec's weights.
+    """
     path = run.folder / "cache" / "indices-val.safetensors"
-    paintings, preset = pictures.stores[0], run.preset
-    full_key = f"{key}-{paintings.key}-{preset.data.image_size}-{code_version(*MEASURES)}"
-    val = cache_indices(codec, paintings, preset, "val", path, full_key, views=0)
-    return IndexMix(train, pictures.shares), val
+    full_key = f"{key}-{paintings.key}-{run.preset.data.image_size}-{code_version(*MEASURES)}"
+    return cache_indices(codec, paintings, run.preset, "val", path, full_key, views=0)
 
 
 def training_indices(

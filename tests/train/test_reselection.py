@@ -8,7 +8,7 @@ import torch
 from t2a_edge.errors import CheckpointError, ConfigError
 from train.config import load_preset
 from train.model import Model
-from train.reselection import loaded_model, reselected_model, train_reselection
+from train.reselection import reselected_model, train_reselection
 from train.stages import Run
 
 
@@ -58,12 +58,6 @@ def test_a_finished_reselection_is_not_drawn_again(further, tiny_checkpoint, mon
     monkeypatch.setattr("train.reselection.fit_selection", None)
     report = json.loads((further.folder / "reselection" / "report.json").read_text())
     assert train_reselection(further, tiny_checkpoint) == report
-
-
-def test_a_model_of_other_shapes_is_refused(tiny_checkpoint):
-    preset = load_preset("tiny", ["transformer.width=16", "refiner.width=8"])
-    with pytest.raises(CheckpointError, match="another transformer and refiner than the preset"):
-        loaded_model(tiny_checkpoint, preset)
 
 
 def test_a_further_selection_belongs_to_one_model(further, tiny_checkpoint, tmp_path):

@@ -1,0 +1,94 @@
+"""What stages share that start from a finished model's checkpoint, not from a run."""
+
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from t2a_edge.errors import CheckpointError
+from train.checkpoint import load_module, load_stage
+from train.config import Preset
+from train.generator_task import Generator
+from train.model import Model
+from train.stages import Run
+
+SHAPES = ("codec", "text", "transformer", "refiner")  # of the preset: they shape the weights
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal sha256 of a file."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def loaded_model(path: Path, preset: Preset) -> Model:
+    """The finished model to start from, if the preset has its shapes.
+
+    Raises:
+        CheckpointError: it has others.
+    """
+    model = Model.load(path)
+    check_shapes(model, preset, path)
+    return model
+
+
+def check_shapes(model: Model, preset: Preset, path: Path) -> None:
+    """A CheckpointError unless the model has the preset's shapes.
+
+    Args:
+        path: where the model comes from.
+    """
+    other = [name for name in SHAPES if getattr(model.preset, name) != getattr(preset, name)]
+    if other:
+        raise CheckpointError(
+            f"{path} has another {' and '.join(other)} than the preset; expected the shapes of the "
+            "model that is trained further. Name the preset that it was trained with."
+        )
+
+
+def further_model(
+    run: Run, path: Path, stage: str, report: dict[str, Any], *sections: str
+) -> Model:
+    """The finished model at `path` with the generator that a stage of this run made of it.
+
+    Args:
+        report: of the stage, for the model's card.
+        sections: of the run's preset, which take the place of the model's.
+    """
+    model = Model.load(path)
+    tensors, _ = load_stage(run.folder, stage, model_sha256=file_sha256(path))
+    generator = Generator(run.preset)
+    load_module(generator, tensors, "generator")
+    card = {**model.card, "training": {**model.card["training"], stage: report}}
+    preset = replace(model.preset, **{name: getattr(run.preset, name) for name in sections})
+    further = Model(preset, model.codec, generator, model.refiner, model.vocabulary, card)
+    further.use_int8()
+    return further
+
+
+def mean_model(first: Path, second: Path) -> Model:
+    """A model between two of one lineage: the mean of their generators' weights, tensor by tensor.
+
+    The rest is the second one's. Of two models that one training led from one to the other, the
+    mean often keeps most of what was learnt and forgets less (Wortsman et al. 2022,
+    arXiv:2109.01903).
+
+    Raises:
+        CheckpointError: they have other shapes.
+    """
+    one, other = Model.load(first), Model.load(second)
+    check_shapes(one, other.preset, first)
+    before, after = one.generator.state_dict(), other.generator.state_dict()
+    if set(before) != set(after):
+        odd = sorted(set(before) ^ set(after))[0]
+        raise CheckpointError(
+            f"{first} and {second} do not have the same tensors: {odd} is in one alone; expected "
+            "two checkpoints of one model, the second trained from the first."
+        )
+    mean = {
+        name: (value + after[name]) / 2 if value.is_floating_point() else after[name]
+        for name, value in before.items()
+    }
+    load_module(other.generator, mean, "generator")
+    other.card["training"]["mean"] = {"of": [file_sha256(first), file_sha256(second)]}
+    other.use_int8()
+    return other
