@@ -46,7 +46,27 @@ Both sides of a link are handed the same inputs; then each draws alone, with the
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
-def export_bundle(model: Model, checkpoint: Path, folder: Path, precision: str) -> list[Parity]:
+Graphs = Mapping[str, onnx.ModelProto]
+
+
+def float_graphs(model: Model) -> Graphs:
+    """The engines in float as torch traces them, which FP32 and FP16 bundles both start from.
+
+    Raises:
+        ExportError: a graph cannot be traced.
+    """
+    for module in model.modules:
+        disable(module)
+    return _traced(model)
+
+
+def _traced(model: Model) -> Graphs:
+    return {n: tidy(onnx_from_module(n, source)) for n, source in graph_sources(model).items()}
+
+
+def export_bundle(
+    model: Model, checkpoint: Path, folder: Path, precision: str, traced: Graphs | None = None
+) -> list[Parity]:
     """Write one bundle; returns how far each link of the way to it is from the one before.
 
     Args:
@@ -54,6 +74,8 @@ def export_bundle(model: Model, checkpoint: Path, folder: Path, precision: str) 
         checkpoint: the file it came from, named in the manifest by its sha256.
         folder: where the bundle goes; a bundle there is replaced.
         precision: "fp32", "fp16" or "int8".
+        traced: what `float_graphs` gave for this model, if it was traced before; INT8 is traced
+            with its quantisers in any case.
 
     Raises:
         ExportError: the precision is unknown, a graph cannot be traced, INT8 does not run in
@@ -74,8 +96,10 @@ def export_bundle(model: Model, checkpoint: Path, folder: Path, precision: str) 
             links.append(compare_runners(source, quantised, model.spec, "quantisation"))
             source = quantised
         names = engines(model.spec)
+        if traced is None or precision == "int8":
+            traced = _traced(model)
         with tempfile.TemporaryDirectory() as plain:
-            kernels = _write_engines(model, temporary, Path(plain), precision)
+            kernels = _write_engines(traced, temporary, Path(plain), precision)
             if precision == "int8":
                 with OnnxRunner(Path(plain), names) as integers:
                     links.append(compare_runners(source, integers, model.spec, "int8"))
@@ -142,23 +166,22 @@ def describe(folder: Path, manifest: Mapping[str, Any], files: list[str]) -> Non
 
 
 def _write_engines(
-    model: Model, folder: Path, plain: Path, precision: str
+    traced: Graphs, folder: Path, plain: Path, precision: str
 ) -> dict[str, dict[str, int]]:
-    """Trace, tidy and save the engines; returns the integer kernels of each.
+    """Save the engines in the form that the precision has; returns the integer kernels of each.
 
     Args:
         plain: a folder for INT8 engines before `export.exact`.
     """
     kernels = {}
-    for name, source in graph_sources(model).items():
-        graph = tidy(onnx_from_module(name, source))
+    for name, graph in traced.items():
         if precision == "int8":
             integers = integer_form(name, graph)
             onnx.save(integers, plain / engine_file(name))
             graph = exact_form(integers)
             kernels[name] = check_integer_kernels(name, graph)
         elif precision == "fp16":
-            graph = half_form(store_tables(graph))
+            graph = half_form(store_tables(copy.deepcopy(graph)))
         onnx.save(graph, folder / engine_file(name))
     return kernels
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from export.__main__ import export as export_command
 from export.card import model_card
 from export.graphs import graph_sources, onnx_from_module
 from export.kernels import DOMAIN
@@ -197,6 +198,25 @@ def test_a_model_without_refiner_draws_every_scale_with_the_transformer():
 def test_smaller_types_make_smaller_bundles(tiny_bundles):
     sizes = {p: load_bundle(tiny_bundles / f"tiny-{p}").size_bytes for p in PRECISIONS}
     assert sizes["int8"] < sizes["fp16"] < 0.75 * sizes["fp32"]
+
+
+def test_float_bundles_share_one_trace(tiny_bundles, tiny_checkpoint, tmp_path, monkeypatch):
+    """FP32 and FP16 start from the same graphs and are what each alone would be."""
+    traced = []
+
+    def counted(name, source):
+        traced.append(name)
+        return onnx_from_module(name, source)
+
+    monkeypatch.setattr("export.pack.onnx_from_module", counted)
+    words = ["--checkpoint", str(tiny_checkpoint), "--out", str(tmp_path), "--name", "tiny"]
+    export_command([*words, "--precision", "fp32", "--precision", "fp16"], standalone_mode=False)
+    assert sorted(traced) == ["decoder", "refiner", "text", "transformer"]
+    for precision in ("fp32", "fp16"):
+        made, alone = (
+            load_bundle(folder / f"tiny-{precision}") for folder in (tmp_path, tiny_bundles)
+        )
+        assert made.manifest["files"] == alone.manifest["files"]
 
 
 def test_float16_keeps_norms_and_softmax_in_float32(tiny_bundles):
