@@ -41,7 +41,7 @@ from train.model import Model
 from train.qat import convert, disable, prepare
 from train.stages import Run, validation_indices
 from train.tracking import make_tracker
-from train.transformer import Block, Transformer
+from train.transformer import Transformer
 from train.wording import synonyms
 
 STAGE = "composition"
@@ -194,9 +194,6 @@ class CompositionTask:
         self.module = Generator(preset, generator.text.state_dict())
         self.module.load_state_dict(generator.state_dict())
         disable(self.module.transformer)
-        for block in self.module.transformer.blocks:
-            assert isinstance(block, Block)
-            block.branch_dropout = 0.0  # pictures never repeat: there is nothing to overfit
         self.shares = scale_shares(preset.coarse_scales)
         strengths = torch.from_numpy(scale_strengths(preset.spec, preset.spec.guidance_scale))
         cells = torch.tensor([side * side for side in preset.coarse_scales])
@@ -289,12 +286,8 @@ def composed_model(run: Run, path: Path) -> Model:
 
     The figures are those of the validation split of the data folder.
     """
-    report, earlier = read_report(run.folder / STAGE), Model.load(path).card["training"].get(STAGE)
-    report["rounds"] = 1
-    if earlier is not None:  # a round after others: effort is that of all
-        for name in ("rounds", "steps", "seconds"):
-            report[name] += earlier[name]
-    model = further_model(run, path, STAGE, report, STAGE, f"{STAGE}_fit", "sampling")
+    report = read_report(run.folder / STAGE)
+    model = further_model(run, path, STAGE, report, STAGE, f"{STAGE}_fit", "sampling", "card")
     val = validation_indices(run, model.codec, file_sha256(path), run.paintings())
     model.card["training"][STAGE]["val"] = generator_figures(model.generator, model.preset, val)
     return model
