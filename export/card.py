@@ -93,10 +93,14 @@ def _commands(training: dict[str, dict[str, Any]]) -> str:
 def _history(training: dict[str, dict[str, Any]]) -> list[str]:
     """How the generator was taught after its training on pictures, a sentence a stage."""
     lines = [
-        f"Afterwards it learnt from {report['kept']:,} of its own pictures as well, chosen by the "
+        f"{when} it learnt from {report['kept']:,} of its own pictures as well, chosen by the "
         f"attribute measures: {report['shown_before']:.1%} of all that it had drawn showed each of "
         "their one to three words."
-        for report in (training[stage] for stage in FURTHER[:2] if stage in training)
+        for when, report in zip(
+            ("Afterwards", "Then"),
+            (training[s] for s in FURTHER[:2] if s in training),
+            strict=False,
+        )
     ]
     if "mean" in training:
         lines.append(
