@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import hashlib
 import importlib.metadata
 import json
 import shutil
@@ -29,6 +28,7 @@ from t2a_edge.bundle import engine_file, engines, load_bundle, write_manifest
 from t2a_edge.errors import ExportError
 from t2a_edge.pipeline import TextToArt
 from t2a_edge.runner import OnnxRunner, Runner
+from train.checkpoint import file_sha256
 from train.model import Model
 from train.qat import disable
 
@@ -205,7 +205,7 @@ def _manifest(
         "about": asdict(model.preset.card),
         "licence": model.preset.card.licence,
         "card": model.card,
-        "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+        "checkpoint_sha256": file_sha256(checkpoint),
         "source_commit": source_commit(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }

@@ -23,6 +23,21 @@ text_option = click.option(
 )
 
 
+model_option = click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    default=CHECKPOINT,
+    show_default=True,
+    help="Checkpoint of the finished model to start from.",
+)
+made_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Where to write the checkpoint of the model that comes of it.",
+)
+
+
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that name preset, data and run folder."""
     for option in (
@@ -126,13 +141,7 @@ def selection(**options: Any) -> None:
 
 @main.command()
 @run_options
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    default=CHECKPOINT,
-    show_default=True,
-    help="Checkpoint of the finished model to start from.",
-)
+@model_option
 @click.option(
     "--workers",
     type=click.IntRange(1),
@@ -140,12 +149,7 @@ def selection(**options: Any) -> None:
     show_default=True,
     help="Processes that paint, encode and draw.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Where to write the checkpoint of the model that comes of it.",
-)
+@made_option
 def reselection(model: Path, workers: int, out: Path, **options: Any) -> None:
     """Teach a finished model further: another round of selection, from its checkpoint alone."""
     from train.reselection import reselected_model, train_reselection
@@ -158,19 +162,8 @@ def reselection(model: Path, workers: int, out: Path, **options: Any) -> None:
 
 @main.command()
 @run_options
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    default=CHECKPOINT,
-    show_default=True,
-    help="Checkpoint of the finished model to start from.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Where to write the checkpoint of the model that comes of it.",
-)
+@model_option
+@made_option
 def composition(model: Path, out: Path, **options: Any) -> None:
     """Teach a finished model to follow all words of a prompt as it follows each alone."""
     from train.composition import composed_model, train_composition

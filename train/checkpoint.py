@@ -68,6 +68,11 @@ def write_report(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
     return report
 
 
+def file_sha256(path: Path) -> str:
+    """Hexadecimal sha256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def load_stage(
     run_folder: Path, stage: str, what: str = "", **sources: str
 ) -> tuple[dict[str, Tensor], str]:
@@ -93,7 +98,7 @@ def load_stage(
                 f"{path} was trained on another {name.removesuffix('_sha256')} than the one in "
                 f"this run; delete {folder} and run `python -m train {stage}` again."
             )
-    return tensors, hashlib.sha256(path.read_bytes()).hexdigest()
+    return tensors, file_sha256(path)
 
 
 def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

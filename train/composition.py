@@ -21,14 +21,14 @@ from torch import Tensor
 
 from t2a_edge.errors import ConfigError
 from t2a_edge.sampler import scale_strengths
-from t2a_edge.scales import context_matrix, scale_offsets
+from t2a_edge.scales import scale_offsets
 from t2a_edge.spec import Spec
 from t2a_edge.vocabulary import HUES, known_words, poles
-from train.checkpoint import is_finished, read_report, write_report
+from train.checkpoint import file_sha256, is_finished, read_report, write_report
 from train.codec_task import autocast
 from train.config import HUE, CompositionConfig, Preset
-from train.draw import coherent
-from train.further import file_sha256, further_model, loaded_model
+from train.draw import scale_context, scale_noise
+from train.further import further_model, loaded_model
 from train.generator_task import (
     Generator,
     batch_words,
@@ -36,11 +36,9 @@ from train.generator_task import (
     per_scale,
     scale_shares,
 )
-from train.loop import Fit
 from train.model import Model
 from train.qat import convert, disable, prepare
-from train.stages import Run, validation_indices
-from train.tracking import make_tracker
+from train.stages import Run, stage_effort, stage_fit, validation_indices
 from train.transformer import Transformer
 from train.wording import synonyms
 
@@ -130,19 +128,14 @@ def teach(
     drawn = torch.zeros((count, offsets[-1]), dtype=torch.int64)
     plains, mixtures = [], []
     for scale, (start, end) in enumerate(pairwise(offsets)):
-        codes = F.embedding(drawn[of_row, :start], transformer.codebook)  # (R + B, T, C)
-        if not scale:
-            codes = torch.zeros_like(transformer.codebook[:1]).expand(len(weights), 1, -1)
-        context = torch.from_numpy(context_matrix(spec.scales, scale)) @ codes
+        context = scale_context(transformer, drawn[of_row, :start], scale)
         logits, keys, values = transformer.scale_step(
             context, torch.arange(start, end), embedding, weights, (keys, values)
         )
         steering, plain = torch.split(logits.float(), [len(rows.picture), count])
         pull = (float(strengths[scale]) * rows.pull)[:, None, None]
         mixed = plain.index_add(0, rows.picture, pull * (steering - plain[rows.picture]))
-        shape = (count, end - start, spec.codebook_size)
-        noise = torch.from_numpy(rng.standard_exponential(shape, dtype=np.float32)).log_().neg_()
-        noise = coherent(noise, spec.scale_coherence[scale])
+        noise = scale_noise(spec, scale, count, rng)
         heat = spec.temperature * spec.scale_temperature[scale]
         drawn[:, start:end] = (mixed + heat * noise).argmax(-1)
         plains.append(plain)
@@ -262,12 +255,11 @@ def train_composition(run: Run, path: Path) -> dict[str, Any]:
         )
     if is_finished(folder):
         return read_report(folder)
-    values = preset.to_json()
-    about = {name: values[name] for name in (STAGE, "sampling", "transformer", "text")}
-    about["model_sha256"] = file_sha256(path)
     task = CompositionTask(preset, loaded_model(path, preset).generator)
-    tracker = make_tracker(folder, values, wandb=run.wandb)
-    fit = Fit(task, preset.composition_fit, folder, about, tracker)
+    sections = (STAGE, "sampling", "transformer", "text")
+    fit = stage_fit(
+        run, STAGE, task, preset.composition_fit, sections, model_sha256=file_sha256(path)
+    )
     if not fit.state.history:
         task.module.eval()
         fit.state.history.append({"step": 0, **task.validate()})
@@ -276,9 +268,8 @@ def train_composition(run: Run, path: Path) -> dict[str, Any]:
     task.module.eval()
     if preset.composition_fit.qat_steps:
         convert(task.module)
-    report = {"steps": state.step, "float_steps": state.float_end, "seconds": round(state.seconds)}
     figures = {"before": before["loss"], "after": task.validate()["loss"]}
-    return write_report(folder, report | figures)
+    return write_report(folder, {**stage_effort(state), "float_steps": state.float_end, **figures})
 
 
 def composed_model(run: Run, path: Path) -> Model:

@@ -34,6 +34,21 @@ def coherent(noise: Tensor, radius: float) -> Tensor:
     return torch.from_numpy(np.stack(shared))
 
 
+def scale_noise(spec: Spec, scale: int, count: int, rng: np.random.Generator) -> Tensor:
+    """Standard Gumbel noise of a scale, shared between neighbours: (B, side², K)."""
+    shape = (count, spec.scales[scale] ** 2, spec.codebook_size)
+    noise = torch.from_numpy(rng.standard_exponential(shape, dtype=np.float32)).log_().neg_()
+    return coherent(noise, spec.scale_coherence[scale])
+
+
+def scale_context(transformer: Transformer, seen: Tensor, scale: int) -> Tensor:
+    """What a scale's positions see of the coarser ones' codes: (R, T) int64 -> (R, side², C)."""
+    codes = F.embedding(seen, transformer.codebook)  # (R, T, C)
+    if not scale:
+        codes = torch.zeros_like(transformer.codebook[:1]).expand(len(seen), 1, -1)
+    return torch.from_numpy(context_matrix(transformer.scales, scale)) @ codes
+
+
 @torch.no_grad()
 def draw_indices(
     transformer: Transformer,
@@ -71,16 +86,10 @@ def draw_indices(
         if not factors[scale:, 1].any():  # nothing from here on looks at the row without words
             embedding, weights = embedding[:count], weights[:count]
             keys, values = keys[:, :count], values[:, :count]
-        shape = (count, end - start, spec.codebook_size)
-        noise = torch.from_numpy(rng.standard_exponential(shape, dtype=np.float32)).log_().neg_()
-        noise = coherent(noise, spec.scale_coherence[scale])
+        noise = scale_noise(spec, scale, count, rng)
         seen = drawn[:, :start].repeat(len(weights) // count, 1)
         if scale < len(spec.coarse_scales):
-            codes = F.embedding(seen, transformer.codebook)  # (B, T, C)
-            if not scale:
-                codes = torch.zeros_like(transformer.codebook[:1]).expand(len(weights), 1, -1)
-            context = torch.from_numpy(context_matrix(spec.scales, scale)) @ codes
-            positions = torch.arange(start, end)
+            context, positions = scale_context(transformer, seen, scale), torch.arange(start, end)
             logits, keys, values = transformer.scale_step(
                 context, positions, embedding, weights, (keys, values)
             )

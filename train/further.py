@@ -1,23 +1,17 @@
 """What stages share that start from a finished model's checkpoint, not from a run."""
 
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from t2a_edge.errors import CheckpointError
-from train.checkpoint import load_module, load_stage
+from train.checkpoint import file_sha256, load_module, load_stage
 from train.config import Preset
 from train.generator_task import Generator
 from train.model import Model
 from train.stages import Run
 
 SHAPES = ("codec", "text", "transformer", "refiner")  # of the preset: they shape the weights
-
-
-def file_sha256(path: Path) -> str:
-    """Hexadecimal sha256 of a file."""
-    return sha256(path.read_bytes()).hexdigest()
 
 
 def loaded_model(path: Path, preset: Preset) -> Model:

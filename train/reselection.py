@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from t2a_edge.errors import ConfigError
-from train.checkpoint import is_finished, read_report
+from train.checkpoint import file_sha256, is_finished, read_report
 from train.config import Preset
 from train.draw import BatchSampler
-from train.further import file_sha256, further_model, loaded_model
+from train.further import further_model, loaded_model
 from train.model import Model
 from train.selection_task import drawn_part, part_count
 from train.stages import Run, drawing_key, fit_selection, training_indices

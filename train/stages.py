@@ -1,6 +1,5 @@
 """The stages of a training run, each resumable, each with a report."""
 
-import hashlib
 import json
 import os
 import time
@@ -16,6 +15,7 @@ from torch import Tensor
 from t2a_edge.errors import CheckpointError, ConfigError
 from t2a_edge.vocabulary import known_words
 from train.checkpoint import (
+    file_sha256,
     is_finished,
     load_module,
     load_stage,
@@ -100,7 +100,7 @@ def _pictures(values: dict[str, Any], pictures: PictureMix) -> dict[str, Any]:
     return {"data": data, "codec": values["codec"], "stores": pictures.keys}
 
 
-def _fit(
+def stage_fit(
     run: Run, stage: str, task: Task, config: FitConfig, sections: Sequence[str], **about: Any
 ) -> Fit:
     """The resumable run of one stage.
@@ -114,7 +114,7 @@ def _fit(
     return Fit(task, config, folder, {**{k: values[k] for k in sections}, **about}, tracker)
 
 
-def _effort(state: State) -> dict[str, Any]:
+def stage_effort(state: State) -> dict[str, Any]:
     """What a report says of the training itself."""
     return {"steps": state.step, "seconds": round(state.seconds)}
 
@@ -125,7 +125,7 @@ def _finish(fit: Fit, **figures: Any) -> dict[str, Any]:
     module.eval()
     if fit.fit.qat_steps:
         convert(module)
-    report = {**_effort(state), "float_steps": state.float_end, **figures}
+    report = {**stage_effort(state), "float_steps": state.float_end, **figures}
     return write_report(fit.folder, {**report, "val": fit.task.validate()})
 
 
@@ -135,7 +135,7 @@ def train_codec(run: Run) -> dict[str, Any]:
     pictures = run.pictures()
     task = CodecTask(preset, pictures)
     about = _pictures(preset.to_json(), pictures)
-    fit = _fit(run, "codec", task, preset.codec_fit, (), **about)
+    fit = stage_fit(run, "codec", task, preset.codec_fit, (), **about)
     if is_finished(folder):  # balancing again would change its sha256
         return read_report(folder)
     state = fit.run()
@@ -144,7 +144,7 @@ def train_codec(run: Run) -> dict[str, Any]:
     if preset.codec_fit.qat_steps:
         convert(task.module.decoder)
     figures = _codec_figures(task.module, pictures.stores[0], preset, folder)
-    return write_report(folder, _effort(state) | figures)
+    return write_report(folder, stage_effort(state) | figures)
 
 
 def train_decoder(run: Run) -> dict[str, Any]:
@@ -159,8 +159,8 @@ def train_decoder(run: Run) -> dict[str, Any]:
     pictures = run.pictures()
     task = DecoderTask(preset, codec, pictures)
     about = _pictures(preset.to_json(), pictures) | {"codec_sha256": key}
-    state = _fit(run, "decoder", task, preset.decoder_fit, ("adversary",), **about).run()
-    report = _effort(state)
+    state = stage_fit(run, "decoder", task, preset.decoder_fit, ("adversary",), **about).run()
+    report = stage_effort(state)
     if preset.decoder_fit.qat_steps:
         disable(task.module.decoder)
         report["without_fake_quantisation"] = task.validate()
@@ -261,7 +261,7 @@ def trained_text(run: Run) -> tuple[dict[str, Tensor] | None, str]:
     if run.text is None:
         return None, ""
     tensors, _ = load_tensors(run.text)
-    key = hashlib.sha256(run.text.read_bytes()).hexdigest()
+    key = file_sha256(run.text)
     return with_prefix(tensors, "generator.text"), key
 
 
@@ -279,7 +279,7 @@ def train_generator(run: Run) -> dict[str, Any]:
     if text is None:
         click.echo(NO_WORDS, err=True)
     task = GeneratorTask(preset, codec, train, val, text)
-    fit = _fit(
+    fit = stage_fit(
         run, "generator", task, preset.transformer_fit, (*INDEX_SECTIONS, "transformer"),
         codec_sha256=key, text_sha256=text_key,
     )  # fmt: skip
@@ -326,7 +326,7 @@ def train_refiner(run: Run) -> dict[str, Any]:
     generator, generator_key = trained_generator(run, key, selected=False)
     train, val = index_stores(run, codec, key)
     task = RefinerTask(preset, codec, train, val, generator.text.state_dict())
-    fit = _fit(
+    fit = stage_fit(
         run, "refiner", task, preset.refiner_fit, (*INDEX_SECTIONS, "refiner"),
         codec_sha256=key, generator_sha256=generator_key,
     )  # fmt: skip
@@ -389,7 +389,9 @@ def fit_selection(
     shares = [share * (1 - config.share) for share in train.shares]
     mix = IndexMix([*train.stores, drawn], [*shares, config.share])
     task = SelectionTask(sampler, mix, val, config, fit_config)
-    fit = _fit(run, stage, task, fit_config, (*INDEX_SECTIONS, "transformer", stage), **sources)
+    fit = stage_fit(
+        run, stage, task, fit_config, (*INDEX_SECTIONS, "transformer", stage), **sources
+    )
     kept = len(drawn.indices)
     return _finish(fit, drawing_seconds=round(drawing), shown_before=shown, kept=kept)
 

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from t2a_edge.errors import CheckpointError
+from train.checkpoint import file_sha256
 from train.config import load_preset
-from train.further import file_sha256, loaded_model, mean_model
+from train.further import loaded_model, mean_model
 from train.model import Model
 
 
