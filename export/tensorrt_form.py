@@ -21,7 +21,7 @@ from onnx import TensorProto, numpy_helper
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from export.compose import Composer
+from export.compose import Composer, prune
 from export.fused import ROWS, _Fused
 from export.graphs import OPSET
 from export.plain_form import plain_form
@@ -47,12 +47,27 @@ def tensorrt_form(model: onnx.ModelProto, float_type: str) -> onnx.ModelProto:
         ExportError: a zero-point is neither 0 nor the processor form's 128.
     """
     model = plain_form(model)
+    _float_biases(model.graph)
     _symmetric(model.graph)
     uint8_cast_last(model.graph)
     if float_type == "float16" and not _has_float16(model.graph):
         model = _half(model)
     onnx.checker.check_model(model)
     return model
+
+
+def _float_biases(graph: onnx.GraphProto) -> None:
+    """Biases that are dequantised from int32, as float: TensorRT dequantises 8 bits and fewer."""
+    constants = {i.name: i for i in graph.initializer}
+    for node in list(graph.node):
+        source = constants.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if source is None or source.data_type != TensorProto.INT32:
+            continue
+        steps, size = (numpy_helper.to_array(constants[name]) for name in node.input[:2])
+        bias = (steps * size.astype(np.float64)).astype(np.float32)  # one size, or one each
+        graph.initializer.append(numpy_helper.from_array(bias, node.output[0]))
+        graph.node.remove(node)
+    prune(graph)
 
 
 def _symmetric(graph: onnx.GraphProto) -> None:

@@ -11,7 +11,7 @@ from export.fused_parity import compare_fused
 from export.qdq import cpu_form
 from export.tensorrt_form import tensorrt_form, tensorrt_fused, uint8_cast_last
 from t2a_edge import TextToArt
-from t2a_edge.bundle import engine_file, engines, load_bundle
+from t2a_edge.bundle import SHIPPED, engine_file, engines, load_bundle
 from t2a_edge.errors import ExportError
 
 
@@ -48,6 +48,32 @@ def int8_graph(zero_point=0):
             "weight": weight,
             "weight_step": np.array([0.01, 0.02, 0.03], np.float32),
             "zeros": np.zeros(3, np.int8),
+        },
+    )
+
+
+def biased_graph():
+    """A convolution whose bias is kept in int32, as ONNX Runtime leaves one beside INT8 weights."""
+    rng = np.random.default_rng(3)
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "step", "zero"], ["steps"]),
+        helper.make_node("DequantizeLinear", ["steps", "step", "zero"], ["rounded"]),
+        helper.make_node("DequantizeLinear", ["weight", "weight_step"], ["w"], axis=0),
+        helper.make_node("DequantizeLinear", ["bias", "bias_step"], ["b"], axis=0),
+        helper.make_node("Conv", ["rounded", "w", "b"], ["y"], pads=[1, 1, 1, 1]),
+    ]
+    weight_step = np.array([0.01, 0.02, 0.03], np.float32)
+    return made(
+        nodes,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2, 5, 5])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3, 5, 5])],
+        {
+            "step": np.float32(0.05),
+            "zero": np.int8(0),
+            "weight": rng.integers(-127, 128, (3, 2, 3, 3)).astype(np.int8),
+            "weight_step": weight_step,
+            "bias": np.array([12_345, -67_890, 1], np.int32),
+            "bias_step": np.float32(0.05) * weight_step,
         },
     )
 
@@ -132,6 +158,29 @@ def test_the_cast_to_uint8_goes_last():
     assert kinds == ["Round", "Transpose", "Identity", "Cast"]
     assert model.graph.node[-1].output[0] == "pixels"
     np.testing.assert_array_equal(run(model, x=x), before)
+
+
+def dequantised_types(model):
+    """Of the constants that the graph dequantises."""
+    constants = {i.name: i.data_type for i in model.graph.initializer}
+    inputs = [n.input[0] for n in model.graph.node if n.op_type == "DequantizeLinear"]
+    return {constants[name] for name in inputs if name in constants}
+
+
+def test_a_bias_in_int32_becomes_float():
+    before = biased_graph()
+    after = tensorrt_form(before, "float32")
+    assert dequantised_types(after) == {TensorProto.INT8}
+    x = np.random.default_rng(2).normal(size=(2, 2, 5, 5)).astype(np.float32)
+    np.testing.assert_allclose(run(after, x=x), run(before, x=x), rtol=1e-6, atol=1e-6)
+    assert dequantised_types(tensorrt_form(before, "float16")) == {TensorProto.INT8}
+
+
+def test_the_shipped_engines_dequantise_nothing_but_int8():
+    """TensorRT's parser refuses every other type but those of 4 bits and float8."""
+    for name in engines(load_bundle().spec):
+        model = onnx.load(SHIPPED / engine_file(name))
+        assert dequantised_types(tensorrt_form(model, "float16")) == {TensorProto.INT8}, name
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
