@@ -15,7 +15,7 @@ PTQ := .venv-post-training
 RTX := .venv-rtx
 
 .DEFAULT_GOAL := help
-.PHONY: help art cli-docs follow test test-slow lint format studio words train checkpoint reselection composition export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel clean web web-build web-test
+.PHONY: help art cli-docs follow test test-slow test-rtx lint format studio words train checkpoint reselection composition export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel clean web web-build web-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -111,6 +111,10 @@ $(PTQ)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(PTQ)
 	$(PTQ)/bin/python -m pip install --quiet --editable '.[post-training]'
 	@touch $@
+
+test-rtx: $(RTX)/.ready ## the tests that build engines with TensorRT for RTX
+	$(RTX)/bin/python -m pip install --quiet --editable '.[dev,rtx]'
+	$(RTX)/bin/python -m pytest tests/export/test_tensorrt_build.py tests/export/test_tensorrt_form.py
 
 post-training: $(PTQ)/.ready ## dist/base-fp32 -> dist/base-ptq, INT8 without training
 	$(PTQ)/bin/python -m export.post_training --bundle dist/base-fp32 --out dist/base-ptq
