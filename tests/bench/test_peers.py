@@ -1,11 +1,13 @@
+import shutil
 import subprocess
 import sys
 
 import pytest
 import torch
 
-from bench.peers import NO_MINILM, interleaved, minilm_peer, taesd_decoder
+from bench.peers import NO_MINILM, compare, fused_peer, interleaved, minilm_peer, taesd_decoder
 from bench.reference import Reference
+from t2a_edge.errors import BundleError
 
 
 def test_the_decoder_has_the_size_and_the_shapes_of_taesd():
@@ -36,6 +38,29 @@ def test_calls_take_turns_after_a_warm_up():
 def test_without_minilm_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert minilm_peer(["warm"]) == NO_MINILM
+
+
+def test_without_a_fused_file_it_says_how_to_get_one(own_pair):
+    assert fused_peer(own_pair / "pair-int8") == (
+        "there is no pair-int8.onnx beside the bundle; `make export` writes it"
+    )
+
+
+def test_a_fused_file_of_another_precision_is_refused(own_pair, shipped_fused):
+    shutil.copy(shipped_fused, own_pair / "pair-fp32.onnx")
+    with pytest.raises(BundleError, match="holds a graph of precision int8; its name says fp32"):
+        fused_peer(own_pair / "pair-fp32")
+
+
+def test_all_peers_are_in_one_report(shipped_pair, shipped_fused, monkeypatch):
+    monkeypatch.setattr("bench.peers.minilm_peer", lambda _: NO_MINILM)
+    report = compare(shipped_pair / "pair-int8", rounds=5)
+    for name in ("pipeline", "fused"):
+        measured = report["ratios"][f"{name}_to_taesd_decoder"]
+        low, high = measured["intervals"]["ratio"]
+        assert 0 < low <= measured["ratio"] <= high
+        assert report[name]["samples"] == report["taesd_decoder"]["samples"] == 5
+    assert report["ratios"]["text_to_minilm"] == {"not_measured": NO_MINILM}
 
 
 @pytest.mark.parametrize("arguments", [["--rounds", "2"], ["--bundle", "nowhere"]])
