@@ -15,7 +15,7 @@ PTQ := .venv-post-training
 RTX := .venv-rtx
 
 .DEFAULT_GOAL := help
-.PHONY: help art cli-docs follow test test-slow test-rtx lint format studio words train checkpoint reselection composition export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel clean web web-build web-test
+.PHONY: help art cli-docs follow test test-slow test-rtx lint format studio words train checkpoint reselection composition sampling export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel clean web web-build web-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -73,6 +73,9 @@ composition: $(DEV)/.ready ## all words of a prompt as each alone, from and into
 	$(DEV)/bin/python -m train composition --preset $(PRESET) --data $(DATA) \
 	  --run $(RUN)-further --model checkpoints/base.safetensors \
 	  --out checkpoints/base.safetensors
+
+sampling: $(DEV)/.ready ## checkpoints/base.safetensors draws as the preset says; its weights stay
+	$(DEV)/bin/python -m train sampling --preset $(PRESET) --out checkpoints/base.safetensors
 
 export: $(DEV)/.ready ## checkpoint -> dist/base-fp32 and dist/base-int8, parity checked
 	$(DEV)/bin/python -m export

@@ -59,7 +59,7 @@ class _Fused:
         given = g.input("given", INT64, ["batch", spec.positions])
         (embedding,) = g.call("text", self.engines["text"], {"text_bytes": text_bytes})
         weights, pulls = self._rows_of_words(typed)
-        factors = self._factors(pulls, guidance)  # (3, B, scales)
+        factors = self._factors(typed, pulls, guidance)  # (3, B, scales)
         noise = NoiseGraph(g, spec, seed, temperature, self._gumbel_table())
         kept = self._rows_in_use(factors, 0)
         rows = self._rows(embedding, weights, factors, kept)
@@ -122,16 +122,29 @@ class _Fused:
         cube = g.op("Mul", g.op("Mul", below, below), below)
         return g.op("Add", cube, g.op("Mul", above, g.number(PULL_ABOVE_ONE)))
 
-    def _factors(self, pulls: str, guidance: str) -> str:
-        """`sampler.row_factors`: pulls (2, B), guidance (B,) -> (3, B, scales)."""
+    def _share_of_guidance(self, typed: str) -> str:
+        """`sampler.share_of_guidance` of the wanted words: (B, W) -> (B, 1)."""
+        g, shares = self.g, self.spec.guidance_by_words
+        wanted = g.cast(g.op("Greater", typed, g.number(0)), INT64)
+        count = g.op("ReduceSum", wanted, g.integers(1), keepdims=1)
+        place = g.op("Sub", count, g.integers(1))
+        place = g.op("Max", g.op("Min", place, g.integers(len(shares) - 1)), g.integers(0))
+        return g.op("Gather", g.constant(np.asarray(shares, dtype=np.float32)), place, axis=0)
+
+    def _factors(self, typed: str, pulls: str, guidance: str) -> str:
+        """`sampler.row_factors`: words (B, W), pulls (2, B), guidance (B,) -> (3, B, scales)."""
         g = self.g
         zero, one = g.number(0), g.number(1)
         above = g.op("Max", g.op("Sub", guidance, one), zero)  # (B,)
         above = g.op("Unsqueeze", above, g.integers(1))  # (B, 1)
         plain = g.op("Unsqueeze", g.op("Min", guidance, one), g.integers(1))
         by_scale = g.constant(np.asarray(self.spec.scale_guidance, dtype=np.float32))
-        strengths = g.op("Add", plain, g.op("Mul", above, by_scale))  # (B, scales)
-        beyond = g.op("Max", g.op("Sub", strengths, one), zero)
+        whole = g.op("Add", plain, g.op("Mul", above, by_scale))  # (B, scales)
+        beyond = g.op("Max", g.op("Sub", whole, one), zero)
+        strengths = whole
+        if self.spec.guidance_by_words:
+            shared = g.op("Mul", above, self._share_of_guidance(typed))
+            strengths = g.op("Add", plain, g.op("Mul", shared, by_scale))
         both = g.op(
             "Concat", g.op("Unsqueeze", strengths, g.integers(0)),
             g.op("Unsqueeze", beyond, g.integers(0)), axis=0,

@@ -29,7 +29,7 @@ CHUNK = 8  # windows that go through the engines at once
 
 MAX_GUIDANCE = 30.0
 MAX_TEMPERATURE = 10.0
-PULL_ABOVE_ONE = 0.25  # how much of a weight above 1 counts
+PULL_ABOVE_ONE = 0.5  # how much of a weight above 1 counts
 NOTHING = 1e-6  # a smaller pull or share is none
 
 
@@ -86,10 +86,26 @@ def choose_indices(
     return chosen
 
 
-def scale_strengths(spec: Spec, guidance_scale: float) -> Float32Array:
-    """Guidance of each scale: what the guidance scale has above 1 is multiplied by its factor."""
+def share_of_guidance(spec: Spec, words: int) -> np.float32:
+    """How much of what the guidance scale has above 1 a prompt of so many words gets.
+
+    Several words share a picture and need more of it than one alone.
+    """
+    shares = spec.guidance_by_words or (1.0,)
+    return np.float32(shares[min(max(words, 1), len(shares)) - 1])
+
+
+def scale_strengths(spec: Spec, guidance_scale: float, share: float | np.float32) -> Float32Array:
+    """Guidance of each scale: what the guidance scale has above 1 is multiplied by its factor.
+
+    Args:
+        share: of what the guidance scale has above 1; see `share_of_guidance`.
+
+    Returns:
+        (scales,) float32.
+    """
     guidance = np.float32(guidance_scale)
-    above = np.maximum(guidance - 1, np.float32(0))
+    above = np.maximum(guidance - 1, np.float32(0)) * np.float32(share)
     factors = np.asarray(spec.scale_guidance, dtype=np.float32)
     strengths: Float32Array = np.minimum(guidance, np.float32(1)) + above * factors
     return strengths
@@ -130,11 +146,11 @@ class Conditioning:
 def pull_of_weight(weight: float) -> float:
     """How strongly a row pulls whose words have this weight on average; 1 is the plain pull.
 
-    Colour is strong from a small pull on and hardly grows beyond 1: the cube below 1 and a quarter
-    of what is above spread the response over the weights that people type.
+    Colour is strong from a small pull on and hardly grows beyond 1: the cube below 1 and half of
+    what is above spread the response over the weights that people type.
 
     >>> [pull_of_weight(weight) for weight in (0.5, 1.0, 2.0)]
-    [0.125, 1.0, 1.25]
+    [0.125, 1.0, 1.5]
     """
     typed, one = np.float32(weight), np.float32(1)
     below = np.minimum(typed, one)
@@ -142,20 +158,31 @@ def pull_of_weight(weight: float) -> float:
     return float(below * below * below + above * np.float32(PULL_ABOVE_ONE))
 
 
-def row_factors(spec: Spec, pulls: Sequence[float], guidance_scale: float) -> Float32Array:
+def row_factors(
+    spec: Spec, pulls: Sequence[float], guidance_scale: float, words: Sequence[int]
+) -> Float32Array:
     """How much each row's logits count at each scale; the last row is the one without words.
 
     With u the logits without words, strength s and rows r of pull p: u + sum of s p (r - u) over
     the rows with p > 0, and of (s - 1) p (r - u) over those with p < 0, since steering away is
-    guidance alone.
+    guidance alone, whatever the number of words.
+
+    Args:
+        words: how many words each row has.
 
     Returns:
         (scales, R + 1) float32; each scale's factors sum to one.
     """
-    strengths = scale_strengths(spec, guidance_scale)[:, None]
-    pull = np.asarray(pulls, dtype=np.float32)
     one = np.float32(1)
-    factors = pull * np.where(pull > 0, strengths, np.maximum(strengths - one, np.float32(0)))
+    columns = []
+    for pull, count in zip(pulls, words, strict=True):
+        if pull > 0:
+            share = share_of_guidance(spec, count)
+            strengths = scale_strengths(spec, guidance_scale, share)
+        else:
+            strengths = np.maximum(scale_strengths(spec, guidance_scale, 1) - one, np.float32(0))
+        columns.append(np.float32(pull) * strengths)
+    factors = np.stack(columns, axis=1)
     rest = one - factors.sum(1, keepdims=True)
     rest = np.where(np.abs(rest) < NOTHING, np.float32(0), rest)
     return np.concatenate([factors, rest], axis=1)
@@ -185,7 +212,8 @@ class _Rows:
         factors, embeddings, weights, windows = [], [], [], []
         for window, drawing in enumerate(drawings):
             steered = drawing.conditioning
-            own = row_factors(spec, steered.pulls, drawing.options.guidance_scale)
+            words = np.count_nonzero(steered.word_weights, axis=1)
+            own = row_factors(spec, steered.pulls, drawing.options.guidance_scale, words.tolist())
             factors.append(own.T)
             embeddings += [steered.text_embedding, steered.text_embedding[:1]]
             weights += [steered.word_weights, np.zeros_like(steered.word_weights[:1])]

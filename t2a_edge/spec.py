@@ -10,7 +10,7 @@ from t2a_edge.scales import scale_offsets
 
 SIZES = ("image_size", "codebook_size", "code_dim", "max_words", "max_bytes")
 FACTORS = ("scale_guidance", "scale_temperature", "scale_coherence")
-LISTS = ("scales", *FACTORS)
+LISTS = ("scales", *FACTORS, "guidance_by_words")
 SHAPE = ("layers", "heads", "head_dim")
 REFINER_PASSES = (0, 1, 2, 4)
 
@@ -31,6 +31,8 @@ class Spec:
         temperature: default factor on the sampling noise; 0 always takes the likeliest code.
         top_k: default number of likeliest codes to draw from; 0 is all of them.
         scale_guidance: factor of each scale on what the guidance scale has above 1.
+        guidance_by_words: share of what the guidance scale has above 1 that a prompt of one, two
+            and more words gets; the last one holds for all longer prompts. Empty is all of it.
         scale_temperature: factor of each scale on the temperature.
         scale_coherence: of each scale, over how many positions neighbours share their noise; 0 is
             not at all, as is an empty list for all.
@@ -54,6 +56,7 @@ class Spec:
     scale_guidance: tuple[float, ...]
     scale_temperature: tuple[float, ...]
     scale_coherence: tuple[float, ...] = ()
+    guidance_by_words: tuple[float, ...] = ()
     refiner_passes: int = 0
     quiet_code: int = 0
 
@@ -80,6 +83,7 @@ class Spec:
                     f"The spec's {name} is {list(factors)}; expected {len(self.scales)} numbers "
                     "from 0, one for each scale. Export the bundle again."
                 )
+        _check_shares(self.guidance_by_words)
         known = type(self.refiner_passes) is int and self.refiner_passes in REFINER_PASSES
         if not known or (self.refiner_passes and len(self.scales) < 2):
             raise BundleError(
@@ -116,10 +120,18 @@ class Spec:
     def from_json(cls, values: Mapping[str, Any]) -> "Spec":
         """Read a spec as `to_json` wrote it; a missing or unknown key is a BundleError."""
         try:
-            given = {"scale_coherence": (), **values}
+            given = {"scale_coherence": (), "guidance_by_words": (), **values}
             return cls(**{**given, **{name: tuple(given[name]) for name in LISTS}})
         except (KeyError, TypeError) as exc:
             raise BundleError(
                 f"The bundle's spec cannot be read ({exc}); expected the keys "
                 f"{', '.join(cls.__dataclass_fields__)}. Export the bundle again."
             ) from exc
+
+
+def _check_shares(shares: tuple[float, ...]) -> None:
+    if not all(type(share) in (int, float) and 0 <= share < math.inf for share in shares):
+        raise BundleError(
+            f"The spec's guidance_by_words is {list(shares)}; expected numbers from 0, one for "
+            "each number of words. Export the bundle again."
+        )

@@ -38,6 +38,21 @@ made_option = click.option(
 )
 
 
+overrides_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Change a value of the preset; repeatable.",
+)
+preset_option = click.option(
+    "--preset",
+    default="base",
+    show_default=True,
+    help="A shipped preset, or the path of a .toml file.",
+)
+
+
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that name preset, data and run folder."""
     for option in (
@@ -46,10 +61,8 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
                      show_default=True, help="Checkpoints and logs; a run found there goes on."),
         click.option("--data", type=click.Path(path_type=Path), default=DATA, show_default=True,
                      help="Folder of images with one .jsonl of adjectives."),
-        click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE",
-                     help="Change a value of the preset; repeatable."),
-        click.option("--preset", default="base", show_default=True,
-                     help="A shipped preset, or the path of a .toml file."),
+        overrides_option,
+        preset_option,
     ):  # fmt: skip
         command = option(command)
     return command
@@ -171,6 +184,20 @@ def composition(model: Path, out: Path, **options: Any) -> None:
     run = _run(**options)
     click.echo(json.dumps(train_composition(run, model), indent=1))
     composed_model(run, model).save(out)
+    click.echo(str(out))
+
+
+@main.command()
+@preset_option
+@overrides_option
+@model_option
+@made_option
+def sampling(preset: str, overrides: tuple[str, ...], model: Path, out: Path) -> None:
+    """Let a finished model draw as the preset's [sampling] says; its weights stay as they are."""
+    from train.config import load_preset
+    from train.further import resampled_model
+
+    resampled_model(model, load_preset(preset, overrides)).save(out)
     click.echo(str(out))
 
 

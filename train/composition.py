@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from t2a_edge.errors import ConfigError
-from t2a_edge.sampler import scale_strengths
+from t2a_edge.sampler import scale_strengths, share_of_guidance
 from t2a_edge.scales import scale_offsets
 from t2a_edge.spec import Spec
 from t2a_edge.vocabulary import HUES, known_words, poles
@@ -108,22 +108,32 @@ class Taught:
     steered: Tensor
 
 
+def guidance_strengths(spec: Spec, word_weights: Tensor) -> Tensor:
+    """How strongly the words of each prompt pull at each scale: (B, W) -> (B, scales)."""
+    strengths = [
+        scale_strengths(spec, spec.guidance_scale, share_of_guidance(spec, count))
+        for count in word_weights.count_nonzero(1).tolist()
+    ]
+    return torch.from_numpy(np.stack(strengths))
+
+
 @torch.no_grad()
 def teach(
-    transformer: Transformer, spec: Spec, rows: Rows, count: int, rng: np.random.Generator
+    transformer: Transformer, spec: Spec, rows: Rows, strengths: Tensor, rng: np.random.Generator
 ) -> Taught:
-    """Draw the coarse scales of `count` pictures, steered by rows.
+    """Draw the coarse scales of some pictures, steered by rows.
 
     Args:
+        strengths: (B, scales) of each picture; see `guidance_strengths`.
         rng: of the noise.
     """
+    count = len(strengths)
     nothing = torch.zeros_like(rows.weights[:1]).expand(count, -1)
     embedding = torch.cat([rows.embedding, rows.embedding[:1].expand(count, -1, -1)])
     weights = torch.cat([rows.weights, nothing])
     past = torch.zeros(spec.layers, len(weights), spec.heads, 0, spec.head_dim)
     keys, values = past, past
     of_row = torch.cat([rows.picture, torch.arange(count)])
-    strengths = scale_strengths(spec, spec.guidance_scale)
     offsets = scale_offsets(transformer.coarse_scales)
     drawn = torch.zeros((count, offsets[-1]), dtype=torch.int64)
     plains, mixtures = [], []
@@ -133,7 +143,7 @@ def teach(
             context, torch.arange(start, end), embedding, weights, (keys, values)
         )
         steering, plain = torch.split(logits.float(), [len(rows.picture), count])
-        pull = (float(strengths[scale]) * rows.pull)[:, None, None]
+        pull = (strengths[rows.picture, scale] * rows.pull)[:, None, None]
         mixed = plain.index_add(0, rows.picture, pull * (steering - plain[rows.picture]))
         noise = scale_noise(spec, scale, count, rng)
         heat = spec.temperature * spec.scale_temperature[scale]
@@ -188,9 +198,7 @@ class CompositionTask:
         self.module.load_state_dict(generator.state_dict())
         disable(self.module.transformer)
         self.shares = scale_shares(preset.coarse_scales)
-        strengths = torch.from_numpy(scale_strengths(preset.spec, preset.spec.guidance_scale))
-        cells = torch.tensor([side * side for side in preset.coarse_scales])
-        self.strength = strengths[: len(cells)].repeat_interleave(cells)[:, None]  # (N, 1)
+        self.cells = torch.tensor([side * side for side in preset.coarse_scales])
 
     def _divergence(self, rng: np.random.Generator, batch: int) -> Tensor:
         """Kullback-Leibler divergence of each scale, in nats: (scales,)."""
@@ -200,12 +208,14 @@ class CompositionTask:
         with torch.no_grad():
             embedding = self.teacher.text(text_bytes)
         rows = composed_rows(embedding, word_weights, pulls, config)
+        strengths = guidance_strengths(preset.spec, word_weights)  # (B, scales)
         with autocast():
-            taught = teach(self.teacher.transformer, preset.spec, rows, batch, rng)
+            taught = teach(self.teacher.transformer, preset.spec, rows, strengths, rng)
             found = self.module(taught.indices, text_bytes, word_weights).float()
         worded = word_weights.any(1)[:, None, None]
         expected = torch.where(worded, taught.steered, taught.plain)
-        steered = taught.plain + self.strength * (found - taught.plain)
+        strength = strengths[:, : len(self.cells)].repeat_interleave(self.cells, dim=1)  # (B, N)
+        steered = taught.plain + strength[:, :, None] * (found - taught.plain)
         found = torch.where(worded, steered, found)
         apart = F.kl_div(
             found.log_softmax(-1), expected.log_softmax(-1), reduction="none", log_target=True

@@ -442,6 +442,7 @@ class SamplingConfig:
     Attributes:
         scale_guidance, scale_temperature: a factor for each scale; none given is 1 for all.
         scale_coherence: a radius for each scale; none given is 0 for all.
+        guidance_by_words: a share for each number of words; none given is 1 for all.
     """
 
     guidance_scale: float = 3.0
@@ -450,6 +451,7 @@ class SamplingConfig:
     scale_guidance: tuple[float, ...] = ()
     scale_temperature: tuple[float, ...] = ()
     scale_coherence: tuple[float, ...] = ()
+    guidance_by_words: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -542,6 +544,7 @@ class Preset:
             scale_guidance=self.sampling.scale_guidance or ones,
             scale_temperature=self.sampling.scale_temperature or ones,
             scale_coherence=self.sampling.scale_coherence,
+            guidance_by_words=self.sampling.guidance_by_words,
             refiner_passes=self.refiner.passes,
         )
 

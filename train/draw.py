@@ -69,7 +69,15 @@ def draw_indices(
         (B, N) int64, all scales, coarse to fine.
     """
     count, offsets = len(word_weights), scale_offsets(spec.scales)
-    factors = torch.from_numpy(row_factors(spec, (1.0,), spec.guidance_scale))  # (scales, 2)
+    factors = torch.from_numpy(
+        np.stack(
+            [
+                row_factors(spec, (1.0,), spec.guidance_scale, (count,))
+                for count in word_weights.count_nonzero(1).tolist()
+            ],
+            axis=1,
+        )
+    )  # (scales, B, 2)
     embedding = torch.cat([text_embedding, text_embedding])
     weights = torch.cat([word_weights, torch.zeros_like(word_weights)])
     past = torch.zeros(spec.layers, 2 * count, spec.heads, 0, spec.head_dim)
@@ -78,12 +86,12 @@ def draw_indices(
 
     def choose(logits: Tensor, noise: Tensor, scale: int) -> Tensor:
         """Mix (2B or B, N, K) with and without words, and draw: (B, N)."""
-        parts = zip(factors[scale], torch.split(logits.float(), count), strict=False)
-        mixed = torch.stack([factor * part for factor, part in parts]).sum(0)
+        parts = zip(factors[scale].T, torch.split(logits.float(), count), strict=False)
+        mixed = torch.stack([factor[:, None, None] * part for factor, part in parts]).sum(0)
         return (mixed + spec.temperature * spec.scale_temperature[scale] * noise).argmax(-1)
 
     for scale, (start, end) in enumerate(pairwise(offsets)):
-        if not factors[scale:, 1].any():  # nothing from here on looks at the row without words
+        if not factors[scale:, :, 1].any():  # nothing from here on looks at the row without words
             embedding, weights = embedding[:count], weights[:count]
             keys, values = keys[:, :count], values[:, :count]
         noise = scale_noise(spec, scale, count, rng)

@@ -59,6 +59,23 @@ def further_model(
     return further
 
 
+def resampled_model(path: Path, preset: Preset) -> Model:
+    """The finished model at `path`, drawn with as the preset says; its weights stay.
+
+    The preset's card takes the place of the model's text: it says how what is drawn looks.
+
+    Raises:
+        CheckpointError: the model does not fit the preset.
+    """
+    model = loaded_model(path, preset)
+    as_it_says = replace(model.preset, sampling=preset.sampling, card=preset.card)
+    resampled = Model(
+        as_it_says, model.codec, model.generator, model.refiner, model.vocabulary, model.card
+    )
+    resampled.use_int8()
+    return resampled
+
+
 def mean_model(first: Path, second: Path) -> Model:
     """A model between two of one lineage: the mean of their generators' weights, tensor by tensor.
 

@@ -218,7 +218,7 @@ def test_weights_of_zero_alone_are_no_words(engine, prompt):
 
 def test_a_blend_shares_the_pull_between_two_prompts(engine):
     found = conditioning(engine, "warm:2 -busy", "cool pale -dense", 0.25)
-    assert found.pulls == pytest.approx([0.75 * 1.25, -0.75, 0.25, -0.25])
+    assert found.pulls == pytest.approx([0.75 * 1.5, -0.75, 0.25, -0.25])
     assert weights_of(found) == [[1], [1], [1, 1], [1]]
 
 

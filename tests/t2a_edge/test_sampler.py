@@ -279,7 +279,7 @@ SCALED = replace(SPEC, scale_guidance=(1.5, 0.5, 0.0))
 
 @given(st.lists(st.floats(-4, 4), min_size=1, max_size=4), guidances)
 def test_the_factors_of_a_scale_sum_to_one(pulls, guidance_scale):
-    factors = row_factors(SCALED, pulls, guidance_scale)
+    factors = row_factors(SCALED, pulls, guidance_scale, [1] * len(pulls))
     assert factors.shape == (len(SPEC.scales), len(pulls) + 1)
     assert factors.dtype == np.float32
     np.testing.assert_allclose(factors.astype(np.float64).sum(1), 1, atol=1e-4)
@@ -287,7 +287,7 @@ def test_the_factors_of_a_scale_sum_to_one(pulls, guidance_scale):
 
 @given(guidances)
 def test_a_plain_prompt_goes_from_without_words_by_the_strength_of_the_scale(guidance_scale):
-    factors = row_factors(SCALED, (1.0,), guidance_scale)
+    factors = row_factors(SCALED, (1.0,), guidance_scale, (1,))
     for (words, nothing), factor in zip(factors, SCALED.scale_guidance, strict=True):
         strength = 1 + (guidance_scale - 1) * factor if guidance_scale > 1 else guidance_scale
         assert words == pytest.approx(strength, abs=1e-5)
@@ -295,15 +295,31 @@ def test_a_plain_prompt_goes_from_without_words_by_the_strength_of_the_scale(gui
 
 
 def test_guidance_one_needs_the_words_alone():
-    assert row_factors(SPEC, (1.0,), 1.0).tolist() == [[1, 0]] * 3
-    assert row_factors(SPEC, (0.3, 0.7), 1.0)[:, -1].tolist() == [0, 0, 0]  # however it rounds
+    assert row_factors(SPEC, (1.0,), 1.0, (1,)).tolist() == [[1, 0]] * 3
+    assert row_factors(SPEC, (0.3, 0.7), 1.0, (1, 2))[:, -1].tolist() == [
+        0,
+        0,
+        0,
+    ]  # however it rounds
+
+
+def test_more_words_get_more_of_the_guidance():
+    spec = replace(SPEC, guidance_by_words=(0.5, 0.75, 1.0))
+    strengths = [row_factors(spec, (1.0,), 3.0, (words,))[0, 0] for words in (1, 2, 3, 8)]
+    assert strengths == [2.0, 2.5, 3.0, 3.0]
+    for words in (1, 2, 3):  # at 1 it is the model's own strength, below it a share of that
+        assert row_factors(spec, (1.0,), 1.0, (words,)).tolist() == [[1, 0]] * 3
+        assert row_factors(spec, (1.0,), 0.5, (words,))[0].tolist() == [0.5, 0.5]
+        assert row_factors(spec, (-1.0,), 3.0, (words,)).tolist() == [[-2, 3]] * 3
+    both = row_factors(spec, (1.0, 0.5), 3.0, (3, 1))  # each row by its own words
+    assert both.tolist() == [[3, 1, -3]] * 3
 
 
 def test_steering_away_is_guidance_alone():
-    assert row_factors(SPEC, (-1.0,), 3.0).tolist() == [[-2, 3]] * 3
-    assert row_factors(SPEC, (1.0, -0.5), 3.0).tolist() == [[3, -1, -1]] * 3
+    assert row_factors(SPEC, (-1.0,), 3.0, (1,)).tolist() == [[-2, 3]] * 3
+    assert row_factors(SPEC, (1.0, -0.5), 3.0, (1, 1)).tolist() == [[3, -1, -1]] * 3
     for guidance_scale in (0.0, 0.5, 1.0):
-        assert row_factors(SPEC, (-1.0,), guidance_scale).tolist() == [[0, 1]] * 3
+        assert row_factors(SPEC, (-1.0,), guidance_scale, (1,)).tolist() == [[0, 1]] * 3
 
 
 @pytest.mark.parametrize("pulls", [(1.0,), (2.5,), (-1.0,), (1.0, -1.0), (0.3, 0.7), (0.0, 1.0)])

@@ -50,6 +50,7 @@ def test_a_spec_survives_json(
         scale_guidance=(1.0, 0.5, 0.25),
         scale_temperature=(1.0, 0.9, 0.5),
         scale_coherence=(0.0, 0.5, 1.25),
+        guidance_by_words=(0.5, 1.0),
         refiner_passes=refiner_passes,
     )
     assert Spec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
@@ -59,6 +60,18 @@ def test_a_bundle_that_says_nothing_of_coherence_has_none():
     assert Spec.from_json(VALUES).scale_coherence == (0.0, 0.0, 0.0)
     said = Spec.from_json({**VALUES, "scale_coherence": [0.0, 0.8, 1.3]})
     assert said.scale_coherence == (0.0, 0.8, 1.3)
+
+
+def test_a_bundle_that_says_nothing_of_numbers_of_words_guides_all_alike():
+    assert Spec.from_json(VALUES).guidance_by_words == ()
+    said = Spec.from_json({**VALUES, "guidance_by_words": [0.5, 1]})
+    assert said.guidance_by_words == (0.5, 1)
+
+
+@pytest.mark.parametrize("shares", [[-0.1], [1.0, "2"], [float("nan")], [float("inf")], [True]])
+def test_shares_of_guidance_must_be_numbers_from_zero(shares):
+    with pytest.raises(BundleError, match=r"guidance_by_words is .*; expected numbers from 0"):
+        Spec.from_json({**VALUES, "guidance_by_words": shares})
 
 
 def test_positions_count_every_scale():

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from t2a_edge.errors import CheckpointError, ConfigError
-from t2a_edge.sampler import row_factors
 from t2a_edge.vocabulary import HUES, known_words, poles
 from train.composition import (
     CompositionTask,
     composed_model,
     composed_prompts,
     composed_rows,
+    guidance_strengths,
     teach,
     train_composition,
 )
@@ -98,12 +98,14 @@ def test_it_goes_on_where_it_was_stopped(composed, tiny_checkpoint, tmp_path, mo
 
 def test_without_words_alone_the_teacher_draws_as_the_sampler_does(model):
     """One row a picture: the same codes and guidance as `train.draw`."""
-    spec, prompts = model.preset.spec, [("warm",), ("dark", "busy"), ()]
+    spec = replace(model.preset.spec, guidance_by_words=(0.5, 1.5))
+    prompts = [("warm",), ("dark", "busy"), ()]
     embedding, weights = worded(model, prompts)
     config = replace(model.preset.composition, share=0.0, axes=(), pulls=())
     rows = composed_rows(embedding, weights, [[1.0], [1.0, 1.0], []], config)
     assert rows.picture.tolist() == [0, 1, 2]
-    taught = teach(model.transformer, spec, rows, 3, np.random.default_rng(4))
+    strengths = guidance_strengths(spec, weights)
+    taught = teach(model.transformer, spec, rows, strengths, np.random.default_rng(4))
     drawn = draw_indices(
         model.transformer, model.refiner, spec, embedding, weights, np.random.default_rng(4)
     )
@@ -117,13 +119,15 @@ def test_the_teacher_adds_what_each_word_says(model):
     embedding, weights = worded(model, prompts)
     rows = composed_rows(embedding, weights, [[0.5, 2.0]], config)
     assert rows.pull.tolist() == [0.5, 0.25, 1.0]
-    taught = teach(model.transformer, spec, rows, 1, np.random.default_rng(0))
+    strengths = guidance_strengths(spec, weights)
+    taught = teach(model.transformer, spec, rows, strengths, np.random.default_rng(0))
 
     def alone(weights):
         row = composed_rows(embedding, torch.tensor([weights]), [[1.0]], config)
-        return teach(model.transformer, spec, row, 1, np.random.default_rng(0)).steered[0, 0]
+        rng = np.random.default_rng(0)
+        return teach(model.transformer, spec, row, strengths, rng).steered[0, 0]
 
-    strength = float(row_factors(spec, (1.0,), spec.guidance_scale)[0, 0])
+    strength = float(strengths[0, 0])
     none = taught.plain[0, 0]
     width = weights.shape[1] - 2
     both, warm, dark = ((*pair, *[0.0] * width) for pair in ((1.0, 1.0), (1.0, 0.0), (0.0, 1.0)))

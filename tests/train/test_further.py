@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from t2a_edge.errors import CheckpointError
 from train.checkpoint import file_sha256
 from train.config import load_preset
-from train.further import loaded_model, mean_model
+from train.further import loaded_model, mean_model, resampled_model
 from train.model import Model
 
 
@@ -40,3 +43,22 @@ def test_a_model_of_other_shapes_is_refused(tiny_checkpoint):
     preset = load_preset("tiny", ["transformer.width=16", "refiner.width=8"])
     with pytest.raises(CheckpointError, match="another transformer and refiner than the preset"):
         loaded_model(tiny_checkpoint, preset)
+
+
+def test_another_way_to_draw_leaves_the_weights(tiny_checkpoint, tmp_path):
+    preset = load_preset("tiny", ["sampling.guidance_by_words=[0.25]", "card.limits=none seen"])
+    resampled_model(tiny_checkpoint, preset).save(tmp_path / "other.safetensors")
+    before, after = Model.load(tiny_checkpoint), Model.load(tmp_path / "other.safetensors")
+    assert after.spec.guidance_by_words == (0.25,)
+    assert after.preset.card.limits == "none seen"
+    assert after.spec == replace(before.spec, guidance_by_words=(0.25,))
+    assert after.card == before.card
+    one, other = (load_file(p) for p in (tiny_checkpoint, tmp_path / "other.safetensors"))
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+def test_another_way_to_draw_needs_the_model_s_shapes(tiny_checkpoint):
+    with pytest.raises(CheckpointError, match="another transformer than the preset"):
+        resampled_model(tiny_checkpoint, load_preset("tiny", ["transformer.layers=3"]))
