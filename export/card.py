@@ -131,11 +131,16 @@ def _generator_table(report: dict[str, Any], scales: tuple[int, ...]) -> str:
 def _refiner_section(training: dict[str, Any], spec: Spec) -> list[str]:
     if not spec.refiner_passes:
         return []
-    side, figures = spec.scales[-1], training["refiner"]["val"]
+    side = spec.scales[-1]
+    figures = training.get("refinement", training["refiner"])["val"]
     lines = ["| pass | cross-entropy | accuracy |", "| --- | --- | --- |"]
-    for number in range(spec.refiner_passes):
+    for number in range(min(len(spec.refiner_steps), 2 * spec.refiner_passes)):
+        if f"loss_pass_{number}" not in figures:  # trained before parts were drawn anew
+            break
         loss, accuracy = (figures[f"{k}_pass_{number}"] for k in ("loss", "accuracy"))
-        lines.append(f"| {number + 1} | {loss:.3f} | {accuracy:.1%} |")
+        anew = number - spec.refiner_passes
+        name = f"{number + 1}" if anew < 0 else f"{number + 1}: {anew + 1} anew"
+        lines.append(f"| {name} | {loss:.3f} | {accuracy:.1%} |")
     return [f"The refiner, over {side} x {side} positions:", "\n".join(lines)]
 
 

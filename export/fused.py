@@ -285,22 +285,24 @@ class _Fused:
         }
         before, each = split_graph(_at_positions(self.engines["refiner"]), tuple(fixed))
         seen = self._once("canvas", before, fixed)
-        grid = given
-        order = np.argsort(pass_of, kind="stable")  # positions in the order they are drawn
-        drawn: list[str] = []
-        for number in range(spec.refiner_passes):
-            here = g.constant(np.flatnonzero(pass_of == number))
-            inputs = {**seen, "drawn": self._repeated(grid, rows), HERE: here}
+        places = [g.constant(np.flatnonzero(pass_of == n)) for n in range(spec.refiner_passes)]
+        kept = [g.op("Gather", given, here, axis=1) for here in places]
+        heard = [noise.of_scale(scale, here) for here in places]
+        back = g.constant(np.argsort(np.argsort(pass_of, kind="stable")))  # from passes to places
+
+        def together(parts: Sequence[str]) -> str:
+            joined = g.op("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
+            return g.op("Gather", joined, back, axis=1)
+
+        drawn = list(kept)
+        for step, number in enumerate(spec.refiner_steps):
+            others = [*drawn[:number], kept[number], *drawn[number + 1 :]]
+            grid = together(others) if step else given
+            inputs = {**seen, "drawn": self._repeated(grid, rows), HERE: places[number]}
             (logits,) = g.call("refiner", each, inputs)
             mixed = self._mixed(logits, rows[2], scale)
-            found = self._likeliest(mixed, noise.of_scale(scale, here))
-            drawn.append(self._kept(g.op("Gather", given, here, axis=1), found))
-            later = np.flatnonzero(pass_of > number)
-            later = later[np.argsort(pass_of[later], kind="stable")]
-            rest = [g.op("Gather", given, g.constant(later), axis=1)] if len(later) else []
-            parts = g.op("Concat", *drawn, *rest, axis=1) if len(drawn + rest) > 1 else drawn[0]
-            grid = g.op("Gather", parts, g.constant(np.argsort(order)), axis=1)
-        return grid
+            drawn[number] = self._kept(kept[number], self._likeliest(mixed, heard[number]))
+        return together(drawn)
 
 
 def _at_positions(refiner: onnx.ModelProto) -> onnx.ModelProto:

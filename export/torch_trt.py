@@ -9,7 +9,6 @@ there, so INT8 engines come from ONNX Q/DQ.
 """
 
 import dataclasses
-import hashlib
 import inspect
 import json
 from collections.abc import Mapping
@@ -28,6 +27,7 @@ from t2a_edge.command import run_command
 from t2a_edge.engine_header import ShapeRange
 from t2a_edge.errors import ExportError, OptionError
 from t2a_edge.gpu import compute_capability
+from train.checkpoint import file_sha256
 from train.model import Model
 from train.qat import disable
 
@@ -226,7 +226,7 @@ def compile_model(checkpoint: Path, out: Path, options: TorchTrtOptions) -> list
         raise OptionError(
             f"--engine is {missing[0]!r}; this checkpoint has {', '.join(sources)}. Name one."
         )
-    sha256 = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    sha256 = file_sha256(checkpoint)
     with replaced(out) as folder:
         for name in names:
             ranges = axis_ranges(name, model.spec, len(model.vocabulary), options.max_pictures)
@@ -254,7 +254,7 @@ def _about(
         "target": compute_capability(),
         "torch": torch.__version__,
         "torch_tensorrt": library.__version__,
-        "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
+        "sha256": file_sha256(target),
     }
 
 

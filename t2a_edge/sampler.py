@@ -381,7 +381,10 @@ def _predicted(runner: Runner, canvas: _Canvas, scale: int) -> Iterator[Float32A
 
 
 def _refined(runner: Runner, canvas: _Canvas, given: Int64Array) -> Int64Array:
-    """The refiner's passes over the finest scale: codes that are kept (B, h w) -> (B, h w)."""
+    """The refiner's passes over the finest scale: codes that are kept (B, h w) -> (B, h w).
+
+    A position that is drawn anew has the noise of the first time.
+    """
     spec, layout, last = canvas.spec, canvas.layout, len(canvas.spec.scales) - 1
     side, passes = spec.scales[last], spec.refiner_passes
     noise, grid = canvas.noise(last), given.copy()
@@ -389,9 +392,10 @@ def _refined(runner: Runner, canvas: _Canvas, given: Int64Array) -> Int64Array:
     in_window = refiner_pass_of(side, passes).reshape(side, side)
     repeats = -(-height // side), -(-width // side)
     pass_of = np.tile(in_window, repeats)[:height, :width].ravel()
-    for number in range(passes):
+    for number in spec.refiner_steps:
         here = pass_of == number
-        logits = canvas.merged(last, _refinements(runner, canvas, grid, here))
+        others = np.where(here, given, grid)
+        logits = canvas.merged(last, _refinements(runner, canvas, others, here))
         logits = logits if layout.is_plain else logits[:, here]
         drawn = _chosen(canvas, logits, noise, here)
         grid[:, here] = np.where(given[:, here] >= 0, given[:, here], drawn)

@@ -38,6 +38,8 @@ class Spec:
             not at all, as is an empty list for all.
         refiner_passes: passes of the refiner over the finest scale, 1, 2 or 4; 0 is no refiner:
             the transformer predicts the finest scale too.
+        refiner_redraws: passes that follow, each of which draws the positions of an earlier pass
+            anew, in the same order, with all others in view.
         quiet_code: the code with the shortest vector; it stands for scales that are not drawn yet.
     """
 
@@ -58,6 +60,7 @@ class Spec:
     scale_coherence: tuple[float, ...] = ()
     guidance_by_words: tuple[float, ...] = ()
     refiner_passes: int = 0
+    refiner_redraws: int = 0
     quiet_code: int = 0
 
     def __post_init__(self) -> None:
@@ -84,12 +87,7 @@ class Spec:
                     "from 0, one for each scale. Export the bundle again."
                 )
         _check_shares(self.guidance_by_words)
-        known = type(self.refiner_passes) is int and self.refiner_passes in REFINER_PASSES
-        if not known or (self.refiner_passes and len(self.scales) < 2):
-            raise BundleError(
-                f"The spec's refiner_passes is {self.refiner_passes!r}; expected 0, 1, 2 or 4, and "
-                "two scales at least where there is a refiner. Export the bundle again."
-            )
+        _check_refiner(self)
         code = self.quiet_code
         if type(code) is not int or not 0 <= code < self.codebook_size:
             raise BundleError(
@@ -106,6 +104,12 @@ class Spec:
     def coarse_scales(self) -> tuple[int, ...]:
         """The scales that the transformer predicts: all, or all but the refiner's."""
         return self.scales[:-1] if self.refiner_passes else self.scales
+
+    @property
+    def refiner_steps(self) -> tuple[int, ...]:
+        """Which positions each run of the refiner draws: numbers of passes, in their order."""
+        runs = self.refiner_passes + self.refiner_redraws
+        return tuple(number % self.refiner_passes for number in range(runs))
 
     @property
     def positions(self) -> int:
@@ -134,4 +138,20 @@ def _check_shares(shares: tuple[float, ...]) -> None:
         raise BundleError(
             f"The spec's guidance_by_words is {list(shares)}; expected numbers from 0, one for "
             "each number of words. Export the bundle again."
+        )
+
+
+def _check_refiner(spec: Spec) -> None:
+    known = type(spec.refiner_passes) is int and spec.refiner_passes in REFINER_PASSES
+    if not known or (spec.refiner_passes and len(spec.scales) < 2):
+        raise BundleError(
+            f"The spec's refiner_passes is {spec.refiner_passes!r}; expected 0, 1, 2 or 4, and "
+            "two scales at least where there is a refiner. Export the bundle again."
+        )
+    redraws = spec.refiner_redraws
+    if type(redraws) is not int or redraws < 0 or (redraws and spec.refiner_passes < 2):
+        raise BundleError(
+            f"The spec's refiner_redraws is {redraws!r} and refiner_passes "
+            f"{spec.refiner_passes}; expected a whole number from 0, and 0 where there are "
+            "fewer than two passes. Export the bundle again."
         )

@@ -188,6 +188,20 @@ def composition(model: Path, out: Path, **options: Any) -> None:
 
 
 @main.command()
+@run_options
+@model_option
+@made_option
+def refinement(model: Path, out: Path, **options: Any) -> None:
+    """Train a finished model's refiner further, for the redraws that the preset has as well."""
+    from train.refinement import refined_model, train_refinement
+
+    run = _run(**options)
+    click.echo(json.dumps(train_refinement(run, model), indent=1))
+    refined_model(run, model).save(out)
+    click.echo(str(out))
+
+
+@main.command()
 @preset_option
 @overrides_option
 @model_option

@@ -443,6 +443,8 @@ class SamplingConfig:
         scale_guidance, scale_temperature: a factor for each scale; none given is 1 for all.
         scale_coherence: a radius for each scale; none given is 0 for all.
         guidance_by_words: a share for each number of words; none given is 1 for all.
+        refiner_redraws: parts of the finest scale that the refiner draws anew after its passes; it
+            is trained for it where there are any.
     """
 
     guidance_scale: float = 3.0
@@ -452,6 +454,7 @@ class SamplingConfig:
     scale_temperature: tuple[float, ...] = ()
     scale_coherence: tuple[float, ...] = ()
     guidance_by_words: tuple[float, ...] = ()
+    refiner_redraws: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -492,6 +495,7 @@ class Preset:
     selection_fit: FitConfig = field(default_factory=FitConfig)
     reselection: SelectionConfig = field(default_factory=SelectionConfig)
     reselection_fit: FitConfig = field(default_factory=FitConfig)
+    refinement_fit: FitConfig = field(default_factory=FitConfig)
     composition: CompositionConfig = field(default_factory=CompositionConfig)
     composition_fit: FitConfig = field(default_factory=FitConfig)
     qat: QatConfig = field(default_factory=QatConfig)
@@ -506,6 +510,12 @@ class Preset:
                 f"sampling.{name} has {count} entries; expected {len(self.codec.scales)}, one for "
                 "each scale, or none.",
             )
+        _require(
+            self.sampling.refiner_redraws >= 0
+            and (self.refiner.passes > 1 or not self.sampling.refiner_redraws),
+            f"sampling.refiner_redraws is {self.sampling.refiner_redraws} and refiner.passes "
+            f"{self.refiner.passes}; expected 0 or more, and 0 with fewer than two passes.",
+        )
         _require(
             not self.refiner.passes or len(self.codec.scales) > 1,
             f"refiner.passes is {self.refiner.passes} and codec.scales {list(self.codec.scales)}; "
@@ -546,6 +556,7 @@ class Preset:
             scale_coherence=self.sampling.scale_coherence,
             guidance_by_words=self.sampling.guidance_by_words,
             refiner_passes=self.refiner.passes,
+            refiner_redraws=self.sampling.refiner_redraws,
         )
 
     def to_json(self) -> dict[str, Any]:

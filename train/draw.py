@@ -61,19 +61,19 @@ def draw_indices(
     """Draw pictures with the guidance and temperatures of the spec.
 
     Args:
-        refiner: None where the transformer predicts all scales.
+        refiner: None draws the scales of the transformer alone.
         text_embedding, word_weights: (B, W, D) and (B, W), a prompt each.
         rng: of the noise.
 
     Returns:
-        (B, N) int64, all scales, coarse to fine.
+        (B, N) int64, the scales that are drawn, coarse to fine.
     """
     count, offsets = len(word_weights), scale_offsets(spec.scales)
     factors = torch.from_numpy(
         np.stack(
             [
-                row_factors(spec, (1.0,), spec.guidance_scale, (count,))
-                for count in word_weights.count_nonzero(1).tolist()
+                row_factors(spec, (1.0,), spec.guidance_scale, (words,))
+                for words in word_weights.count_nonzero(1).tolist()
             ],
             axis=1,
         )
@@ -103,11 +103,13 @@ def draw_indices(
             )
             drawn[:, start:end] = choose(logits, noise, scale)
             continue
-        assert refiner is not None
+        if refiner is None:
+            return drawn[:, :start]
         pass_of = torch.from_numpy(refiner_pass_of(spec.scales[-1], spec.refiner_passes))
-        for number in range(spec.refiner_passes):
+        for number in spec.refiner_steps:
             here = pass_of == number
-            fine = drawn[:, start:end].repeat(len(weights) // count, 1)
+            others = torch.where(here, -1, drawn[:, start:end])
+            fine = others.repeat(len(weights) // count, 1)
             logits = refiner(seen, fine, embedding, weights)[:, here]
             drawn[:, start + here.nonzero().flatten()] = choose(logits, noise[:, here], scale)
     return drawn

@@ -68,12 +68,8 @@ def resampled_model(path: Path, preset: Preset) -> Model:
         CheckpointError: the model does not fit the preset.
     """
     model = loaded_model(path, preset)
-    as_it_says = replace(model.preset, sampling=preset.sampling, card=preset.card)
-    resampled = Model(
-        as_it_says, model.codec, model.generator, model.refiner, model.vocabulary, model.card
-    )
-    resampled.use_int8()
-    return resampled
+    model.preset = replace(model.preset, sampling=preset.sampling, card=preset.card)
+    return model
 
 
 def mean_model(first: Path, second: Path) -> Model:

@@ -11,9 +11,9 @@ from t2a_edge.scales import refiner_pass_of, scale_offsets
 from train.checkpoint import load_module
 from train.codec import Codec
 from train.codec_task import EVALUATION_BATCH, autocast
-from train.config import Preset
+from train.config import FitConfig, Preset
 from train.generator_task import IndexMix, IndexStore, batch_words, chosen_words
-from train.qat import convert, prepare
+from train.qat import convert, disable, prepare
 from train.refiner import Refiner
 from train.text import TextEngine
 from train.wording import Wording
@@ -33,6 +33,8 @@ class RefinerTask:
 
     Args:
         text: weights of the trained text engine, which stays as it is.
+        fit: schedule of the stage.
+        start: weights to go on from; None starts anew.
     """
 
     def __init__(
@@ -42,19 +44,27 @@ class RefinerTask:
         train: IndexMix,
         val: IndexStore,
         text: Mapping[str, Tensor],
+        fit: FitConfig,
+        start: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self.preset, self.train, self.val = preset, train, val
+        self.preset, self.train, self.val, self.batch = preset, train, val, fit.batch
         self.wording = Wording(preset.wording, train.extremes(preset.wording.extreme_share))
         self.text = TextEngine(preset.text, preset.transformer.width)
         load_module(self.text, text, "text engine")
         convert(self.text)
-        torch.manual_seed(preset.refiner_fit.seed)
+        torch.manual_seed(fit.seed)
         self.module = Refiner(preset.refiner, preset.codec, preset.transformer.width)
+        if start is not None:
+            load_module(self.module, start, "refiner")
+            disable(self.module)
         self.module.codebook.copy_(codec.quantizer.codebook)
         self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.coarse = scale_offsets(preset.coarse_scales)[-1]
         pass_of = refiner_pass_of(preset.codec.scales[-1], preset.refiner.passes)
         self.pass_of = torch.from_numpy(pass_of)
+        self.visible = [self.pass_of < number for number in range(preset.refiner.passes)]
+        if preset.sampling.refiner_redraws:
+            self.visible += [self.pass_of != number for number in range(preset.refiner.passes)]
 
     def _logits(self, indices: Tensor, drawn: Tensor, words: Sequence[Sequence[str]]) -> Tensor:
         text_bytes, word_weights = batch_words(words, self.preset)
@@ -65,38 +75,41 @@ class RefinerTask:
         return logits.float()
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Cross-entropy of the positions that a random pass draws, those before it in view."""
+        """Cross-entropy of the positions that a random pass draws, what it sees in view."""
         config, size = self.preset.refiner, self.preset.codec.codebook_size
-        samples = self.train.draw(rng, self.preset.refiner_fit.batch)
+        samples = self.train.draw(rng, self.batch)
         targets = samples.indices[:, self.coarse :]
-        number = torch.from_numpy(rng.integers(config.passes, size=(len(targets), 1)))
-        before = corrupted(targets, config.corrupt, size, rng)
-        drawn = torch.where(self.pass_of < number, before, -1)
+        runs = rng.integers(len(self.visible), size=len(targets))
+        visible = torch.stack([self.visible[run] for run in runs])  # (B, N)
+        here = self.pass_of == torch.from_numpy(runs % config.passes).unsqueeze(1)  # (B, N)
+        drawn = torch.where(visible, corrupted(targets, config.corrupt, size, rng), -1)
         words = chosen_words(self.wording, samples, self.preset.text.max_words, rng)
         logits = self._logits(samples.seen[:, : self.coarse], drawn, words)
         losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-        here = (self.pass_of == number).flatten()
-        return {"loss": losses[here].mean()}
+        return {"loss": losses[here.flatten()].mean()}
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Loss and accuracy of each pass on the validation split, true indices in view."""
+        """Loss and accuracy of each pass on the validation split, true indices in view.
+
+        Those that draw anew count on: after two passes, `loss_pass_2` is of the first one anew.
+        """
         passes = self.preset.refiner.passes
-        losses: list[list[Tensor]] = [[] for _ in range(passes)]
-        correct: list[list[Tensor]] = [[] for _ in range(passes)]
+        losses: list[list[Tensor]] = [[] for _ in self.visible]
+        correct: list[list[Tensor]] = [[] for _ in self.visible]
         for start in range(0, len(self.val.indices), EVALUATION_BATCH):
             indices = self.val.indices[start : start + EVALUATION_BATCH].long()
             words = self.val.adjectives[start : start + EVALUATION_BATCH]
             targets = indices[:, self.coarse :]
-            for number in range(passes):
-                drawn = torch.where(self.pass_of < number, targets, -1)
+            for number, visible in enumerate(self.visible):
+                drawn = torch.where(visible, targets, -1)
                 logits = self._logits(indices[:, : self.coarse], drawn, words)
-                here = self.pass_of == number
+                here = self.pass_of == number % passes
                 part, truth = logits[:, here].flatten(0, 1), targets[:, here].flatten()
                 losses[number].append(F.cross_entropy(part, truth, reduction="none"))
                 correct[number].append((part.argmax(-1) == truth).float())
         figures = {"loss": float(torch.cat([t for part in losses for t in part]).mean())}
-        for number in range(passes):
+        for number in range(len(self.visible)):
             figures[f"loss_pass_{number}"] = float(torch.cat(losses[number]).mean())
             figures[f"accuracy_pass_{number}"] = float(torch.cat(correct[number]).mean())
         return figures

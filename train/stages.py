@@ -119,7 +119,7 @@ def stage_effort(state: State) -> dict[str, Any]:
     return {"steps": state.step, "seconds": round(state.seconds)}
 
 
-def _finish(fit: Fit, **figures: Any) -> dict[str, Any]:
+def finish(fit: Fit, **figures: Any) -> dict[str, Any]:
     """Train a stage on indices to its end; write its report, validated as INT8 will compute it."""
     state, module = fit.run(), fit.task.module
     module.eval()
@@ -283,7 +283,7 @@ def train_generator(run: Run) -> dict[str, Any]:
         run, "generator", task, preset.transformer_fit, (*INDEX_SECTIONS, "transformer"),
         codec_sha256=key, text_sha256=text_key,
     )  # fmt: skip
-    return _finish(fit, caching_seconds=round(caching))
+    return finish(fit, caching_seconds=round(caching))
 
 
 def trained_generator(run: Run, codec_key: str, *, selected: bool = True) -> tuple[Generator, str]:
@@ -325,12 +325,13 @@ def train_refiner(run: Run) -> dict[str, Any]:
     codec, key = trained_codec(run, sharpened=False)
     generator, generator_key = trained_generator(run, key, selected=False)
     train, val = index_stores(run, codec, key)
-    task = RefinerTask(preset, codec, train, val, generator.text.state_dict())
+    text = generator.text.state_dict()
+    task = RefinerTask(preset, codec, train, val, text, preset.refiner_fit)
     fit = stage_fit(
         run, "refiner", task, preset.refiner_fit, (*INDEX_SECTIONS, "refiner"),
         codec_sha256=key, generator_sha256=generator_key,
     )  # fmt: skip
-    return _finish(fit)
+    return finish(fit)
 
 
 def trained_refiner(run: Run, codec_key: str, generator_key: str) -> Refiner:
@@ -393,7 +394,7 @@ def fit_selection(
         run, stage, task, fit_config, (*INDEX_SECTIONS, "transformer", stage), **sources
     )
     kept = len(drawn.indices)
-    return _finish(fit, drawing_seconds=round(drawing), shown_before=shown, kept=kept)
+    return finish(fit, drawing_seconds=round(drawing), shown_before=shown, kept=kept)
 
 
 def assemble_model(run: Run) -> Model:

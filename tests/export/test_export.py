@@ -181,7 +181,7 @@ def test_the_card_tells_of_the_stage_that_trained_the_generator_last(tiny_bundle
 
 
 def test_a_model_without_refiner_draws_every_scale_with_the_transformer():
-    preset = load_preset("tiny", ["refiner.passes=0"])
+    preset = load_preset("tiny", ["refiner.passes=0", "sampling.refiner_redraws=0"])
     torch.manual_seed(1)
     plain = Model(preset, Codec(preset.codec), Generator(preset), None, ("warm",), {})
     plain.transformer.codebook.copy_(plain.codec.quantizer.codebook)

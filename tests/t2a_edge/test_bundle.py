@@ -213,12 +213,17 @@ def test_only_a_bundle_whose_spec_has_passes_has_a_refiner(tiny_bundle):
     spec = load_bundle(tiny_bundle).spec
     assert spec.refiner_passes == 2
     assert [engine_file(name) for name in engines(spec)] == ENGINES
-    assert engines(replace(spec, refiner_passes=0)) == ("text", "transformer", "decoder")
+    assert engines(replace(spec, refiner_passes=0, refiner_redraws=0)) == (
+        "text",
+        "transformer",
+        "decoder",
+    )
 
 
 def test_a_spec_without_passes_needs_no_refiner(bundle):
     manifest = read_manifest(bundle)
-    del manifest["spec"]["refiner_passes"]  # as bundles were before the refiner
+    for name in ("refiner_passes", "refiner_redraws"):  # as bundles were before the refiner
+        del manifest["spec"][name]
     del manifest["files"]["refiner.onnx"]
     (bundle / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
     (bundle / "refiner.onnx").unlink()

@@ -379,6 +379,43 @@ def test_every_pass_sees_what_the_passes_before_it_drew(passes):
         np.testing.assert_array_equal(call["drawn"], np.where(pass_of < number, drawn, -1))
 
 
+@pytest.mark.parametrize(("passes", "redraws"), [(2, 1), (2, 2), (2, 5), (4, 3)])
+def test_a_part_is_drawn_anew_with_all_others_in_view(passes, redraws):
+    runner = FakeRunner()
+    spec = replace(SPEC, refiner_passes=passes, refiner_redraws=redraws)
+    sample(runner, spec=spec)
+    pass_of = refiner_pass_of(SPEC.scales[-1], passes)
+    shown = [call["drawn"][0] >= 0 for call in runner.refiner_calls]
+    assert len(shown) == passes + redraws
+    for number, seen in enumerate(shown[passes:]):
+        np.testing.assert_array_equal(seen, pass_of != number % passes)
+
+
+def test_the_last_draw_of_a_position_counts():
+    class Wavering(FakeRunner):
+        def refiner(self, inputs):
+            logits = super().refiner(inputs)
+            logits[..., len(self.refiner_calls)] += 100  # each run has a code of its own
+            return logits
+
+    spec = replace(SPEC, refiner_passes=2, refiner_redraws=1)
+    drawn = sample(Wavering(), spec=spec)[0, FINEST]
+    pass_of = refiner_pass_of(SPEC.scales[-1], 2)
+    np.testing.assert_array_equal(drawn, np.where(pass_of == 0, 3, 2))
+
+
+def test_drawing_anew_has_the_noise_of_the_first_time():
+    class Blind(FakeRunner):
+        def refiner(self, inputs):
+            return np.zeros_like(super().refiner(inputs))
+
+    once, anew = (
+        sample(Blind(), spec=replace(SPEC, refiner_passes=2, refiner_redraws=redraws))
+        for redraws in (0, 2)
+    )
+    np.testing.assert_array_equal(once, anew)
+
+
 @pytest.mark.parametrize(("guidance_scale", "batch"), [(0.0, 1), (1.0, 1), (3.0, 2)])
 def test_the_refiner_is_given_the_rows_that_the_guidance_needs(guidance_scale, batch):
     runner = FakeRunner()

@@ -34,10 +34,10 @@ sizes = st.integers(1, 10_000)
     guidance_scale=st.floats(0, 30),
     temperature=st.floats(0, 10),
     top_k=st.integers(0, 1024),
-    refiner_passes=st.sampled_from(REFINER_PASSES),
+    refiner_runs=st.sampled_from([*((p, 0) for p in REFINER_PASSES), (2, 1), (4, 9)]),
 )
 def test_a_spec_survives_json(
-    finest, patch, numbers, guidance_scale, temperature, top_k, refiner_passes
+    finest, patch, numbers, guidance_scale, temperature, top_k, refiner_runs
 ):
     names = ["codebook_size", "code_dim", "max_words", "max_bytes", "layers", "heads", "head_dim"]
     spec = Spec(
@@ -51,7 +51,8 @@ def test_a_spec_survives_json(
         scale_temperature=(1.0, 0.9, 0.5),
         scale_coherence=(0.0, 0.5, 1.25),
         guidance_by_words=(0.5, 1.0),
-        refiner_passes=refiner_passes,
+        refiner_passes=refiner_runs[0],
+        refiner_redraws=refiner_runs[1],
     )
     assert Spec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
@@ -143,6 +144,23 @@ def test_the_refiner_takes_the_finest_scale_from_the_transformer(passes):
 def test_refiner_passes_are_0_1_2_or_4(passes):
     with pytest.raises(BundleError, match=r"refiner_passes is .*; expected 0, 1, 2 or 4"):
         Spec.from_json({**VALUES, "refiner_passes": passes})
+
+
+@pytest.mark.parametrize(
+    ("passes", "redraws", "steps"),
+    [(0, 0, ()), (1, 0, (0,)), (2, 0, (0, 1)), (2, 3, (0, 1, 0, 1, 0)), (4, 1, (0, 1, 2, 3, 0))],
+)
+def test_parts_are_drawn_anew_in_their_order(passes, redraws, steps):
+    spec = Spec.from_json({**VALUES, "refiner_passes": passes, "refiner_redraws": redraws})
+    assert spec.refiner_steps == steps
+
+
+@pytest.mark.parametrize(
+    ("passes", "redraws"), [(2, -1), (2, 1.0), (2, True), (2, None), (0, 1), (1, 2)]
+)
+def test_redraws_are_a_whole_number_and_need_two_passes(passes, redraws):
+    with pytest.raises(BundleError, match=r"refiner_redraws is .*; expected a whole number from 0"):
+        Spec.from_json({**VALUES, "refiner_passes": passes, "refiner_redraws": redraws})
 
 
 def test_a_refiner_needs_a_coarser_scale():

@@ -36,6 +36,8 @@ def test_overrides_lie_on_top():
         ("text.ngrams=[9]", "expected lengths from 1 to 6"),
         ("qat.momentum=0.0", r"expected \(0, 1\]"),
         ("sampling.scale_temperature=[1]", "expected 4, one for each scale"),
+        ("sampling.refiner_redraws=-1", "refiner_redraws is -1 .*expected 0 or more"),
+        ("refiner.passes=1", "refiner_redraws is 1 and refiner.passes 1; expected 0 or more"),
         ("refiner.passes=3", r"expected one of \[0, 1, 2, 4\]"),
         ("refiner.passes=2.0", "refiner.passes is 2.0"),
         ("codec.scales=[8]", "expected two scales at least"),
@@ -63,12 +65,13 @@ def test_a_file_that_is_not_toml_is_refused(tmp_path):
 
 @pytest.mark.parametrize("passes", [0, 1, 2, 4])
 def test_the_refiner_takes_the_finest_scale_from_the_transformer(passes):
-    preset = load_preset("tiny", [f"refiner.passes={passes}"])
+    preset = load_preset("tiny", [f"refiner.passes={passes}", "sampling.refiner_redraws=0"])
     assert preset.coarse_scales == ((1, 2, 4) if passes else (1, 2, 4, 8))
 
 
 def test_one_scale_is_enough_without_a_refiner():
-    assert load_preset("tiny", ["codec.scales=[8]", "refiner.passes=0"]).coarse_scales == (8,)
+    none = ["refiner.passes=0", "sampling.refiner_redraws=0"]
+    assert load_preset("tiny", ["codec.scales=[8]", *none]).coarse_scales == (8,)
 
 
 @pytest.mark.parametrize(

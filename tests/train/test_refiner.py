@@ -147,13 +147,15 @@ def index_store(preset: Preset, views: int) -> IndexStore:
 def make_task(observed):
     """Makes a task with some passes, on random indices."""
 
-    def make(passes: int, corrupt: float = 0.0) -> RefinerTask:
+    def make(passes: int, corrupt: float = 0.0, redraws: int = 0) -> RefinerTask:
         config = replace(PRESET.refiner, passes=passes, corrupt=corrupt)
-        preset = replace(PRESET, refiner=config)
+        sampling = replace(PRESET.sampling, refiner_redraws=redraws)
+        preset = replace(PRESET, refiner=config, sampling=sampling)
         torch.manual_seed(5)
         text = observed(TextEngine(preset.text, WIDTH)).state_dict()
         mix = IndexMix([index_store(preset, 12)], [1.0])
-        return RefinerTask(preset, Codec(preset.codec), mix, index_store(preset, 5), text)
+        val, fit = index_store(preset, 5), preset.refiner_fit
+        return RefinerTask(preset, Codec(preset.codec), mix, val, text, fit)
 
     return make
 
@@ -188,6 +190,25 @@ def test_the_loss_counts_the_positions_of_the_pass_alone(passes, monkeypatch, ma
             assert torch.equal(counted[row], task.pass_of == len(in_view))
             seen.add(len(in_view))
     assert seen == set(range(passes))
+
+
+@pytest.mark.parametrize("passes", [2, 4])
+def test_where_parts_are_drawn_anew_training_shows_all_others_too(passes, monkeypatch, make_task):
+    task = make_task(passes, redraws=1)
+    calls = record(task, monkeypatch)
+    anew = set()
+    for step in range(8):
+        task.loss(step, np.random.default_rng(step))["loss"].backward()
+        _, drawn, logits = calls[-1]
+        counted = logits.grad.abs().sum(-1) > 0
+        for row in range(len(drawn)):
+            (number,) = set(task.pass_of[counted[row]].tolist())
+            in_view = set(task.pass_of[drawn[row] >= 0].tolist())
+            before, others = set(range(number)), set(range(passes)) - {number}
+            assert in_view in (before, others)
+            if in_view != before:
+                anew.add(number)
+    assert anew == set(range(passes - 1))  # for the last part both are the same
 
 
 def test_training_shows_what_is_drawn_before_a_pass_but_for_a_corrupted_share(
@@ -230,6 +251,16 @@ def test_validation_shows_each_pass_the_true_indices_of_the_passes_before_it(
     assert figures["loss"] == pytest.approx(np.log(SIZE), rel=1e-5)
 
 
+def test_validation_counts_the_parts_that_are_drawn_anew(monkeypatch, make_task):
+    task = make_task(2, redraws=2)
+    calls = record(task, monkeypatch)
+    figures = task.validate()
+    truth = task.val.indices[:, COARSE:].long()
+    for (_, drawn, _), number in zip(calls[2:], (0, 1), strict=True):
+        assert torch.equal(drawn, torch.where(task.pass_of != number, truth, -1))
+    assert {"loss_pass_2", "accuracy_pass_3"} <= figures.keys()
+
+
 def test_the_text_engine_is_no_part_of_what_is_trained(make_task):
     task = make_task(2)
     assert task.text.table.mode is task.text.first.mode is Mode.FROZEN
@@ -248,6 +279,6 @@ def test_the_codebook_is_the_codecs_and_is_not_trained(observed):
     codec = Codec(PRESET.codec)
     text = observed(TextEngine(PRESET.text, WIDTH)).state_dict()
     store = index_store(PRESET, 5)
-    task = RefinerTask(PRESET, codec, IndexMix([store], [1.0]), store, text)
+    task = RefinerTask(PRESET, codec, IndexMix([store], [1.0]), store, text, PRESET.refiner_fit)
     assert torch.equal(task.module.codebook, codec.quantizer.codebook)
     assert "codebook" not in dict(task.module.named_parameters())

@@ -109,7 +109,7 @@ def test_a_refiner_of_another_codec_or_generator_is_refused(tiny_run, other):
 
 
 def test_a_preset_without_refiner_has_no_such_stage(tiny_run):
-    preset = load_preset("tiny", ["refiner.passes=0"])
+    preset = load_preset("tiny", ["refiner.passes=0", "sampling.refiner_redraws=0"])
     with pytest.raises(ConfigError, match="preset has no refiner"):
         train_refiner(replace(tiny_run, preset=preset))
 
@@ -189,7 +189,7 @@ def test_the_codebook_of_a_checkpoint_lies_on_int8_steps(tiny_checkpoint):
 
 
 def test_a_model_without_refiner_survives_its_checkpoint(tmp_path, observed):
-    preset = load_preset("tiny", ["refiner.passes=0"])
+    preset = load_preset("tiny", ["refiner.passes=0", "sampling.refiner_redraws=0"])
     torch.manual_seed(1)
     codec, generator = observed(Codec(preset.codec)), observed(Generator(preset))
     Model(preset, codec, generator, None, ("warm",), {}).save(tmp_path / "plain.safetensors")
