@@ -36,6 +36,7 @@ PRECISIONS = ("fp32", "fp16", "int8")
 NOISE_SPECIFICATION = "docs/noise.md, version 2"
 DESCRIPTION = ("spec", "precision", "noise", "licence", "checkpoint_sha256", "source_commit")
 METADATA = "t2a_edge"  # key of a fused graph's description among its metadata
+FIGURES = ("card", "scores")  # of a manifest, which hold measured numbers
 PARITY = "PARITY.md"
 PARITY_TITLE = """\
 # Parity
@@ -159,9 +160,19 @@ def replaced(folder: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def rounded(value: Any) -> Any:
+    """JSON values, numbers that are not whole to five significant digits."""
+    if isinstance(value, Mapping):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
 def describe(folder: Path, manifest: Mapping[str, Any], files: list[str]) -> None:
     """Write manifest and model card beside the engines of a folder."""
-    write_manifest(folder, manifest, files)
+    figures = {key: rounded(manifest[key]) for key in FIGURES if key in manifest}
+    write_manifest(folder, {**manifest, **figures}, files)
     (folder / CARD).write_text(model_card(load_bundle(folder)), encoding="utf-8")
 
 

@@ -77,9 +77,9 @@ TOLERANCES = {
 }
 """What each link may differ by. Fake-quantisation is another model, trained to draw as well, and
 exact operators round otherwise where the next quantiser looks: a few of its numbers are one step
-off, which moves a code here and there: among the refiner's, of which several are about as likely, more
-than among the transformer's, and the more runs it has the more they count. The others should be the
-same model."""
+off, which moves a code here and there: among the refiner's, of which several are about as likely,
+more than among the transformer's, and the more runs it has the more they count. The others should
+be the same model."""
 SIDES = {
     "quantisation": ("torch, float", "torch, fake-quantised"),
     "fp32": ("torch, float", "ONNX Runtime, FP32"),

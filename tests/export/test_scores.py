@@ -4,6 +4,7 @@ import shutil
 import pytest
 
 from export.card import CARD
+from export.pack import rounded
 from export.scores import add_scores
 from t2a_edge.bundle import MANIFEST, load_bundle
 from t2a_edge.errors import ExportError
@@ -50,6 +51,12 @@ def test_a_bundle_carries_what_was_measured_with_its_engines(bundle, tmp_path):
     assert "| difference of seeds, against that of training paintings | not measured |" in card
     assert "| lightness | 100.0%, 91.0% | not measured, not measured |" in card
     assert sorted(p.name for p in bundle.parent.iterdir()) == ["bundle", "follow.json"]
+
+
+def test_measured_numbers_are_rounded_and_whole_ones_are_not():
+    figures = {"seen": [0.973684210526, {"ratio": 12345.678}], "seeds": 123456789, "none": None}
+    expected = {"seen": [0.97368, {"ratio": 12346.0}], "seeds": 123456789, "none": None}
+    assert rounded(figures) == expected
 
 
 def test_adding_scores_again_replaces_them(bundle, tmp_path):
