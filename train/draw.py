@@ -61,12 +61,12 @@ def draw_indices(
     """Draw pictures with the guidance and temperatures of the spec.
 
     Args:
-        refiner: None draws the scales of the transformer alone.
+        refiner: None where the transformer predicts all scales.
         text_embedding, word_weights: (B, W, D) and (B, W), a prompt each.
         rng: of the noise.
 
     Returns:
-        (B, N) int64, the scales that are drawn, coarse to fine.
+        (B, N) int64, all scales, coarse to fine.
     """
     count, offsets = len(word_weights), scale_offsets(spec.scales)
     factors = torch.from_numpy(
@@ -103,8 +103,7 @@ def draw_indices(
             )
             drawn[:, start:end] = choose(logits, noise, scale)
             continue
-        if refiner is None:
-            return drawn[:, :start]
+        assert refiner is not None
         pass_of = torch.from_numpy(refiner_pass_of(spec.scales[-1], spec.refiner_passes))
         for number in spec.refiner_steps:
             here = pass_of == number

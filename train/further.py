@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from t2a_edge.errors import CheckpointError
-from train.checkpoint import file_sha256, load_module, load_stage
+from train.checkpoint import file_sha256, load_module, load_stage, read_report
 from train.config import Preset
 from train.generator_task import Generator
 from train.model import Model
@@ -37,6 +37,16 @@ def check_shapes(model: Model, preset: Preset, path: Path) -> None:
             f"{path} has another {' and '.join(other)} than the preset; expected the shapes of the "
             "model that is trained further. Name the preset that it was trained with."
         )
+
+
+def report_with_data(run: Run, stage: str) -> dict[str, Any]:
+    """The report of a finished stage, and how much data it saw."""
+    data = run.preset.data
+    return read_report(run.folder / stage) | {
+        "views": data.views,
+        "studio_pictures": data.studio_pictures,
+        "studio_views": data.studio_views,
+    }
 
 
 def further_model(

@@ -11,9 +11,8 @@ from typing import Any
 
 from t2a_edge.errors import ConfigError
 from train.checkpoint import file_sha256, is_finished, load_module, load_stage, read_report
-from train.further import loaded_model
+from train.further import loaded_model, report_with_data
 from train.model import Model
-from train.refiner import Refiner
 from train.refiner_task import RefinerTask
 from train.stages import INDEX_SECTIONS, Run, finish, index_stores, stage_fit
 
@@ -58,16 +57,9 @@ def refined_model(run: Run, path: Path) -> Model:
     preset = run.preset
     model = loaded_model(path, preset)
     tensors, _ = load_stage(run.folder, STAGE, model_sha256=file_sha256(path))
-    refiner = Refiner(preset.refiner, preset.codec, preset.transformer.width)
-    load_module(refiner, tensors, "refiner")
-    data = preset.data
-    report = read_report(run.folder / STAGE) | {
-        "views": data.views,
-        "studio_pictures": data.studio_pictures,
-        "studio_views": data.studio_views,
-    }
-    model.card["training"][STAGE] = report
-    model.refiner = refiner
+    assert model.refiner is not None
+    load_module(model.refiner, tensors, "refiner")
+    model.card["training"][STAGE] = report_with_data(run, STAGE)
     model.preset = replace(
         model.preset, sampling=preset.sampling, refinement_fit=preset.refinement_fit,
         card=preset.card,

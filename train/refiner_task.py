@@ -13,7 +13,7 @@ from train.codec import Codec
 from train.codec_task import EVALUATION_BATCH, autocast
 from train.config import FitConfig, Preset
 from train.generator_task import IndexMix, IndexStore, batch_words, chosen_words
-from train.qat import convert, disable, prepare
+from train.qat import convert, prepare
 from train.refiner import Refiner
 from train.text import TextEngine
 from train.wording import Wording
@@ -56,7 +56,6 @@ class RefinerTask:
         self.module = Refiner(preset.refiner, preset.codec, preset.transformer.width)
         if start is not None:
             load_module(self.module, start, "refiner")
-            disable(self.module)
         self.module.codebook.copy_(codec.quantizer.codebook)
         self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.coarse = scale_offsets(preset.coarse_scales)[-1]

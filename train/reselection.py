@@ -16,7 +16,7 @@ from t2a_edge.errors import ConfigError
 from train.checkpoint import file_sha256, is_finished, read_report
 from train.config import Preset
 from train.draw import BatchSampler
-from train.further import further_model, loaded_model
+from train.further import further_model, loaded_model, report_with_data
 from train.model import Model
 from train.selection_task import drawn_part, part_count
 from train.stages import Run, drawing_key, fit_selection, training_indices
@@ -75,10 +75,5 @@ def train_reselection(run: Run, path: Path) -> dict[str, Any]:
 
 def reselected_model(run: Run, path: Path) -> Model:
     """The finished model at `path` with the generator of this run."""
-    data = run.preset.data
-    report = read_report(run.folder / STAGE) | {
-        "views": data.views,
-        "studio_pictures": data.studio_pictures,
-        "studio_views": data.studio_views,
-    }
+    report = report_with_data(run, STAGE)
     return further_model(run, path, STAGE, report, STAGE, f"{STAGE}_fit", "wording")
