@@ -192,6 +192,8 @@ class WordingConfig:
         guidance_dropout: share of samples that lose all their adjectives.
         dropout: chance of each given adjective to be left out otherwise.
         prompt_dropout: the same for the words of a prompt that a selected picture was drawn for.
+        checked: whether a given adjective is left out where the picture measures on the other side
+            of the middle of all pictures.
         measured: chance of each strongly measured attribute to be named.
         extreme_share: of the pictures that count as strong at either end of an attribute.
         synonyms: chance of each word to be replaced by one of the lexicon that means the same.
@@ -202,6 +204,7 @@ class WordingConfig:
     guidance_dropout: float = 0.1
     dropout: float = 0.5
     prompt_dropout: float = 0.2
+    checked: bool = False
     measured: float = 0.0
     extreme_share: float = 0.25
     synonyms: float = 0.0

@@ -1,8 +1,9 @@
 """Which adjectives a training step shows for a picture.
 
 A picture comes with given adjectives, by an annotator or by the studio, and with its measured
-attributes. A step shows some of the given ones, some words for what measures strongly, and
-synonyms in the place of some of both: whoever types a prompt knows none of our labels.
+attributes. A step shows some of the given ones (on request only those that the picture bears
+out), some words for what measures strongly, and synonyms in the place of some of both: whoever
+types a prompt knows none of our labels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,20 +52,31 @@ class Extremes:
 
     Attributes:
         low, high: (A,) scores of the outer shares; a hue or word has no low end.
+        middle: (A,) medians.
     """
 
     low: FloatArray
     high: FloatArray
+    middle: FloatArray
 
     @classmethod
     def of(cls, scores: FloatArray, share: float) -> "Extremes":
         """Of (M, A) scores; `share` of the pictures lie beyond either end."""
-        low, high = np.quantile(scores, [share, 1 - share], axis=0).astype(np.float32)
+        shares = [share, 0.5, 1 - share]
+        low, middle, high = np.quantile(scores, shares, axis=0).astype(np.float32)
         low[TWO_POLES:] = -np.inf
         words = TWO_POLES + len(HUES)
         high[TWO_POLES:words] = np.maximum(high[TWO_POLES:words], LEAST_HUE)
         high[words:] = np.maximum(high[words:], LEAST_WORD)
-        return cls(low, high)
+        return cls(low, high, middle)
+
+    def bears_out(self, word: str, scores: FloatArray) -> bool:
+        """Whether a picture lies on the side of an adjective's pole; True if none is measured."""
+        axis, sign = _meaning(word)
+        if axis not in AXIS_MEASURES:
+            return True
+        column = MEASURED.index(axis)
+        return bool((scores[column] - self.middle[column]) * sign > 0)
 
     def named(self, scores: FloatArray) -> list[tuple[str, ...]]:
         """For each attribute beyond an end, the words that could name it."""
@@ -130,8 +142,9 @@ class Wording:
         config = self.config
         if rng.random() < config.guidance_dropout:
             return []
-        words = [word for word in given if rng.random() >= config.dropout]
-        said = dict(_meaning(word) for word in given)  # axis -> sign, also of what was left out
+        shown = [w for w in given if not config.checked or self.extremes.bears_out(w, scores)]
+        words = [word for word in shown if rng.random() >= config.dropout]
+        said = dict(_meaning(word) for word in given)  # axis -> sign, also of what is left out
         taken = {_meaning(word)[0] for word in words}
         for choices in self.extremes.named(scores):
             if rng.random() < config.measured:
@@ -140,8 +153,8 @@ class Wording:
                 if axis not in taken and said.get(axis, sign) == sign:
                     words.append(word)
                     taken.add(axis)
-        if not words and given:
-            words = [given[int(rng.integers(len(given)))]]
+        if not words and shown:
+            words = [shown[int(rng.integers(len(shown)))]]
         if config.caps:
             most = min(most, int(rng.choice(config.caps)))
         order = rng.permutation(len(words))[:most]

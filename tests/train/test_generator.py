@@ -89,7 +89,7 @@ def test_a_selected_view_is_shown_with_its_whole_prompt_and_no_other_word():
     drawn = IndexStore(codes, codes, given, scores, [True, True])
     config = WordingConfig(dropout=1.0, prompt_dropout=0.0, guidance_dropout=0.0, measured=1.0)
     limits = np.full(len(MEASURED), 0.5, dtype=np.float32)
-    wording = Wording(config, Extremes(-limits, limits))
+    wording = Wording(config, Extremes(-limits, limits, 0 * limits))
     samples = IndexMix([data, drawn], [0.5, 0.5]).draw(np.random.default_rng(1), 40)
     assert 0 < sum(samples.prompted) < 40
     words = chosen_words(wording, samples, 8, np.random.default_rng(2))

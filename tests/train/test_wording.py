@@ -31,7 +31,8 @@ def extremes():
     """Attributes are named from 0.5 on, those with two poles also from -0.5 down."""
     low = np.full(len(MEASURED), -np.inf, dtype=np.float32)
     low[:TWO_POLES] = -0.5
-    return Extremes(low, np.full(len(MEASURED), 0.5, dtype=np.float32))
+    high = np.full(len(MEASURED), 0.5, dtype=np.float32)
+    return Extremes(low, high, np.zeros_like(high))
 
 
 @pytest.fixture
@@ -61,6 +62,7 @@ def test_the_outer_shares_of_the_pictures_lie_beyond_the_ends(share):
     np.testing.assert_allclose(above[: TWO_POLES + len(HUES)], share, atol=0.002)
     np.testing.assert_allclose(below[:TWO_POLES], share, atol=0.002)
     assert (below[TWO_POLES:] == 0).all()  # hues and words have one side
+    np.testing.assert_allclose((scores > ends.middle).mean(0), 0.5, atol=0.002)
 
 
 def test_a_hue_that_is_hardly_there_is_not_named_however_rare():
@@ -125,6 +127,21 @@ def test_a_measured_word_never_joins_a_shown_word_of_its_axis(choose, given):
     assert all(choose([given], scores, measured=1.0, seed=s) == [given] for s in range(20))
 
 
+def test_a_given_word_that_the_picture_does_not_bear_out_is_left_out(choose):
+    given = ["warm", "angular", "dense", "red"]
+    scores = scores_with(temperature=0.2, contour=0.2, density=-0.2, red=-1)
+    shown = choose(given, scores, checked=True)
+    assert sorted(shown) == ["red", "warm"]  # a hue has no other side
+    assert sorted(choose(given, scores)) == sorted(given)
+    assert choose(["angular"], scores, checked=True) == []
+
+
+def test_nothing_is_said_of_an_axis_where_label_and_measure_differ(choose):
+    scores = scores_with(contour=0.9, red=0.9)
+    settings = {"checked": True, "measured": 1.0}
+    assert all(choose(["angular"], scores, seed=s, **settings) == ["red"] for s in range(20))
+
+
 def test_at_most_so_many_words_are_shown(choose):
     given = ["warm", "striped", "dense", "calm"]
     for most in (1, 3):
@@ -171,7 +188,7 @@ def test_words_with_a_meaning_of_their_own_are_never_swapped(choose):
 def test_caps_make_most_samples_short():
     given, scores = ("warm", "fluid", "dense", "calm"), np.zeros(len(MEASURED), dtype=np.float32)
     config = WordingConfig(guidance_dropout=0, dropout=0, caps=(1, 1, 3))
-    wording = Wording(config, Extremes(np.full_like(scores, -2), np.full_like(scores, 2)))
+    wording = Wording(config, Extremes(scores - 2, scores + 2, scores))
     rng = np.random.default_rng(1)
     counts = [len(wording.choose(given, scores, 8, rng)) for _ in range(300)]
     assert set(counts) == {1, 3}
