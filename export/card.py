@@ -78,13 +78,15 @@ def _codec_table(report: dict[str, Any]) -> str:
 
 def _last_generator_stage(training: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The report of the stage that left the generator as it is."""
+    if "generator_val" in training.get("refinement", {}):
+        return {"val": training["refinement"]["generator_val"]}
     stages = [s for s in ("generator", *FURTHER) if s in training]
     return training[stages[-1]]
 
 
 def _commands(training: dict[str, dict[str, Any]]) -> str:
     """What makes such a bundle, from the annotated pictures on."""
-    further = [stage for stage in FURTHER[1:] if stage in training]
+    further = [stage for stage in (*FURTHER[1:], "refinement") if stage in training]
     if further:
         return f"make words train checkpoint\nmake {' '.join(further)} export follow bundle"
     return "make words train checkpoint export follow bundle"
@@ -131,17 +133,19 @@ def _generator_table(report: dict[str, Any], scales: tuple[int, ...]) -> str:
 def _refiner_section(training: dict[str, Any], spec: Spec) -> list[str]:
     if not spec.refiner_passes:
         return []
-    side = spec.scales[-1]
     figures = training.get("refinement", training["refiner"])["val"]
-    lines = ["| pass | cross-entropy | accuracy |", "| --- | --- | --- |"]
-    for number in range(min(len(spec.refiner_steps), 2 * spec.refiner_passes)):
-        if f"loss_pass_{number}" not in figures:  # trained before parts were drawn anew
-            break
-        loss, accuracy = (figures[f"{k}_pass_{number}"] for k in ("loss", "accuracy"))
-        anew = number - spec.refiner_passes
-        name = f"{number + 1}" if anew < 0 else f"{number + 1}: {anew + 1} anew"
-        lines.append(f"| {name} | {loss:.3f} | {accuracy:.1%} |")
-    return [f"The refiner, over {side} x {side} positions:", "\n".join(lines)]
+    lines = ["| scale | pass | cross-entropy | accuracy |", "| --- | --- | --- | --- |"]
+    for scale in range(len(spec.coarse_scales), len(spec.scales)):
+        side = spec.scales[scale]
+        for number in range(min(len(spec.refiner_steps), 2 * spec.refiner_passes)):
+            key = f"scale_{scale}_pass_{number}"
+            if f"loss_{key}" not in figures:  # trained before parts were drawn anew
+                break
+            loss, accuracy = (figures[f"{k}_{key}"] for k in ("loss", "accuracy"))
+            anew = number - spec.refiner_passes
+            name = f"{number + 1}" if anew < 0 else f"{number + 1}: {anew + 1} anew"
+            lines.append(f"| {side} x {side} | {name} | {loss:.3f} | {accuracy:.1%} |")
+    return ["The refiner:", "\n".join(lines)]
 
 
 def _scores_section(scores: dict[str, Any] | None) -> list[str]:

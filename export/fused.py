@@ -25,11 +25,18 @@ from export.fused_noise import NoiseGraph
 from export.graphs import OPSET
 from t2a_edge.prompt import Prompt, text_bytes_from_words
 from t2a_edge.sampler import NOTHING, PULL_ABOVE_ONE, SamplingOptions
-from t2a_edge.scales import average_matrix, enlarge_matrix, refiner_pass_of, scale_offsets
+from t2a_edge.scales import (
+    average_matrix,
+    axis_matrices,
+    enlarge_matrix,
+    refiner_pass_of,
+    scale_offsets,
+)
 from t2a_edge.spec import Spec
 
 GRAPH_NAME = "generator"
 HERE = "here"  # input of the refiner's function: positions that are drawn in a pass
+ONCE_A_SCALE = ("indices", "resample", "scale", "text_embedding", "word_weights")
 WANTED, AVOIDED, NOTHING_SAID = range(3)  # rows of each picture
 ROWS = 3
 
@@ -45,6 +52,9 @@ class _Fused:
         self.engines, self.spec = engines, spec
         self.words, step = split_graph(engines["transformer"], ("text_embedding", "word_weights"))
         self.step, self.state = split_outputs(step, 1)
+        if spec.refiner_passes:
+            parts = split_graph(_at_positions(engines["refiner"]), ONCE_A_SCALE)
+            self.canvas, self.refiner = parts
         self.offsets = scale_offsets(spec.scales)
         self.g = Composer(OPSET)
 
@@ -83,7 +93,7 @@ class _Fused:
             else:
                 again = self._rows_in_use(factors, scale)
                 fine = self._rows(embedding, weights, factors, again)
-                parts.append(self._refined(fine, coarser, noise, kept_codes))
+                parts.append(self._refined(fine, coarser, scale, noise, kept_codes))
         indices = g.op("Concat", *parts, axis=1)
         (pixels,) = g.call("decoder", self.engines["decoder"], {"indices": indices})
         side = spec.image_size
@@ -271,20 +281,34 @@ class _Fused:
             blocks.append(g.op("Reshape", product, g.integers(side * side, coarser * coarser)))
         return blocks[0] if len(blocks) == 1 else g.op("Concat", *blocks, axis=1)
 
+    def _all_but_the_finest(self, coarser: str, scale: int, rows: tuple[str, str, str]) -> str:
+        """The indices of all coarser scales, zeros for others but the finest: (R B, T)."""
+        g, missing = self.g, self.offsets[-2] - self.offsets[scale]
+        if missing:
+            ends = g.integers(0, 0, 0, missing)
+            coarser = g.op("Pad", coarser, ends, g.constant(np.array(0)))
+        return self._repeated(coarser, rows)
+
     def _refined(
-        self, rows: tuple[str, str, str], coarser: str, noise: NoiseGraph, given: str
+        self,
+        rows: tuple[str, str, str],
+        coarser: str,
+        scale: int,
+        noise: NoiseGraph,
+        given: str,
     ) -> str:
-        """The refiner's passes, which see the codes that are kept: (B, N) int64."""
+        """The refiner's passes over a scale, which see the codes that are kept: (B, N) int64."""
         g, spec = self.g, self.spec
-        scale = len(spec.scales) - 1
-        pass_of = refiner_pass_of(spec.scales[-1], spec.refiner_passes)
+        side = spec.scales[scale]
+        pass_of = refiner_pass_of(side, spec.refiner_passes)
         fixed = {
-            "indices": self._repeated(coarser, rows),
+            "indices": self._all_but_the_finest(coarser, scale, rows),
+            "resample": g.constant(axis_matrices(spec.scales, scale)),
+            "scale": g.integers(scale - len(spec.coarse_scales)),
             "text_embedding": rows[0],
             "word_weights": rows[1],
         }
-        before, each = split_graph(_at_positions(self.engines["refiner"]), tuple(fixed))
-        seen = self._once("canvas", before, fixed)
+        seen = self._once("canvas", self.canvas, fixed)
         places = [g.constant(np.flatnonzero(pass_of == n)) for n in range(spec.refiner_passes)]
         kept = [g.op("Gather", given, here, axis=1) for here in places]
         heard = [noise.of_scale(scale, here) for here in places]
@@ -298,8 +322,9 @@ class _Fused:
         for step, number in enumerate(spec.refiner_steps):
             others = [*drawn[:number], kept[number], *drawn[number + 1 :]]
             grid = together(others) if step else given
-            inputs = {**seen, "drawn": self._repeated(grid, rows), HERE: places[number]}
-            (logits,) = g.call("refiner", each, inputs)
+            square = g.op("Reshape", self._repeated(grid, rows), g.integers(-1, side, side))
+            inputs = {**seen, "drawn": square, HERE: places[number]}
+            (logits,) = g.call("refiner", self.refiner, inputs)
             mixed = self._mixed(logits, rows[2], scale)
             drawn[number] = self._kept(kept[number], self._likeliest(mixed, heard[number]))
         return together(drawn)

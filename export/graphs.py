@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from t2a_edge.errors import ExportError
-from t2a_edge.scales import context_matrix, scale_offsets
+from t2a_edge.scales import axis_matrices, context_matrix, scale_offsets
 from train.codec import Codec
 from train.model import Model
 from train.text import TextEngine
@@ -90,13 +90,12 @@ def graph_sources(model: Model) -> dict[str, GraphSource]:
     spec = model.spec
     dim = torch.export.Dim
     batch, words, positions = dim("batch", max=4096), dim("words", max=4096), dim("positions")
-    seen, past = dim("seen"), dim("past")
+    seen, past, rows = dim("seen"), dim("past"), dim("side")
     shown = min(2, len(spec.coarse_scales) - 1)  # the scale of the example
     side = spec.scales[shown]
     start, count = sum(s * s for s in spec.scales[:shown]), side * side
     generator = torch.Generator().manual_seed(1)
     width = model.preset.transformer.width
-    coarse = scale_offsets(model.preset.coarse_scales)[-1]
     kv_shape = (spec.layers, 2, spec.heads, start, spec.head_dim)
     text_bytes = torch.randint(97, 123, (2, 3, spec.max_bytes), generator=generator)
     sources = {
@@ -140,19 +139,29 @@ def graph_sources(model: Model) -> dict[str, GraphSource]:
         ),
     }
     if model.refiner is not None:
-        finest = spec.scales[-1] ** 2
+        last = len(spec.scales) - 1
+        coarse, finest, size = (
+            scale_offsets(spec.scales)[last],
+            spec.scales[last],
+            spec.codebook_size,
+        )
+        drawn = torch.randint(-1, size, (2, finest, finest), generator=generator)
         sources["refiner"] = GraphSource(
             model.refiner,
             {
-                "indices": torch.randint(spec.codebook_size, (2, coarse), generator=generator),
-                "drawn": torch.randint(-1, spec.codebook_size, (2, finest), generator=generator),
+                "indices": torch.randint(size, (2, coarse), generator=generator),
+                "resample": torch.from_numpy(axis_matrices(spec.scales, last).copy()),
+                "scale": torch.tensor([spec.refiner_scales - 1]),
+                "drawn": drawn,
                 "text_embedding": torch.randn(2, 3, width, generator=generator),
                 "word_weights": torch.ones(2, 3),
             },
             ["logits"],
             {
                 "indices": {0: batch},
-                "drawn": {0: batch},
+                "resample": {0: rows},
+                "scale": {},
+                "drawn": {0: batch, 1: rows, 2: rows},
                 "text_embedding": {0: batch, 1: words},
                 "word_weights": {0: batch, 1: words},
             },

@@ -149,6 +149,8 @@ def axis_ranges(name: str, spec: Spec, vocabulary_size: int, max_pictures: int) 
     pictures = (1, 1, max_pictures)
     rows = (ROWS[0], ROWS[1], max(ROWS[2], max_pictures))
     words = (1, spec.max_words, spec.max_words)
+    finest = spec.scales[-1]
+    refined = (spec.scales[-spec.refiner_scales], finest, finest)
     ranges: dict[str, dict[str, Range]] = {
         "text": {
             "batch": pictures,
@@ -161,7 +163,7 @@ def axis_ranges(name: str, spec: Spec, vocabulary_size: int, max_pictures: int) 
             "past": (0, seen, seen),
             "positions": (min(least, most), most, most),
         },
-        "refiner": {"batch": rows, "words": words},
+        "refiner": {"batch": rows, "words": words, "side": refined},
         "decoder": {"batch": pictures},
         GENERATOR: {"batch": pictures},
     }

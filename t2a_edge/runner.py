@@ -54,16 +54,20 @@ class ScaleInputs(NamedTuple):
 
 
 class RefinerInputs(NamedTuple):
-    """What the refiner engine is given for one pass over the finest scale.
+    """What the refiner engine is given for one pass over one of its scales.
 
     Attributes:
-        indices: (B, T) of all coarser positions.
-        drawn: (B, N) indices of the finest scale so far; -1 where none is drawn yet.
+        indices: (B, T) of all scales but the finest; those that are not coarser do not matter.
+        resample: (side, A), `t2a_edge.scales.axis_matrices` of the scale.
+        scale: (1,) which of the refiner's scales, counted from 0.
+        drawn: (B, side, side) indices of the scale so far; -1 where none is drawn yet.
         text_embedding: (B, W, D).
         word_weights: (B, W); 0 is no word.
     """
 
     indices: Int64Array
+    resample: Float32Array
+    scale: Int64Array
     drawn: Int64Array
     text_embedding: Float32Array
     word_weights: Float32Array
@@ -86,7 +90,7 @@ class Runner(ABC):
 
     @abstractmethod
     def refiner(self, inputs: RefinerInputs) -> Float32Array:
-        """Predict the finest scale: logits (B, N, K)."""
+        """Predict one of the finest scales: logits (B, side², K)."""
 
     @abstractmethod
     def decoder(self, indices: Int64Array) -> UInt8Array:

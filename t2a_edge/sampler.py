@@ -16,7 +16,7 @@ from t2a_edge.layout import (
 )
 from t2a_edge.noise import coherent_noise, gumbel_noise
 from t2a_edge.runner import RefinerInputs, Runner, ScaleInputs, empty_past
-from t2a_edge.scales import context_matrix, refiner_pass_of, scale_offsets
+from t2a_edge.scales import axis_matrices, context_matrix, refiner_pass_of, scale_offsets
 from t2a_edge.spec import Spec
 
 Float32Array = npt.NDArray[np.float32]
@@ -337,7 +337,7 @@ def sample_scales(
             drawn = _chosen(canvas, logits, canvas.noise(scale))
             canvas.indices[:, here] = np.where(given >= 0, given, drawn)
         else:
-            canvas.indices[:, here] = _refined(runner, canvas, given)
+            canvas.indices[:, here] = _refined(runner, canvas, scale, given)
         yield canvas.indices
 
 
@@ -380,14 +380,14 @@ def _predicted(runner: Runner, canvas: _Canvas, scale: int) -> Iterator[Float32A
         yield rows.mix(logits, scale)
 
 
-def _refined(runner: Runner, canvas: _Canvas, given: Int64Array) -> Int64Array:
-    """The refiner's passes over the finest scale: codes that are kept (B, h w) -> (B, h w).
+def _refined(runner: Runner, canvas: _Canvas, scale: int, given: Int64Array) -> Int64Array:
+    """The refiner's passes over one of its scales: codes that are kept (B, h w) -> (B, h w).
 
     A position that is drawn anew has the noise of the first time.
     """
-    spec, layout, last = canvas.spec, canvas.layout, len(canvas.spec.scales) - 1
-    side, passes = spec.scales[last], spec.refiner_passes
-    noise, grid = canvas.noise(last), given.copy()
+    spec, layout = canvas.spec, canvas.layout
+    side, passes = spec.scales[scale], spec.refiner_passes
+    noise, grid = canvas.noise(scale), given.copy()
     height, width = layout.grid(side)
     in_window = refiner_pass_of(side, passes).reshape(side, side)
     repeats = -(-height // side), -(-width // side)
@@ -395,7 +395,7 @@ def _refined(runner: Runner, canvas: _Canvas, given: Int64Array) -> Int64Array:
     for number in spec.refiner_steps:
         here = pass_of == number
         others = np.where(here, given, grid)
-        logits = canvas.merged(last, _refinements(runner, canvas, others, here))
+        logits = canvas.merged(scale, _refinements(runner, canvas, scale, others, here))
         logits = logits if layout.is_plain else logits[:, here]
         drawn = _chosen(canvas, logits, noise, here)
         grid[:, here] = np.where(given[:, here] >= 0, given[:, here], drawn)
@@ -403,21 +403,24 @@ def _refined(runner: Runner, canvas: _Canvas, given: Int64Array) -> Int64Array:
 
 
 def _refinements(
-    runner: Runner, canvas: _Canvas, grid: Int64Array, here: npt.NDArray[np.bool_]
+    runner: Runner, canvas: _Canvas, scale: int, grid: Int64Array, here: npt.NDArray[np.bool_]
 ) -> Iterator[Float32Array]:
     """What the refiner predicts for the windows of each chunk: (windows, side², K).
 
     Where one window is the picture, only for the positions of this pass: (windows, n, K).
     """
-    last = len(canvas.spec.scales) - 1
+    spec, last = canvas.spec, len(canvas.spec.scales) - 1
+    resample = axis_matrices(spec.scales, scale)
+    number = np.array([scale - len(spec.coarse_scales)], dtype=np.int64)
     for chunk, rows in zip(canvas.chunks, canvas.rows, strict=True):
-        rows.drop_unused(last)
-        side = canvas.spec.scales[last]
+        rows.drop_unused(scale)
+        side = spec.scales[scale]
         seen = rows.repeat(canvas.coarser(chunk, last))
         fine = np.stack([grid[p][window_cells(canvas.layout, side, w)] for p, w in chunk])
-        inputs = RefinerInputs(seen, rows.repeat(fine), rows.embedding, rows.weights)
+        drawn = rows.repeat(fine).reshape(-1, side, side)
+        inputs = RefinerInputs(seen, resample, number, drawn, rows.embedding, rows.weights)
         logits = runner.refiner(inputs)
-        yield rows.mix(logits[:, here] if canvas.layout.is_plain else logits, last)
+        yield rows.mix(logits[:, here] if canvas.layout.is_plain else logits, scale)
 
 
 def sample_indices(

@@ -76,7 +76,7 @@ def average_matrix(size: int, side: int) -> Float32Array:
 
 @lru_cache(maxsize=16)
 def refiner_pass_of(side: int, passes: int) -> Int64Array:
-    """In which of the refiner's passes each position of the finest scale is drawn.
+    """In which of the refiner's passes each position of a scale is drawn.
 
     Two passes make a chequerboard: every position of the second has four drawn neighbours. Four
     passes split each colour of it again.
@@ -98,6 +98,27 @@ def refiner_pass_of(side: int, passes: int) -> Int64Array:
     else:
         raise ValueError(f"{passes} passes; expected 1, 2 or 4")
     return pass_of
+
+
+@lru_cache(maxsize=16)
+def axis_matrices(scales: tuple[int, ...], scale: int) -> Float32Array:
+    """How an axis of each coarser grid comes to the side of scale number `scale`, side by side.
+
+    `context_matrix` takes a grid's two axes at once; with these, one after the other, a large side
+    costs a fraction.
+
+    Args:
+        scales, scale: as of `context_matrix`.
+
+    Returns:
+        (side, sum of all sides but the finest) float32; zeros for the scales that are not coarser.
+    """
+    average = average_matrix(scales[-1], scales[scale])
+    blocks = [
+        average @ enlarge_matrix(side, scales[-1]) * np.float32(number < scale)
+        for number, side in enumerate(scales[:-1])
+    ]
+    return np.concatenate(blocks, axis=1)
 
 
 @lru_cache(maxsize=16)

@@ -36,10 +36,11 @@ class Spec:
         scale_temperature: factor of each scale on the temperature.
         scale_coherence: of each scale, over how many positions neighbours share their noise; 0 is
             not at all, as is an empty list for all.
-        refiner_passes: passes of the refiner over the finest scale, 1, 2 or 4; 0 is no refiner:
-            the transformer predicts the finest scale too.
+        refiner_passes: passes of the refiner over each of its scales, 1, 2 or 4; 0 is no refiner:
+            the transformer predicts all scales.
         refiner_redraws: passes that follow, each of which draws the positions of an earlier pass
             anew, in the same order, with all others in view.
+        refiner_scales: how many of the finest scales the refiner draws, where there is one.
         quiet_code: the code with the shortest vector; it stands for scales that are not drawn yet.
     """
 
@@ -61,6 +62,7 @@ class Spec:
     guidance_by_words: tuple[float, ...] = ()
     refiner_passes: int = 0
     refiner_redraws: int = 0
+    refiner_scales: int = 1
     quiet_code: int = 0
 
     def __post_init__(self) -> None:
@@ -103,7 +105,7 @@ class Spec:
     @property
     def coarse_scales(self) -> tuple[int, ...]:
         """The scales that the transformer predicts: all, or all but the refiner's."""
-        return self.scales[:-1] if self.refiner_passes else self.scales
+        return self.scales[: -self.refiner_scales] if self.refiner_passes else self.scales
 
     @property
     def refiner_steps(self) -> tuple[int, ...]:
@@ -142,11 +144,16 @@ def _check_shares(shares: tuple[float, ...]) -> None:
 
 
 def _check_refiner(spec: Spec) -> None:
-    known = type(spec.refiner_passes) is int and spec.refiner_passes in REFINER_PASSES
-    if not known or (spec.refiner_passes and len(spec.scales) < 2):
+    if type(spec.refiner_passes) is not int or spec.refiner_passes not in REFINER_PASSES:
         raise BundleError(
-            f"The spec's refiner_passes is {spec.refiner_passes!r}; expected 0, 1, 2 or 4, and "
-            "two scales at least where there is a refiner. Export the bundle again."
+            f"The spec's refiner_passes is {spec.refiner_passes!r}; expected 0, 1, 2 or 4. "
+            "Export the bundle again."
+        )
+    count, most = spec.refiner_scales, len(spec.scales) - 1
+    if type(count) is not int or count < 1 or (spec.refiner_passes and count > most):
+        raise BundleError(
+            f"The spec's refiner_scales is {count!r} of {len(spec.scales)} scales; expected a "
+            "whole number from 1 that leaves the transformer one. Export the bundle again."
         )
     redraws = spec.refiner_redraws
     if type(redraws) is not int or redraws < 0 or (redraws and spec.refiner_passes < 2):

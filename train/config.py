@@ -267,16 +267,18 @@ class AdversaryConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RefinerConfig:
-    """Shape of the refiner, which predicts the finest scale in the transformer's place.
+    """Shape of the refiner, which predicts the finest scales in the transformer's place.
 
     Attributes:
-        passes: over the finest scale, 1, 2 or 4; 0 is no refiner.
+        passes: over each of its scales, 1, 2 or 4; 0 is no refiner.
+        scales: how many of the finest scales it predicts.
         width, blocks: channels and residual blocks.
         corrupt: chance of each index of the passes before to be replaced by a random one in
             training.
     """
 
     passes: int = 0
+    scales: int = 1
     width: int = 128
     blocks: int = 2
     corrupt: float = 0.05
@@ -286,6 +288,7 @@ class RefinerConfig:
             self.passes in REFINER_PASSES,
             f"refiner.passes is {self.passes}; expected one of {list(REFINER_PASSES)}.",
         )
+        _require(self.scales >= 1, f"refiner.scales is {self.scales}; expected at least 1.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -446,8 +449,8 @@ class SamplingConfig:
         scale_guidance, scale_temperature: a factor for each scale; none given is 1 for all.
         scale_coherence: a radius for each scale; none given is 0 for all.
         guidance_by_words: a share for each number of words; none given is 1 for all.
-        refiner_redraws: parts of the finest scale that the refiner draws anew after its passes; it
-            is trained for it where there are any.
+        refiner_redraws: parts of each of its scales that the refiner draws anew after its passes;
+            it is trained for it where there are any.
     """
 
     guidance_scale: float = 3.0
@@ -520,9 +523,9 @@ class Preset:
             f"{self.refiner.passes}; expected 0 or more, and 0 with fewer than two passes.",
         )
         _require(
-            not self.refiner.passes or len(self.codec.scales) > 1,
-            f"refiner.passes is {self.refiner.passes} and codec.scales {list(self.codec.scales)}; "
-            "expected two scales at least: the refiner draws the finest from the coarser ones.",
+            not self.refiner.passes or len(self.codec.scales) > self.refiner.scales,
+            f"refiner.scales is {self.refiner.scales} and codec.scales {list(self.codec.scales)}; "
+            "expected fewer: the refiner draws the finest scales from the transformer's.",
         )
         for name in ("encoder", "decoder"):
             side = self.codec.scales[-1] * self.codec.pixels_per_latent(name)
@@ -535,7 +538,9 @@ class Preset:
     @property
     def coarse_scales(self) -> tuple[int, ...]:
         """The scales that the transformer predicts: all, or all but the refiner's."""
-        return self.codec.scales[:-1] if self.refiner.passes else self.codec.scales
+        return (
+            self.codec.scales[: -self.refiner.scales] if self.refiner.passes else self.codec.scales
+        )
 
     @property
     def spec(self) -> Spec:
@@ -560,6 +565,7 @@ class Preset:
             guidance_by_words=self.sampling.guidance_by_words,
             refiner_passes=self.refiner.passes,
             refiner_redraws=self.sampling.refiner_redraws,
+            refiner_scales=self.refiner.scales,
         )
 
     def to_json(self) -> dict[str, Any]:

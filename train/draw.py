@@ -104,12 +104,12 @@ def draw_indices(
             drawn[:, start:end] = choose(logits, noise, scale)
             continue
         assert refiner is not None
-        pass_of = torch.from_numpy(refiner_pass_of(spec.scales[-1], spec.refiner_passes))
+        pass_of = torch.from_numpy(refiner_pass_of(spec.scales[scale], spec.refiner_passes))
         for number in spec.refiner_steps:
             here = pass_of == number
             others = torch.where(here, -1, drawn[:, start:end])
             fine = others.repeat(len(weights) // count, 1)
-            logits = refiner(seen, fine, embedding, weights)[:, here]
+            logits = refiner.logits_of(scale, seen, fine, embedding, weights)[:, here]
             drawn[:, start + here.nonzero().flatten()] = choose(logits, noise[:, here], scale)
     return drawn
 

@@ -112,6 +112,8 @@ class Model:
         if preset.refiner.passes:
             refiner = Refiner(preset.refiner, preset.codec, preset.transformer.width)
             refiner_tensors = {**with_prefix(tensors, "refiner"), "codebook": book}
+            # checkpoints from before a refiner could have several scales lack it
+            refiner_tensors.setdefault("scale_in", torch.zeros_like(refiner.scale_in))
             load_module(refiner, refiner_tensors, "refiner")
         model = cls(preset, codec, generator, refiner, vocabulary, card)
         model.use_int8()

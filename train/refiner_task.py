@@ -1,6 +1,8 @@
 """Training of the refiner on cached indices."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -26,6 +28,34 @@ def corrupted(
     wrong = torch.from_numpy(rng.random(indices.shape) < chance)
     other = torch.from_numpy(rng.integers(codebook_size, size=indices.shape))
     return torch.where(wrong, other, indices)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the refiner's scales.
+
+    Attributes:
+        scale: its number.
+        start, end: of its positions.
+        pass_of: (N,) the pass that draws each of them.
+        visible: of each run, (N,) which of them are in view.
+    """
+
+    scale: int
+    start: int
+    end: int
+    pass_of: Tensor
+    visible: Sequence[Tensor]
+
+    @classmethod
+    def of(cls, preset: Preset, scale: int, start: int, end: int) -> Self:
+        """The passes of a preset, and those anew where it has any."""
+        passes = preset.refiner.passes
+        pass_of = torch.from_numpy(refiner_pass_of(preset.codec.scales[scale], passes))
+        visible = [pass_of < number for number in range(passes)]
+        if preset.sampling.refiner_redraws:
+            visible += [pass_of != number for number in range(passes)]
+        return cls(scale, start, end, pass_of, visible)
 
 
 class RefinerTask:
@@ -58,60 +88,74 @@ class RefinerTask:
             load_module(self.module, start, "refiner")
         self.module.codebook.copy_(codec.quantizer.codebook)
         self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.coarse = scale_offsets(preset.coarse_scales)[-1]
-        pass_of = refiner_pass_of(preset.codec.scales[-1], preset.refiner.passes)
-        self.pass_of = torch.from_numpy(pass_of)
-        self.visible = [self.pass_of < number for number in range(preset.refiner.passes)]
-        if preset.sampling.refiner_redraws:
-            self.visible += [self.pass_of != number for number in range(preset.refiner.passes)]
+        coarse, offsets = len(preset.coarse_scales), scale_offsets(preset.codec.scales)
+        self.parts = [
+            Part.of(preset, number, *offsets[number : number + 2])
+            for number in range(coarse, len(preset.codec.scales))
+        ]
 
-    def _logits(self, indices: Tensor, drawn: Tensor, words: Sequence[Sequence[str]]) -> Tensor:
-        text_bytes, word_weights = batch_words(words, self.preset)
+    def _logits(
+        self, part: Part, indices: Tensor, drawn: Tensor, words: Sequence[Sequence[str]]
+    ) -> Tensor:
+        text_bytes, weights = batch_words(words, self.preset)
         with torch.no_grad():
             embedding = self.text(text_bytes)
         with autocast():
-            logits: Tensor = self.module(indices, drawn, embedding, word_weights)
+            logits = self.module.logits_of(part.scale, indices, drawn, embedding, weights)
         return logits.float()
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Cross-entropy of the positions that a random pass draws, what it sees in view."""
+        """Cross-entropy of the positions that a random pass draws, what it sees in view.
+
+        Of each scale by itself; `loss` is their mean.
+        """
         config, size = self.preset.refiner, self.preset.codec.codebook_size
         samples = self.train.draw(rng, self.batch)
-        targets = samples.indices[:, self.coarse :]
-        runs = rng.integers(len(self.visible), size=len(targets))
-        visible = torch.stack([self.visible[run] for run in runs])  # (B, N)
-        here = self.pass_of == torch.from_numpy(runs % config.passes).unsqueeze(1)  # (B, N)
-        drawn = torch.where(visible, corrupted(targets, config.corrupt, size, rng), -1)
         words = chosen_words(self.wording, samples, self.preset.text.max_words, rng)
-        logits = self._logits(samples.seen[:, : self.coarse], drawn, words)
-        losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-        return {"loss": losses[here.flatten()].mean()}
+        figures = {}
+        for part in self.parts:
+            targets = samples.indices[:, part.start : part.end]
+            runs = rng.integers(len(part.visible), size=len(targets))
+            visible = torch.stack([part.visible[run] for run in runs])  # (B, N)
+            here = part.pass_of == torch.from_numpy(runs % config.passes).unsqueeze(1)  # (B, N)
+            drawn = torch.where(visible, corrupted(targets, config.corrupt, size, rng), -1)
+            logits = self._logits(part, samples.seen[:, : part.start], drawn, words)
+            losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+            figures[f"loss_scale_{part.scale}"] = losses[here.flatten()].mean()
+        return {"loss": torch.stack(list(figures.values())).mean(), **figures}
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Loss and accuracy of each pass on the validation split, true indices in view.
 
-        Those that draw anew count on: after two passes, `loss_pass_2` is of the first one anew.
+        Those that draw anew count on: after two passes, `loss_scale_5_pass_2` is of the first one
+        anew, at scale number 5.
         """
-        passes = self.preset.refiner.passes
-        losses: list[list[Tensor]] = [[] for _ in self.visible]
-        correct: list[list[Tensor]] = [[] for _ in self.visible]
+        figures: dict[str, float] = {}
+        means = []
+        for part in self.parts:
+            for number, visible in enumerate(part.visible):
+                losses, correct = self._validated(part, number, visible)
+                name = f"scale_{part.scale}_pass_{number}"
+                figures[f"loss_{name}"] = float(losses.mean())
+                figures[f"accuracy_{name}"] = float(correct.mean())
+                means.append(figures[f"loss_{name}"])
+        return {"loss": float(np.mean(means)), **figures}
+
+    def _validated(self, part: Part, number: int, visible: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses, and whether the likeliest code is right, of all positions that a run draws."""
+        losses, correct = [], []
         for start in range(0, len(self.val.indices), EVALUATION_BATCH):
             indices = self.val.indices[start : start + EVALUATION_BATCH].long()
             words = self.val.adjectives[start : start + EVALUATION_BATCH]
-            targets = indices[:, self.coarse :]
-            for number, visible in enumerate(self.visible):
-                drawn = torch.where(visible, targets, -1)
-                logits = self._logits(indices[:, : self.coarse], drawn, words)
-                here = self.pass_of == number % passes
-                part, truth = logits[:, here].flatten(0, 1), targets[:, here].flatten()
-                losses[number].append(F.cross_entropy(part, truth, reduction="none"))
-                correct[number].append((part.argmax(-1) == truth).float())
-        figures = {"loss": float(torch.cat([t for part in losses for t in part]).mean())}
-        for number in range(len(self.visible)):
-            figures[f"loss_pass_{number}"] = float(torch.cat(losses[number]).mean())
-            figures[f"accuracy_pass_{number}"] = float(torch.cat(correct[number]).mean())
-        return figures
+            targets = indices[:, part.start : part.end]
+            drawn = torch.where(visible, targets, -1)
+            logits = self._logits(part, indices[:, : part.start], drawn, words)
+            here = part.pass_of == number % self.preset.refiner.passes
+            found, truth = logits[:, here].flatten(0, 1), targets[:, here].flatten()
+            losses.append(F.cross_entropy(found, truth, reduction="none"))
+            correct.append((found.argmax(-1) == truth).float())
+        return torch.cat(losses), torch.cat(correct)
 
     def start_qat(self) -> None:
         """Fake-quantise the refiner."""

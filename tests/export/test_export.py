@@ -1,5 +1,6 @@
 import copy
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -25,12 +26,14 @@ from t2a_edge.errors import ExportError
 from t2a_edge.prompt import text_bytes_from_words
 from t2a_edge.runner import OnnxRunner, RefinerInputs
 from t2a_edge.sampler import Conditioning, SamplingOptions, sample_indices
+from t2a_edge.scales import axis_matrices
 from train.codec import Codec
 from train.config import load_preset
 from train.generator_task import Generator
 from train.model import Model
 from train.qat import QatConv2d, QatLinear, disable
 
+SCALES = (1, 2, 4, 8)
 COARSE = 1 + 4 + 16
 POSITIONS = COARSE + 64
 
@@ -147,10 +150,13 @@ def test_engines_take_any_batch_and_number_of_words(tiny_bundle):
             text_bytes = np.full((batch, batch + 1, 32), ord("a"), np.uint8)
             embedding = runner.text(text_bytes)
             assert embedding.shape == (batch, batch + 1, 32)
-            coarse, drawn = indices[:, :COARSE], indices[:, COARSE:] - 1
-            weights = np.ones((batch, batch + 1), np.float32)
-            logits = runner.refiner(RefinerInputs(coarse, drawn, embedding, weights))
-            assert logits.shape == (batch, 64, 32)
+            words = embedding, np.ones((batch, batch + 1), np.float32)
+            for scale in (2, 3):
+                side = SCALES[scale]
+                given = axis_matrices(SCALES, scale), np.array([scale - 2])
+                drawn = np.full((batch, side, side), -1)
+                logits = runner.refiner(RefinerInputs(indices[:, :COARSE], *given, drawn, *words))
+                assert logits.shape == (batch, side * side, 32)
 
 
 def test_the_manifest_says_where_the_bundle_comes_from(tiny_bundle):
@@ -164,7 +170,8 @@ def test_the_manifest_says_where_the_bundle_comes_from(tiny_bundle):
 
 def test_the_card_has_the_refiner_s_figures(tiny_bundle):
     card = (tiny_bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "The refiner, over 8 x 8 positions:" in card
+    for row in ("4 x 4 | 1", "4 x 4 | 3: 1 anew", "8 x 8 | 2"):
+        assert re.search(rf"^\| {row} \| \d\.\d+ \| \d+\.\d% \|$", card, re.MULTILINE)
     assert "refiner 30 steps" in card
 
 

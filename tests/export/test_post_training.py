@@ -246,13 +246,14 @@ def test_recorded_inputs_are_kept_as_they_were():
     runner = RecordingRunner(Nothing(), ENGINES)
     drawn = np.full((1, 4), -1)
     words = np.ones((1, 2, 3), np.float32), np.ones((1, 2), np.float32)
-    runner.refiner(RefinerInputs(np.zeros((1, 5), np.int64), drawn, *words))
+    given = np.zeros((2, 3), np.float32), np.zeros(1, np.int64)
+    runner.refiner(RefinerInputs(np.zeros((1, 5), np.int64), *given, drawn, *words))
     drawn[:] = 7  # the sampler goes on with the same array
     runner.transformer(ScaleInputs(*[np.zeros(1)] * 7))
     runner.text(np.zeros((1, 2, 3), np.uint8))
     runner.decoder(drawn)
     (refined,) = runner.calls["refiner"]
-    assert set(refined) == {"indices", "drawn", "text_embedding", "word_weights"}
+    assert set(refined) == set(RefinerInputs._fields)
     assert (refined["drawn"] == -1).all()
     assert set(runner.calls["transformer"][0]) == set(ScaleInputs._fields)
     assert {name: len(part) for name, part in runner.calls.items()} == dict.fromkeys(ENGINES, 1)

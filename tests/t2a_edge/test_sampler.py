@@ -16,7 +16,7 @@ from t2a_edge.sampler import (
     row_factors,
     sample_indices,
 )
-from t2a_edge.scales import context_matrix, refiner_pass_of, scale_offsets
+from t2a_edge.scales import axis_matrices, context_matrix, refiner_pass_of, scale_offsets
 from t2a_edge.spec import Spec
 
 SPEC = Spec(
@@ -82,7 +82,9 @@ class FakeRunner:
 
     def refiner(self, inputs):
         self.refiner_calls.append({k: v.copy() for k, v in inputs._asdict().items()})
-        positions = np.arange(FINEST.start, FINEST.stop)
+        side = inputs.drawn.shape[-1]
+        start = OFFSETS[SPEC.scales.index(side)]
+        positions = np.arange(start, start + side * side)
         return self.logits(positions, inputs.text_embedding, inputs.word_weights)
 
     def logits(self, positions, text_embedding, word_weights):
@@ -376,7 +378,33 @@ def test_every_pass_sees_what_the_passes_before_it_drew(passes):
     pass_of = refiner_pass_of(SPEC.scales[-1], passes)
     assert len(runner.refiner_calls) == passes
     for number, call in enumerate(runner.refiner_calls):
-        np.testing.assert_array_equal(call["drawn"], np.where(pass_of < number, drawn, -1))
+        seen = call["drawn"].reshape(1, -1)
+        np.testing.assert_array_equal(seen, np.where(pass_of < number, drawn, -1))
+
+
+def test_the_refiner_draws_as_many_of_the_finest_scales_as_the_spec_says():
+    runner = FakeRunner()
+    spec = replace(REFINED, refiner_scales=2, refiner_redraws=1)
+    drawn = sample(runner, spec=spec)
+    assert [len(call["positions"]) for call in runner.calls] == [1]
+    assert [call["drawn"].shape for call in runner.refiner_calls] == 3 * [(1, 2, 2)] + 3 * [
+        (1, 4, 4)
+    ]
+    for number, call in enumerate(runner.refiner_calls):
+        scale = 1 + number // 3
+        np.testing.assert_array_equal(call["scale"], [scale - 1])
+        np.testing.assert_array_equal(call["resample"], axis_matrices(SPEC.scales, scale))
+        coarser = slice(0, OFFSETS[scale])
+        assert call["indices"].shape == (1, OFFSETS[2])
+        np.testing.assert_array_equal(call["indices"][:, coarser], drawn[:, coarser])
+    np.testing.assert_array_equal(drawn, sample())  # the logits, and so the noise, are the same
+
+
+def test_each_of_the_refiner_s_scales_has_its_own_guidance():
+    runner = FakeRunner()
+    spec = replace(REFINED, refiner_scales=2, scale_guidance=(1.0, 1.0, 0.0))
+    sample(runner, spec=spec, guidance_scale=3.0)
+    assert [len(call["drawn"]) for call in runner.refiner_calls] == [2, 2, 1, 1]
 
 
 @pytest.mark.parametrize(("passes", "redraws"), [(2, 1), (2, 2), (2, 5), (4, 3)])
@@ -385,7 +413,7 @@ def test_a_part_is_drawn_anew_with_all_others_in_view(passes, redraws):
     spec = replace(SPEC, refiner_passes=passes, refiner_redraws=redraws)
     sample(runner, spec=spec)
     pass_of = refiner_pass_of(SPEC.scales[-1], passes)
-    shown = [call["drawn"][0] >= 0 for call in runner.refiner_calls]
+    shown = [call["drawn"].ravel() >= 0 for call in runner.refiner_calls]
     assert len(shown) == passes + redraws
     for number, seen in enumerate(shown[passes:]):
         np.testing.assert_array_equal(seen, pass_of != number % passes)
@@ -421,7 +449,8 @@ def test_the_refiner_is_given_the_rows_that_the_guidance_needs(guidance_scale, b
     runner = FakeRunner()
     sample(runner, spec=REFINED, guidance_scale=guidance_scale)
     for call in runner.refiner_calls:
-        assert {len(value) for value in call.values()} == {batch}
+        rows = [len(value) for name, value in call.items() if name not in ("resample", "scale")]
+        assert set(rows) == {batch}
 
 
 def test_the_factors_of_the_finest_scale_are_the_refiners():

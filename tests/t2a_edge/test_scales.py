@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from t2a_edge.scales import (
     average_matrix,
+    axis_matrices,
     context_matrix,
     enlarge_matrix,
     refiner_pass_of,
@@ -108,6 +109,20 @@ def test_the_first_scale_has_seen_nothing(scales):
     matrix = context_matrix(scales, 0)
     assert matrix.shape == (scales[0] ** 2, 1)
     assert not matrix.any()
+
+
+@pytest.mark.parametrize("scales", [scales for scales in SCALES if len(scales) > 1])
+def test_one_axis_after_the_other_gives_the_context(scales):
+    codes = np.random.default_rng(1).normal(size=scale_offsets(scales)[-2]).astype(np.float32)
+    for scale in range(1, len(scales)):
+        seen = scale_offsets(scales)[scale]
+        total = np.zeros((scales[scale], scales[scale]))
+        matrices = np.split(axis_matrices(scales, scale), np.cumsum(scales[:-1])[:-1], axis=1)
+        for side, start, matrix in zip(scales, scale_offsets(scales), matrices, strict=False):
+            total += matrix @ codes[start : start + side * side].reshape(side, side) @ matrix.T
+        whole = context_matrix(scales, scale) @ codes[:seen]
+        np.testing.assert_allclose(total.ravel(), whole, atol=1e-5)
+        assert not np.concatenate([np.zeros(1), *(m.ravel() for m in matrices[scale:])]).any()
 
 
 @pytest.mark.parametrize("scales", SCALES)

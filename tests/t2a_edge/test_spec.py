@@ -166,5 +166,18 @@ def test_redraws_are_a_whole_number_and_need_two_passes(passes, redraws):
 def test_a_refiner_needs_a_coarser_scale():
     one = {"scales": [4], "scale_guidance": [1.0], "scale_temperature": [1.0]}
     assert Spec.from_json({**VALUES, **one}).coarse_scales == (4,)
-    with pytest.raises(BundleError, match="two scales at least"):
+    with pytest.raises(BundleError, match="refiner_scales is 1 of 1 scales"):
         Spec.from_json({**VALUES, **one, "refiner_passes": 2})
+
+
+@pytest.mark.parametrize(("count", "coarse"), [(1, (1, 2)), (2, (1,))])
+def test_the_transformer_has_the_scales_that_are_not_the_refiners(count, coarse):
+    spec = Spec.from_json({**VALUES, "refiner_passes": 2, "refiner_scales": count})
+    assert spec.coarse_scales == coarse
+    assert Spec.from_json({**VALUES, "refiner_scales": count}).coarse_scales == spec.scales
+
+
+@pytest.mark.parametrize("count", [0, -1, 3, 1.0, True, None])
+def test_the_refiner_has_a_whole_number_of_scales_and_leaves_one(count):
+    with pytest.raises(BundleError, match=r"refiner_scales is .*; expected a whole number from 1"):
+        Spec.from_json({**VALUES, "refiner_passes": 2, "refiner_scales": count})

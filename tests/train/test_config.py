@@ -40,7 +40,7 @@ def test_overrides_lie_on_top():
         ("refiner.passes=1", "refiner_redraws is 1 and refiner.passes 1; expected 0 or more"),
         ("refiner.passes=3", r"expected one of \[0, 1, 2, 4\]"),
         ("refiner.passes=2.0", "refiner.passes is 2.0"),
-        ("codec.scales=[8]", "expected two scales at least"),
+        ("codec.scales=[8]", r"refiner.scales is 2 and codec.scales \[8\]; expected fewer"),
         ("data.studio_views=0", "expected at least 1"),
         ("data.studio_pictures=-1", "expected 0 or more pictures"),
         ("data.studio_share=1.0", r"a share in \[0, 1\)"),
@@ -64,9 +64,18 @@ def test_a_file_that_is_not_toml_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("passes", [0, 1, 2, 4])
-def test_the_refiner_takes_the_finest_scale_from_the_transformer(passes):
-    preset = load_preset("tiny", [f"refiner.passes={passes}", "sampling.refiner_redraws=0"])
-    assert preset.coarse_scales == ((1, 2, 4) if passes else (1, 2, 4, 8))
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_refiner_takes_the_finest_scales_from_the_transformer(passes, count):
+    given = [f"refiner.passes={passes}", f"refiner.scales={count}", "sampling.refiner_redraws=0"]
+    preset = load_preset("tiny", given)
+    assert preset.coarse_scales == preset.spec.coarse_scales
+    assert preset.coarse_scales == ((1, 2, 4, 8)[:-count] if passes else (1, 2, 4, 8))
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_the_refiner_leaves_the_transformer_a_scale(count):
+    with pytest.raises(ConfigError, match=rf"refiner.scales is {count}.*; expected"):
+        load_preset("tiny", [f"refiner.scales={count}"])
 
 
 def test_one_scale_is_enough_without_a_refiner():

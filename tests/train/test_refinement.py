@@ -47,8 +47,33 @@ def test_what_comes_of_it_is_a_whole_checkpoint(refined, tiny_checkpoint, tmp_pa
     assert loaded.spec == replace(before.spec, refiner_redraws=3)
     report = loaded.card["training"]["refinement"]
     assert report["steps"] == 10
-    assert {"loss_pass_0", "loss_pass_2", "accuracy_pass_3"} <= report["val"].keys()
+    assert {f"loss_scale_{n}_pass_2" for n in (2, 3)} <= report["val"].keys()
+    assert report["generator_val"]["loss_scale_1"] > 0
     assert loaded.card["training"]["refiner"] == before.card["training"]["refiner"]
+
+
+def test_more_scales_are_taken_over_from_the_transformer(tiny_run, tiny_checkpoint, tmp_path):
+    preset = load_preset("tiny", ["refiner.scales=3"])
+    run = Run(preset, tmp_path, tiny_run.data)
+    before = Model.load(tiny_checkpoint)
+    train_refinement(run, tiny_checkpoint)
+    after = refined_model(run, tiny_checkpoint)
+    after.save(tmp_path / "more.safetensors")
+    loaded = Model.load(tmp_path / "more.safetensors")
+    assert loaded.spec.coarse_scales == (1,)
+    assert len(before.transformer.position.weight) == 1 + 4
+    old, new = (model.generator.state_dict() for model in (before, loaded))
+    place = "transformer.position.weight"
+    torch.testing.assert_close(new.pop(place), old.pop(place)[:1], atol=1e-3, rtol=1e-3)
+    assert all(torch.equal(tensor, new[name]) for name, tensor in old.items())
+    assert loaded.refiner.scale_in.shape == (3, preset.codec.code_dim)
+    assert "loss_scale_1" not in loaded.card["training"]["refinement"]["generator_val"]
+
+
+def test_fewer_scales_than_the_model_s_are_refused(tiny_run, tiny_checkpoint, tmp_path):
+    run = Run(load_preset("tiny", ["refiner.scales=1"]), tmp_path, tiny_run.data)
+    with pytest.raises(CheckpointError, match="another refiner than the preset"):
+        train_refinement(run, tiny_checkpoint)
 
 
 def test_a_finished_refinement_is_not_trained_again(refined, tiny_checkpoint, monkeypatch):

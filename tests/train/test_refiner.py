@@ -1,10 +1,12 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from t2a_edge.scales import refiner_pass_of, scale_offsets
+from t2a_edge.scales import axis_matrices, refiner_pass_of, scale_offsets
 from train.codec import Codec, MultiScaleQuantizer
 from train.config import Preset, load_preset
 from train.generator_task import IndexMix, IndexStore
@@ -16,8 +18,8 @@ from train.wording import MEASURED
 
 PRESET = load_preset("tiny")
 WIDTH, SIZE = PRESET.transformer.width, PRESET.codec.codebook_size
-COARSE = scale_offsets(PRESET.coarse_scales)[-1]
-FINEST = PRESET.codec.scales[-1] ** 2
+SCALES, OFFSETS = PRESET.codec.scales, scale_offsets(PRESET.codec.scales)
+LAST = len(SCALES) - 1
 
 
 # ---- module
@@ -31,17 +33,29 @@ def refiner():
     return model
 
 
-@pytest.fixture
-def indices():
-    return torch.randint(SIZE, (2, COARSE), generator=torch.Generator().manual_seed(2))
+@pytest.fixture(params=range(len(PRESET.coarse_scales), len(SCALES)))
+def scale(request):
+    """Each of the refiner's scales."""
+    return request.param
 
 
 @pytest.fixture
-def drawn():
-    """Half of the finest scale drawn, as in the second of two passes."""
-    codes = torch.randint(SIZE, (2, FINEST), generator=torch.Generator().manual_seed(3))
-    pass_of = torch.from_numpy(refiner_pass_of(PRESET.codec.scales[-1], 2))
-    return torch.where(pass_of == 0, codes, -1)
+def indices(scale):
+    return torch.randint(SIZE, (2, OFFSETS[scale]), generator=torch.Generator().manual_seed(2))
+
+
+@pytest.fixture
+def drawn(scale):
+    """Half of the scale drawn, as in the second of two passes."""
+    side = SCALES[scale]
+    codes = torch.randint(SIZE, (2, side * side), generator=torch.Generator().manual_seed(3))
+    return torch.where(torch.from_numpy(refiner_pass_of(side, 2)) == 0, codes, -1)
+
+
+@pytest.fixture
+def predict(refiner, scale):
+    """The refiner at the scale: (indices, drawn, words, weights) -> logits."""
+    return partial(refiner.logits_of, scale)
 
 
 @pytest.fixture
@@ -51,24 +65,27 @@ def words():
 
 
 @torch.no_grad()
-def test_every_position_has_a_logit_for_every_code(refiner, indices, drawn, words):
-    assert refiner(indices, drawn, *words).shape == (2, FINEST, SIZE)
+def test_every_position_has_a_logit_for_every_code(predict, indices, drawn, words):
+    assert predict(indices, drawn, *words).shape == (*drawn.shape, SIZE)
 
 
 @torch.no_grad()
-def test_the_coarse_canvas_is_that_of_the_codec(refiner, indices):
+def test_the_coarse_canvas_is_that_of_the_codec_averaged_to_the_scale(refiner, indices, scale):
     quantizer = MultiScaleQuantizer(PRESET.codec).eval()
     quantizer.codebook.copy_(refiner.codebook)
-    finest = torch.zeros(2, FINEST, dtype=torch.int64)
-    whole = quantizer.canvas_from_indices(torch.cat([indices, finest], dim=1))
-    side = PRESET.codec.scales[-1]
-    rest = quantizer.codebook[0].view(1, -1, 1, 1).expand(2, -1, side, side)
-    torch.testing.assert_close(refiner.coarse_canvas(indices), whole - rest, rtol=1e-4, atol=1e-5)
+    quantizer.codebook[0] = refiner.codebook[0] = 0  # so that scales to come add nothing
+    to_come = torch.zeros(2, OFFSETS[-1] - OFFSETS[scale], dtype=torch.int64)
+    canvas = quantizer.canvas_from_indices(torch.cat([indices, to_come], dim=1))
+    averaged = F.avg_pool2d(canvas, SCALES[-1] // SCALES[scale])
+    others = torch.randint(SIZE, (2, OFFSETS[LAST] - OFFSETS[scale]))  # these do not matter
+    given = torch.cat([indices, others], dim=1)
+    found = refiner.coarse_canvas(given, torch.from_numpy(axis_matrices(SCALES, scale)))
+    torch.testing.assert_close(found, averaged, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
-def test_what_is_drawn_lies_on_its_own_position(refiner, drawn):
-    codes, known = refiner.drawn_canvas(drawn)
+def test_what_is_drawn_lies_on_its_own_position(refiner, drawn, scale):
+    codes, known = refiner.drawn_canvas(drawn.reshape(2, SCALES[scale], -1))
     flat, where = codes.flatten(2).transpose(1, 2), known.flatten(1)
     torch.testing.assert_close(where, (drawn >= 0).float())
     torch.testing.assert_close(flat[drawn >= 0], refiner.codebook[drawn[drawn >= 0]])
@@ -76,57 +93,67 @@ def test_what_is_drawn_lies_on_its_own_position(refiner, drawn):
 
 
 @torch.no_grad()
-def test_a_position_that_is_not_drawn_is_not_seen_through_drawn(refiner, indices, drawn, words):
-    before = refiner(indices, drawn, *words)
-    after = refiner(indices, torch.where(drawn < 0, -7, drawn), *words)
+def test_each_scale_has_a_vector_of_its_own(refiner, predict, indices, drawn, words, scale):
+    before = predict(indices, drawn, *words)
+    number = scale - len(PRESET.coarse_scales)
+    refiner.scale_in[1 - number] += 1
+    torch.testing.assert_close(predict(indices, drawn, *words), before, rtol=0, atol=0)
+    refiner.scale_in[number] += 1
+    assert (predict(indices, drawn, *words) - before).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_a_position_that_is_not_drawn_is_not_seen_through_drawn(predict, indices, drawn, words):
+    before = predict(indices, drawn, *words)
+    after = predict(indices, torch.where(drawn < 0, -7, drawn), *words)
     torch.testing.assert_close(after, before, rtol=0, atol=0)
 
 
 @torch.no_grad()
-def test_what_is_drawn_and_the_coarser_scales_are_seen(refiner, indices, drawn, words):
-    before = refiner(indices, drawn, *words)
+def test_what_is_drawn_and_the_coarser_scales_are_seen(predict, indices, drawn, words, scale):
+    before = predict(indices, drawn, *words)
     other = torch.where(drawn >= 0, (drawn + 1) % SIZE, drawn)
-    assert (refiner(indices, other, *words) - before).abs().max() > 1e-4
-    for start in scale_offsets(PRESET.coarse_scales)[:-1]:
+    assert (predict(indices, other, *words) - before).abs().max() > 1e-4
+    for start in OFFSETS[:scale]:
         changed = indices.clone()
         changed[:, start] = (changed[:, start] + 1) % SIZE
-        assert (refiner(changed, drawn, *words) - before).abs().max() > 1e-4
+        assert (predict(changed, drawn, *words) - before).abs().max() > 1e-4
 
 
 @torch.no_grad()
-def test_words_change_the_logits_and_their_order_does_not(refiner, indices, drawn, words):
+def test_words_change_the_logits_and_their_order_does_not(predict, indices, drawn, words):
     embedding, weights = words
-    before = refiner(indices, drawn, embedding, weights)
-    without = refiner(indices, drawn, embedding, torch.zeros_like(weights))
-    swapped = refiner(indices, drawn, embedding[:, [1, 0, 2]], weights)
+    before = predict(indices, drawn, embedding, weights)
+    without = predict(indices, drawn, embedding, torch.zeros_like(weights))
+    swapped = predict(indices, drawn, embedding[:, [1, 0, 2]], weights)
     assert (before[0] - without[0]).abs().max() > 1e-3
     torch.testing.assert_close(swapped, before)
 
 
 @torch.no_grad()
-def test_words_of_weight_zero_are_not_there(refiner, indices, drawn, words):
+def test_words_of_weight_zero_are_not_there(predict, indices, drawn, words):
     embedding, weights = words
     other = embedding.clone()
     other[:, 2] += 10  # weight 0 in both rows
     other[1] -= 3  # no word at all in this row
-    first, second = (refiner(indices, drawn, e, weights) for e in (embedding, other))
+    first, second = (predict(indices, drawn, e, weights) for e in (embedding, other))
     torch.testing.assert_close(first, second)
 
 
 @torch.no_grad()
-def test_without_words_nothing_is_added(refiner, indices, drawn, words):
-    before = refiner(indices, drawn, *words)
+def test_without_words_nothing_is_added(refiner, predict, indices, drawn, words):
+    before = predict(indices, drawn, *words)
     refiner.prompt_in.bias += 1
-    after = refiner(indices, drawn, *words)
+    after = predict(indices, drawn, *words)
     assert (after[0] - before[0]).abs().max() > 1e-4
     torch.testing.assert_close(after[1], before[1], rtol=0, atol=0)
 
 
 @torch.no_grad()
-def test_a_heavier_word_pulls_more_and_only_relative_weights_count(refiner, indices, drawn, words):
+def test_a_heavier_word_pulls_more_and_only_relative_weights_count(predict, indices, drawn, words):
     embedding, weights = words
-    even, double = (refiner(indices, drawn, embedding, w)[0] for w in (weights, 2 * weights))
-    heavy = refiner(indices, drawn, embedding, torch.tensor([[1.5, 0.5, 0.0]] * 2))[0]
+    even, double = (predict(indices, drawn, embedding, w)[0] for w in (weights, 2 * weights))
+    heavy = predict(indices, drawn, embedding, torch.tensor([[1.5, 0.5, 0.0]] * 2))[0]
     torch.testing.assert_close(even, double)
     assert (heavy - even).abs().max() > 1e-4
 
@@ -161,12 +188,12 @@ def make_task(observed):
 
 
 def record(task: RefinerTask, monkeypatch) -> list[tuple[torch.Tensor, ...]]:
-    """Let the task's logits be zeros; keeps indices, drawn and logits of each call."""
+    """Let the task's logits be zeros; keeps part, indices, drawn and logits of each call."""
     calls = []
 
-    def logits_of(indices, drawn, words):
+    def logits_of(part, indices, drawn, words):
         logits = torch.zeros(*drawn.shape, SIZE, requires_grad=True)
-        calls.append((indices, drawn, logits))
+        calls.append((part, indices, drawn, logits))
         return logits
 
     monkeypatch.setattr(task, "_logits", logits_of)
@@ -182,14 +209,14 @@ def test_the_loss_counts_the_positions_of_the_pass_alone(passes, monkeypatch, ma
         loss = task.loss(step, np.random.default_rng(step))["loss"]
         loss.backward()
         assert loss.item() == pytest.approx(np.log(SIZE))
-        _, drawn, logits = calls[-1]
-        counted = logits.grad.abs().sum(-1) > 0
-        for row in range(len(drawn)):
-            in_view = set(task.pass_of[drawn[row] >= 0].tolist())
-            assert in_view == set(range(len(in_view)))
-            assert torch.equal(counted[row], task.pass_of == len(in_view))
-            seen.add(len(in_view))
-    assert seen == set(range(passes))
+        for part, _, drawn, logits in calls[-2:]:
+            counted = logits.grad.abs().sum(-1) > 0
+            for row in range(len(drawn)):
+                in_view = set(part.pass_of[drawn[row] >= 0].tolist())
+                assert in_view == set(range(len(in_view)))
+                assert torch.equal(counted[row], part.pass_of == len(in_view))
+                seen.add((part.scale, len(in_view)))
+    assert seen == {(part.scale, number) for part in task.parts for number in range(passes)}
 
 
 @pytest.mark.parametrize("passes", [2, 4])
@@ -199,11 +226,11 @@ def test_where_parts_are_drawn_anew_training_shows_all_others_too(passes, monkey
     anew = set()
     for step in range(8):
         task.loss(step, np.random.default_rng(step))["loss"].backward()
-        _, drawn, logits = calls[-1]
+        part, _, drawn, logits = calls[-1 - step % 2]
         counted = logits.grad.abs().sum(-1) > 0
         for row in range(len(drawn)):
-            (number,) = set(task.pass_of[counted[row]].tolist())
-            in_view = set(task.pass_of[drawn[row] >= 0].tolist())
+            (number,) = set(part.pass_of[counted[row]].tolist())
+            in_view = set(part.pass_of[drawn[row] >= 0].tolist())
             before, others = set(range(number)), set(range(passes)) - {number}
             assert in_view in (before, others)
             if in_view != before:
@@ -221,10 +248,10 @@ def test_training_shows_what_is_drawn_before_a_pass_but_for_a_corrupted_share(
         for step in range(8):
             samples = task.train.draw(np.random.default_rng(step), task.preset.refiner_fit.batch)
             task.loss(step, np.random.default_rng(step))
-            indices, drawn, _ = calls[-1]
-            assert torch.equal(indices, samples.seen[:, :COARSE])
-            truth, shown = samples.indices[:, COARSE:], drawn >= 0
-            shares.append((drawn != truth)[shown].float())
+            for part, indices, drawn, _ in calls[-2:]:
+                assert torch.equal(indices, samples.seen[:, : part.start])
+                truth, shown = samples.indices[:, part.start : part.end], drawn >= 0
+                shares.append((drawn != truth)[shown].float())
         assert float(torch.cat(shares).mean()) == pytest.approx(wrong, abs=0.06)
 
 
@@ -242,12 +269,13 @@ def test_validation_shows_each_pass_the_true_indices_of_the_passes_before_it(
     task = make_task(2)
     calls = record(task, monkeypatch)
     figures = task.validate()
-    truth = task.val.indices[:, COARSE:].long()
-    for number, (indices, drawn, _) in enumerate(calls):
-        assert torch.equal(indices, task.val.indices[:, :COARSE].long())
-        assert torch.equal(drawn, torch.where(task.pass_of < number, truth, -1))
-    assert figures.keys() == {"loss", *(f"{k}_pass_{n}" for k in ("loss", "accuracy")
-                                        for n in range(2))}  # fmt: skip
+    assert [part.scale for part, *_ in calls] == [LAST - 1, LAST - 1, LAST, LAST]
+    for number, (part, indices, drawn, _) in enumerate(calls):
+        truth = task.val.indices[:, part.start : part.end].long()
+        assert torch.equal(indices, task.val.indices[:, : part.start].long())
+        assert torch.equal(drawn, torch.where(part.pass_of < number % 2, truth, -1))
+    names = [f"scale_{scale}_pass_{n}" for scale in (LAST - 1, LAST) for n in range(2)]
+    assert figures.keys() == {"loss", *(f"{k}_{n}" for k in ("loss", "accuracy") for n in names)}
     assert figures["loss"] == pytest.approx(np.log(SIZE), rel=1e-5)
 
 
@@ -255,10 +283,10 @@ def test_validation_counts_the_parts_that_are_drawn_anew(monkeypatch, make_task)
     task = make_task(2, redraws=2)
     calls = record(task, monkeypatch)
     figures = task.validate()
-    truth = task.val.indices[:, COARSE:].long()
-    for (_, drawn, _), number in zip(calls[2:], (0, 1), strict=True):
-        assert torch.equal(drawn, torch.where(task.pass_of != number, truth, -1))
-    assert {"loss_pass_2", "accuracy_pass_3"} <= figures.keys()
+    for (part, _, drawn, _), number in zip(calls[-2:], (0, 1), strict=True):
+        truth = task.val.indices[:, part.start : part.end].long()
+        assert torch.equal(drawn, torch.where(part.pass_of != number, truth, -1))
+    assert {f"loss_scale_{LAST - 1}_pass_2", f"accuracy_scale_{LAST}_pass_3"} <= figures.keys()
 
 
 def test_the_text_engine_is_no_part_of_what_is_trained(make_task):

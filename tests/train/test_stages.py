@@ -32,7 +32,7 @@ from train.text import TextEngine
 
 def test_the_report_has_loss_and_accuracy_of_each_scale(tiny_run):
     report = json.loads((tiny_run.folder / "generator" / "report.json").read_text())
-    assert "loss_scale_3" not in report["val"]  # that is the refiner's
+    assert "loss_scale_2" not in report["val"]  # that is the refiner's
     for scale in range(len(tiny_run.preset.coarse_scales)):
         assert report["val"][f"loss_scale_{scale}"] > 0
         assert 0 <= report["val"][f"accuracy_scale_{scale}"] <= 1
@@ -40,9 +40,11 @@ def test_the_report_has_loss_and_accuracy_of_each_scale(tiny_run):
 
 def test_the_refiners_report_has_loss_and_accuracy_of_each_pass(tiny_run):
     report = json.loads((tiny_run.folder / "refiner" / "report.json").read_text())
-    for number in range(tiny_run.preset.refiner.passes):
-        assert report["val"][f"loss_pass_{number}"] > 0
-        assert 0 <= report["val"][f"accuracy_pass_{number}"] <= 1
+    for scale in (2, 3):
+        for number in range(tiny_run.preset.refiner.passes):
+            name = f"scale_{scale}_pass_{number}"
+            assert report["val"][f"loss_{name}"] > 0
+            assert 0 <= report["val"][f"accuracy_{name}"] <= 1
 
 
 @pytest.mark.parametrize("stage", ["generator", "refiner"])
