@@ -69,7 +69,7 @@ TOLERANCES = {
         mean_share=0.01, psnr_db=45.0, agreement=0.98, seed_agreement=0.5, attribute_absdiff=0.1
     ),
     "int8": Tolerance(
-        mean_share=0.02, psnr_db=40.0, agreement=0.95, seed_agreement=0.5, attribute_absdiff=0.1
+        mean_share=0.02, psnr_db=40.0, agreement=0.95, seed_agreement=0.2, attribute_absdiff=0.1
     ),
     "exact": Tolerance(
         mean_share=0.03, psnr_db=45.0, agreement=0.95, seed_agreement=0.1, attribute_absdiff=0.2
@@ -79,7 +79,8 @@ TOLERANCES = {
 exact operators round otherwise where the next quantiser looks: a few of its numbers are one step
 off, which moves a code here and there: among the refiner's, of which several are about as likely,
 more than among the transformer's, and the more runs it has the more they count. The others should
-be the same model."""
+be the same model; in 8 bits a last digit still moves a code now and then, and where parts are drawn
+anew at several scales, one other code there is soon many."""
 SIDES = {
     "quantisation": ("torch, float", "torch, fake-quantised"),
     "fp32": ("torch, float", "ONNX Runtime, FP32"),
