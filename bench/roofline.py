@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from t2a_edge.command import run_command
 from t2a_edge.errors import ConfigError, OptionError
@@ -127,6 +128,7 @@ class _Shapes:
         for value in model.graph.output:
             for dim in value.type.tensor_type.shape.dim:
                 dim.Clear()
+        _follow_squares(model.graph)
         self.graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
         self.float_bytes = float_bytes
         self.known: dict[str, tuple[int, tuple[int, ...] | None]] = {}
@@ -170,6 +172,23 @@ class _Shapes:
         if kind != onnx.TensorProto.INT64 or shape is None:
             return False
         return len(shape) <= 1 and math.prod(shape) <= HOST_ELEMENTS
+
+
+def _follow_squares(graph: Any) -> None:
+    """Write a side's square as inference can follow it: a product, and an axis added; in place."""
+    import onnx
+
+    made_by = {name: node for node in graph.node for name in node.output}
+    constants = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer}
+    axis = onnx.numpy_helper.from_array(np.zeros(1, dtype=np.int64), "square_axis")
+    for node in graph.node:
+        if node.op_type == "Pow" and constants.get(node.input[1], np.zeros(1)).tolist() == 2:
+            node.op_type, node.input[1] = "Mul", node.input[0]
+            for user in graph.node:
+                if user.op_type == "Reshape" and made_by.get(user.input[0]) is node:
+                    user.op_type, user.input[1] = "Unsqueeze", axis.name
+                    if axis.name not in {i.name for i in graph.initializer}:
+                        graph.initializer.append(axis)
 
 
 def count(model: Any, inputs: Mapping[str, Sequence[int]], precision: str) -> Counts:

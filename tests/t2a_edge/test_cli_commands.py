@@ -359,9 +359,9 @@ def test_frames_are_those_of_the_library(tiny, tiny_bundle):
 @pytest.mark.parametrize("suffix", [".gif", ".webp"])
 def test_frames_can_be_one_file_that_moves(tiny, out, suffix):
     path = out / f"way{suffix}"
-    arguments = ["--frames", 4, "--seed", 7, "--fps", 20, "--bounce", "--json"]
+    arguments = ["--frames", 4, "--seed", 5, "--fps", 20, "--bounce", "--json"]
     (line,) = tiny("interpolate", "warm", "cool", *arguments, "--out", path).json
-    assert (line["path"], line["frames"], line["seed"]) == (str(path), 6, 7)
+    assert (line["path"], line["frames"], line["seed"]) == (str(path), 6, 5)
     with Image.open(path) as opened:
         assert opened.n_frames == 6
         assert opened.info["loop"] == 0
@@ -371,7 +371,7 @@ def test_frames_can_be_one_file_that_moves(tiny, out, suffix):
             frames.append(np.asarray(opened.convert("RGB"), dtype=float))
         assert opened.info["duration"] == 50
     assert np.abs(frames[1] - frames[5]).mean() < np.abs(frames[0] - frames[3]).mean()
-    first = pixels_of(tiny("generate", "warm", "--seed", 7).out[0])
+    first = pixels_of(tiny("generate", "warm", "--seed", 5).out[0])
     assert np.abs(frames[0] - first).mean() < 12  # 256 colours, or lossy
 
 

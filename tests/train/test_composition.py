@@ -69,7 +69,7 @@ def test_what_comes_of_it_is_a_whole_checkpoint(composed, tiny_checkpoint, tmp_p
 
 def test_it_comes_nearer_to_what_the_words_say_one_by_one(tiny_checkpoint, tiny_run, tmp_path):
     overrides = ["composition_fit.steps=40", "composition_fit.qat_steps=0"]
-    preset = load_preset("tiny", [*overrides, "composition_fit.learning_rate=5e-3"])
+    preset = load_preset("tiny", [*overrides, "composition_fit.learning_rate=1e-3"])
     report = train_composition(Run(preset, tmp_path, tiny_run.data), tiny_checkpoint)
     assert 0 < report["after"] < 0.8 * report["before"]
 

@@ -140,10 +140,10 @@ def test_training_views_slip_and_the_validation_view_does_not(data_folder, tmp_p
 def test_the_generator_predicts_the_coarse_scales_alone():
     task = make_task()
     losses = task.loss(0, np.random.default_rng(1))
-    assert losses.keys() == {"loss", *(f"loss_scale_{i}" for i in range(3))}
+    assert losses.keys() == {"loss", *(f"loss_scale_{i}" for i in range(2))}
     figures = task.validate()
-    assert "accuracy_scale_2" in figures
-    assert "accuracy_scale_3" not in figures
+    assert "accuracy_scale_1" in figures
+    assert "accuracy_scale_2" not in figures
     text_bytes, word_weights = batch_words(WORDS, PRESET)
     indices = torch.zeros(len(WORDS), COARSE, dtype=torch.int64)
     logits = task.module(indices, text_bytes, word_weights)
