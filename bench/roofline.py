@@ -178,17 +178,17 @@ def _follow_squares(graph: Any) -> None:
     """Write a side's square as inference can follow it: a product, and an axis added; in place."""
     import onnx
 
-    made_by = {name: node for node in graph.node for name in node.output}
-    constants = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer}
+    numbers = [i for i in graph.initializer if not i.dims]
+    twos = {i.name for i in numbers if onnx.numpy_helper.to_array(i) == 2}
+    squares = {n.output[0] for n in graph.node if n.op_type == "Pow" and n.input[1] in twos}
     axis = onnx.numpy_helper.from_array(np.zeros(1, dtype=np.int64), "square_axis")
+    if squares:
+        graph.initializer.append(axis)
     for node in graph.node:
-        if node.op_type == "Pow" and constants.get(node.input[1], np.zeros(1)).tolist() == 2:
+        if node.output[0] in squares:
             node.op_type, node.input[1] = "Mul", node.input[0]
-            for user in graph.node:
-                if user.op_type == "Reshape" and made_by.get(user.input[0]) is node:
-                    user.op_type, user.input[1] = "Unsqueeze", axis.name
-                    if axis.name not in {i.name for i in graph.initializer}:
-                        graph.initializer.append(axis)
+        elif node.op_type == "Reshape" and node.input[0] in squares:
+            node.op_type, node.input[1] = "Unsqueeze", axis.name
 
 
 def count(model: Any, inputs: Mapping[str, Sequence[int]], precision: str) -> Counts:

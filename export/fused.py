@@ -25,13 +25,7 @@ from export.fused_noise import NoiseGraph
 from export.graphs import OPSET
 from t2a_edge.prompt import Prompt, text_bytes_from_words
 from t2a_edge.sampler import NOTHING, PULL_ABOVE_ONE, SamplingOptions
-from t2a_edge.scales import (
-    average_matrix,
-    axis_matrices,
-    enlarge_matrix,
-    refiner_pass_of,
-    scale_offsets,
-)
+from t2a_edge.scales import axis_matrices, axis_matrix, refiner_pass_of, scale_offsets
 from t2a_edge.spec import Spec
 
 GRAPH_NAME = "generator"
@@ -269,12 +263,12 @@ class _Fused:
     def _context_matrix(self, scale: int) -> str:
         """`scales.context_matrix`, from one axis: the products of its entries would be stored."""
         g, scales = self.g, self.spec.scales
-        side, size = scales[scale], scales[-1]
+        side = scales[scale]
         if scale == 0:
             return g.constant(np.zeros((side * side, 1), dtype=np.float32))
         blocks = []
-        for coarser in scales[:scale]:
-            axis = average_matrix(size, side) @ enlarge_matrix(coarser, size)  # (side, coarser)
+        for number, coarser in enumerate(scales[:scale]):
+            axis = axis_matrix(scales, number, scale)  # (side, coarser)
             down = g.constant(axis[:, None, :, None])
             along = g.constant(axis[None, :, None, :])
             product = g.op("Mul", down, along)  # (side, side, coarser, coarser)

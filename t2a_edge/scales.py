@@ -100,6 +100,18 @@ def refiner_pass_of(side: int, passes: int) -> Int64Array:
     return pass_of
 
 
+def axis_matrix(scales: Sequence[int], coarser: int, scale: int) -> Float32Array:
+    """How one axis of scale number `coarser` comes to the side of scale number `scale`.
+
+    It is enlarged to the canvas, the side of the last scale, and averaged: (side, coarser side).
+    """
+    size = scales[-1]
+    matrix: Float32Array = average_matrix(size, scales[scale]) @ enlarge_matrix(
+        scales[coarser], size
+    )
+    return matrix
+
+
 @lru_cache(maxsize=16)
 def axis_matrices(scales: tuple[int, ...], scale: int) -> Float32Array:
     """How an axis of each coarser grid comes to the side of scale number `scale`, side by side.
@@ -113,11 +125,8 @@ def axis_matrices(scales: tuple[int, ...], scale: int) -> Float32Array:
     Returns:
         (side, sum of all sides but the finest) float32; zeros for the scales that are not coarser.
     """
-    average = average_matrix(scales[-1], scales[scale])
-    blocks = [
-        average @ enlarge_matrix(side, scales[-1]) * np.float32(number < scale)
-        for number, side in enumerate(scales[:-1])
-    ]
+    coarser = range(len(scales) - 1)
+    blocks = [axis_matrix(scales, n, scale) * np.float32(n < scale) for n in coarser]
     return np.concatenate(blocks, axis=1)
 
 
@@ -133,12 +142,7 @@ def context_matrix(scales: tuple[int, ...], scale: int) -> Float32Array:
         (side², positions of all coarser scales) float32. Multiplied with the codes of those
         positions it gives one context vector a position. Scale 0 has seen nothing: one zero column.
     """
-    side, size = scales[scale], scales[-1]
     if scale == 0:
-        return np.zeros((side * side, 1), dtype=np.float32)
-    average = average_matrix(size, side)
-    blocks = []
-    for coarser in scales[:scale]:
-        axis = average @ enlarge_matrix(coarser, size)  # (side, coarser)
-        blocks.append(np.kron(axis, axis))  # (side², coarser²)
-    return np.concatenate(blocks, axis=1)
+        return np.zeros((scales[0] ** 2, 1), dtype=np.float32)
+    axes = [axis_matrix(scales, coarser, scale) for coarser in range(scale)]
+    return np.concatenate([np.kron(axis, axis) for axis in axes], axis=1)  # of (side², coarser²)

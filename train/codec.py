@@ -136,10 +136,15 @@ def canvas_from_codes(
     scales: Sequence[int],
     enlarge: Callable[[Tensor, int], Tensor],
 ) -> Tensor:
-    """Sum of the codes of some scales, enlarged: (B, positions of these scales) -> (B, C, h, w)."""
+    """Sum of the codes of some scales, enlarged: (B, positions of these scales) -> (B, C, h, w).
+
+    Args:
+        enlarge: a scale's grid (B, C, side, side) and its number -> (B, C, h, w).
+    """
     total: Tensor | None = None
-    for side, (start, end) in zip(scales, pairwise(scale_offsets(scales)), strict=True):
-        added = enlarge(grid_from_indices(indices[:, start:end], codebook, side), side)
+    for number, (start, end) in enumerate(pairwise(scale_offsets(scales))):
+        grid = grid_from_indices(indices[:, start:end], codebook, scales[number])
+        added = enlarge(grid, number)
         total = added if total is None else total + added
     assert total is not None
     return total
@@ -273,7 +278,10 @@ class MultiScaleQuantizer(nn.Module):
 
     def canvas_from_indices(self, indices: Tensor) -> Tensor:
         """(B, N) int64 -> canvas (B, C, h, w)."""
-        return canvas_from_codes(indices, self.codebook, self.config.scales, self.enlarge)
+        scales = self.config.scales
+        return canvas_from_codes(
+            indices, self.codebook, scales, lambda grid, number: self.enlarge(grid, scales[number])
+        )
 
     @torch.no_grad()
     def _move_codebook(self, vectors: Tensor, indices: Tensor) -> None:

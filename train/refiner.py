@@ -12,14 +12,12 @@ positions with the parts before it in view, so that neighbours agree (Chang et a
 arXiv:2202.04200, has the idea of masked passes).
 """
 
-from itertools import pairwise
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2a_edge.scales import axis_matrices, scale_offsets
-from train.codec import ResidualBlock, grid_from_indices
+from train.codec import ResidualBlock, canvas_from_codes
 from train.config import CodecConfig, RefinerConfig
 from train.qat import FakeQuantize, QatConv2d, QatLinear
 from train.text import mean_word
@@ -49,14 +47,10 @@ class Refiner(nn.Module):
             resample: (h, sum of their sides), `t2a_edge.scales.axis_matrices`.
         """
         scales = self.scales[:-1]
-        ranges, axes = pairwise(scale_offsets(scales)), torch.split(resample, list(scales), dim=1)
-        canvas: Tensor | None = None
-        for side, (start, end), axis in zip(scales, ranges, axes, strict=True):
-            grid = grid_from_indices(indices[:, start:end], self.codebook, side)
-            part = axis @ grid @ axis.T
-            canvas = part if canvas is None else canvas + part
-        assert canvas is not None
-        return canvas
+        axes = torch.split(resample, list(scales), dim=1)
+        return canvas_from_codes(
+            indices, self.codebook, scales, lambda grid, n: axes[n] @ grid @ axes[n].T
+        )
 
     def drawn_canvas(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
         """Indices drawn so far (B, h, w) -> codes (B, C, h, w), and where any is (B, 1, h, w)."""

@@ -94,14 +94,17 @@ class RefinerTask:
             for number in range(coarse, len(preset.codec.scales))
         ]
 
-    def _logits(
-        self, part: Part, indices: Tensor, drawn: Tensor, words: Sequence[Sequence[str]]
-    ) -> Tensor:
+    def _embedded(self, words: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
+        """Words of each sample -> embedding (B, W, D), and weights (B, W)."""
         text_bytes, weights = batch_words(words, self.preset)
         with torch.no_grad():
-            embedding = self.text(text_bytes)
+            return self.text(text_bytes), weights
+
+    def _logits(
+        self, part: Part, indices: Tensor, drawn: Tensor, words: tuple[Tensor, Tensor]
+    ) -> Tensor:
         with autocast():
-            logits = self.module.logits_of(part.scale, indices, drawn, embedding, weights)
+            logits = self.module.logits_of(part.scale, indices, drawn, *words)
         return logits.float()
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
@@ -111,7 +114,8 @@ class RefinerTask:
         """
         config, size = self.preset.refiner, self.preset.codec.codebook_size
         samples = self.train.draw(rng, self.batch)
-        words = chosen_words(self.wording, samples, self.preset.text.max_words, rng)
+        chosen = chosen_words(self.wording, samples, self.preset.text.max_words, rng)
+        words = self._embedded(chosen)
         figures = {}
         for part in self.parts:
             targets = samples.indices[:, part.start : part.end]
@@ -147,7 +151,7 @@ class RefinerTask:
         losses, correct = [], []
         for start in range(0, len(self.val.indices), EVALUATION_BATCH):
             indices = self.val.indices[start : start + EVALUATION_BATCH].long()
-            words = self.val.adjectives[start : start + EVALUATION_BATCH]
+            words = self._embedded(self.val.adjectives[start : start + EVALUATION_BATCH])
             targets = indices[:, part.start : part.end]
             drawn = torch.where(visible, targets, -1)
             logits = self._logits(part, indices[:, : part.start], drawn, words)
