@@ -18,6 +18,7 @@ CODEC_FIGURES = {
 }
 SPLITS = {"val": "val", "test": "test", "held_out": "together"}
 FURTHER = ("selection", "reselection", "composition")  # stages that teach the generator further
+FURTHER_DRAWING = ("refinement", "preference")  # and those that teach the refiner further
 
 
 def model_card(bundle: Bundle) -> str:
@@ -78,6 +79,8 @@ def _codec_table(report: dict[str, Any]) -> str:
 
 def _last_generator_stage(training: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The report of the stage that left the generator as it is."""
+    if "preference" in training:
+        return training["preference"]
     if "generator_val" in training.get("refinement", {}):
         return {"val": training["refinement"]["generator_val"]}
     stages = [s for s in ("generator", *FURTHER) if s in training]
@@ -86,7 +89,7 @@ def _last_generator_stage(training: dict[str, dict[str, Any]]) -> dict[str, Any]
 
 def _commands(training: dict[str, dict[str, Any]]) -> str:
     """What makes such a bundle, from the annotated pictures on."""
-    further = [stage for stage in (*FURTHER[1:], "refinement") if stage in training]
+    further = [stage for stage in (*FURTHER[1:], *FURTHER_DRAWING) if stage in training]
     if further:
         return f"make words train checkpoint\nmake {' '.join(further)} export follow bundle"
     return "make words train checkpoint export follow bundle"
@@ -111,9 +114,22 @@ def _history(training: dict[str, dict[str, Any]]) -> list[str]:
     if "composition" in training:
         report = training["composition"]
         lines.append(
-            "Last it learnt to follow all words of a prompt as it follows each alone: what it "
+            "Then it learnt to follow all words of a prompt as it follows each alone: what it "
             f"predicts from them is {report['after']:.2f} nats from what the words say one by one, "
             f"where it was {report['before']:.2f}."
+        )
+    if "preference" in training:
+        report, figures = training["preference"], training["preference"]["val"]
+        gained = [
+            f"{figures[f'preferred_{name}']:.1%} ({name})"
+            for name in ("transformer", "refiner")
+            if f"preferred_{name}" in figures
+        ]
+        lines.append(
+            f"Last, transformer and refiner learnt from {report['pairs']:,} pairs of their own "
+            "pictures which one shows its words better by the attribute measures. Of "
+            f"{report['held_out']:,} pairs of other prompts, the better picture gained more than "
+            f"the worse one in {' and '.join(gained)}."
         )
     return lines
 
@@ -134,10 +150,13 @@ def _refiner_section(training: dict[str, Any], spec: Spec) -> list[str]:
     if not spec.refiner_passes:
         return []
     figures = training.get("refinement", training["refiner"])["val"]
+    if "preference" in training:
+        of_both = training["preference"]["val"]
+        figures = {k.removeprefix("refiner_"): v for k, v in of_both.items() if "refiner_" in k}
     lines = ["| scale | pass | cross-entropy | accuracy |", "| --- | --- | --- | --- |"]
     for scale in range(len(spec.coarse_scales), len(spec.scales)):
         side = spec.scales[scale]
-        for number in range(min(len(spec.refiner_steps), 2 * spec.refiner_passes)):
+        for number in range(min(len(spec.refiner_runs(scale)), 2 * spec.refiner_passes)):
             key = f"scale_{scale}_pass_{number}"
             if f"loss_{key}" not in figures:  # trained before parts were drawn anew
                 break

@@ -64,6 +64,7 @@ class _Fused:
         (embedding,) = g.call("text", self.engines["text"], {"text_bytes": text_bytes})
         weights, pulls = self._rows_of_words(typed)
         factors = self._factors(typed, pulls, guidance)  # (3, B, scales)
+        unguided = self._factors(typed, pulls, g.op("Min", guidance, g.number(1)))
         noise = NoiseGraph(g, spec, seed, temperature, self._gumbel_table())
         kept = self._rows_in_use(factors, 0)
         rows = self._rows(embedding, weights, factors, kept)
@@ -85,8 +86,11 @@ class _Fused:
                 found = self._likeliest(mixed, noise.of_scale(scale))
                 parts.append(self._kept(kept_codes, found))
             else:
-                again = self._rows_in_use(factors, scale)
-                fine = self._rows(embedding, weights, factors, again)
+                fine = {}
+                for guided in sorted({run.guided for run in spec.refiner_runs(scale)}):
+                    own = factors if guided else unguided
+                    again = self._rows_in_use(own, scale)
+                    fine[guided] = self._rows(embedding, weights, own, again)
                 parts.append(self._refined(fine, coarser, scale, noise, kept_codes))
         indices = g.op("Concat", *parts, axis=1)
         (pixels,) = g.call("decoder", self.engines["decoder"], {"indices": indices})
@@ -283,18 +287,9 @@ class _Fused:
             coarser = g.op("Pad", coarser, ends, g.constant(np.array(0)))
         return self._repeated(coarser, rows)
 
-    def _refined(
-        self,
-        rows: tuple[str, str, str],
-        coarser: str,
-        scale: int,
-        noise: NoiseGraph,
-        given: str,
-    ) -> str:
-        """The refiner's passes over a scale, which see the codes that are kept: (B, N) int64."""
+    def _canvas_of(self, rows: tuple[str, str, str], coarser: str, scale: int) -> dict[str, str]:
+        """What all runs of the refiner over a scale see: its first part, computed once."""
         g, spec = self.g, self.spec
-        side = spec.scales[scale]
-        pass_of = refiner_pass_of(side, spec.refiner_passes)
         fixed = {
             "indices": self._all_but_the_finest(coarser, scale, rows),
             "resample": g.constant(axis_matrices(spec.scales, scale)),
@@ -302,7 +297,25 @@ class _Fused:
             "text_embedding": rows[0],
             "word_weights": rows[1],
         }
-        seen = self._once("canvas", self.canvas, fixed)
+        return self._once("canvas", self.canvas, fixed)
+
+    def _refined(
+        self,
+        rows: Mapping[bool, tuple[str, str, str]],
+        coarser: str,
+        scale: int,
+        noise: NoiseGraph,
+        given: str,
+    ) -> str:
+        """The refiner's runs over a scale, which see the codes that are kept: (B, N) int64.
+
+        Args:
+            rows: of the runs that are guided, or not.
+        """
+        g, spec = self.g, self.spec
+        side = spec.scales[scale]
+        pass_of = refiner_pass_of(side, spec.refiner_passes)
+        seen = {guided: self._canvas_of(own, coarser, scale) for guided, own in rows.items()}
         places = [g.constant(np.flatnonzero(pass_of == n)) for n in range(spec.refiner_passes)]
         kept = [g.op("Gather", given, here, axis=1) for here in places]
         heard = [noise.of_scale(scale, here) for here in places]
@@ -313,13 +326,14 @@ class _Fused:
             return g.op("Gather", joined, back, axis=1)
 
         drawn = list(kept)
-        for step, number in enumerate(spec.refiner_steps):
+        for step, (number, guided) in enumerate(spec.refiner_runs(scale)):
             others = [*drawn[:number], kept[number], *drawn[number + 1 :]]
             grid = together(others) if step else given
-            square = g.op("Reshape", self._repeated(grid, rows), g.integers(-1, side, side))
-            inputs = {**seen, "drawn": square, HERE: places[number]}
+            own = rows[guided]
+            square = g.op("Reshape", self._repeated(grid, own), g.integers(-1, side, side))
+            inputs = {**seen[guided], "drawn": square, HERE: places[number]}
             (logits,) = g.call("refiner", self.refiner, inputs)
-            mixed = self._mixed(logits, rows[2], scale)
+            mixed = self._mixed(logits, own[2], scale)
             drawn[number] = self._kept(kept[number], self._likeliest(mixed, heard[number]))
         return together(drawn)
 

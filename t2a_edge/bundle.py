@@ -15,7 +15,7 @@ from typing import Any
 from t2a_edge.errors import BundleError
 from t2a_edge.spec import Spec
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "bundle.json"
 SHIPPED = Path(__file__).parent / "bundles" / "base"
 ENGINES = ("text", "transformer", "refiner", "decoder")

@@ -1,5 +1,6 @@
 """From words to indices: scale by scale, coarse to fine, every position of a scale in parallel."""
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,6 @@ Int64Array = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
 
 PLAIN = Layout()
-EVERYWHERE = slice(None)
 CHUNK = 8  # windows that go through the engines at once
 
 MAX_GUIDANCE = 30.0
@@ -67,14 +67,13 @@ def check_range(name: str, value: float, most: float) -> None:
         raise OptionError(f"The {name} is {value!r}; expected a number from 0 to {most:g}.")
 
 
-def choose_indices(
-    logits: Float32Array, noise: Float32Array, temperature: float | np.float32, top_k: int
-) -> Int64Array:
+def choose_indices(logits: Float32Array, noise: Float32Array, top_k: int) -> Int64Array:
     """Draw one code a position: argmax of logits plus Gumbel noise.
 
     Args:
-        logits, noise: (N, K) float32.
-        temperature, top_k: see `SamplingOptions`.
+        logits: (N, K) float32.
+        noise: (N, K) float32, standard Gumbel times the temperature.
+        top_k: see `SamplingOptions`.
 
     Returns:
         (N,) int64.
@@ -82,7 +81,7 @@ def choose_indices(
     if 0 < top_k < logits.shape[-1]:
         kth = -np.partition(-logits, top_k - 1, axis=-1)[:, top_k - 1 : top_k]
         logits = np.where(logits >= kth, logits, np.float32(-np.inf))
-    chosen: Int64Array = (logits + np.float32(temperature) * noise).argmax(-1)
+    chosen: Int64Array = (logits + noise).argmax(-1)
     return chosen
 
 
@@ -209,30 +208,50 @@ class _Rows:
     """The rows of some windows that are still computed: those that a later scale makes use of."""
 
     def __init__(self, spec: Spec, drawings: Sequence[Drawing]) -> None:
-        factors, embeddings, weights, windows = [], [], [], []
+        factors, plain, embeddings, weights, windows = [], [], [], [], []
         for window, drawing in enumerate(drawings):
             steered = drawing.conditioning
             words = np.count_nonzero(steered.word_weights, axis=1)
-            own = row_factors(spec, steered.pulls, drawing.options.guidance_scale, words.tolist())
+            guidance = drawing.options.guidance_scale
+            own = row_factors(spec, steered.pulls, guidance, words.tolist())
             factors.append(own.T)
+            plain.append(row_factors(spec, steered.pulls, min(guidance, 1.0), words.tolist()).T)
             embeddings += [steered.text_embedding, steered.text_embedding[:1]]
             weights += [steered.word_weights, np.zeros_like(steered.word_weights[:1])]
             windows += [window] * own.shape[1]
         self.factors = np.concatenate(factors)  # (R, scales)
+        self.plain = np.concatenate(plain)  # (R, scales), where nothing is guided
         self.embedding, self.weights = np.concatenate(embeddings), np.concatenate(weights)
         self.window = np.asarray(windows)  # (R,)
         self.past = empty_past(spec, len(self.weights))
         self.coarse = len(spec.coarse_scales)
+        unguided = [
+            scale >= self.coarse and not all(run.guided for run in spec.refiner_runs(scale))
+            for scale in range(len(spec.scales))
+        ]
+        self.plain *= np.asarray(unguided, dtype=np.float32)
+
+    def _keep(self, kept: Int64Array) -> None:
+        self.factors, self.plain = self.factors[kept], self.plain[kept]
+        self.embedding, self.weights = self.embedding[kept], self.weights[kept]
+        self.window = self.window[kept]
 
     def drop_unused(self, scale: int) -> None:
         """Leave rows out that no scale from this one on makes use of."""
-        kept = np.flatnonzero(self.factors[:, scale:].any(1))
-        if len(kept) == len(self.factors):
+        used = self.factors[:, scale:].any(1) | self.plain[:, scale:].any(1)
+        if used.all():
             return
-        self.factors, self.window = self.factors[kept], self.window[kept]
-        self.embedding, self.weights = self.embedding[kept], self.weights[kept]
+        kept = np.flatnonzero(used)
+        self._keep(kept)
         if scale < self.coarse:  # the refiner has no use for it
             self.past = (self.past[0][:, kept], self.past[1][:, kept])
+
+    def unguided(self, scale: int) -> "_Rows":
+        """Those that count in runs over a scale that are not guided, as much as they do there."""
+        rows = copy.copy(self)
+        rows.factors = self.plain
+        rows._keep(np.flatnonzero(self.plain[:, scale]))
+        return rows
 
     def repeat(self, indices: Int64Array) -> Int64Array:
         """(windows, T) -> (rows, T)."""
@@ -291,8 +310,8 @@ class _Canvas:
         total /= weight
         return total
 
-    def noise(self, scale: int) -> list[tuple[Float32Array, np.float32]]:
-        """Noise of each picture's grid, (h w, K), and its temperature."""
+    def noise(self, scale: int) -> list[Float32Array]:
+        """Noise of each picture's grid times its temperature, (h w, K)."""
         spec, grid = self.spec, self.layout.grid(self.spec.scales[scale])
         numbers = position_numbers(self.layout, spec.scales, scale)
         made = []
@@ -300,7 +319,8 @@ class _Canvas:
             noise = gumbel_noise(drawing.seed, numbers, spec.codebook_size)
             noise = coherent_noise(noise, spec.scale_coherence[scale], grid, self.layout.wrap)
             heat = np.float32(drawing.options.temperature)
-            made.append((noise, heat * np.float32(spec.scale_temperature[scale])))
+            noise *= heat * np.float32(spec.scale_temperature[scale])
+            made.append(noise)
         return made
 
     def given(self, scale: int) -> Int64Array:
@@ -353,14 +373,13 @@ def _is_needed_later(canvas: _Canvas, scale: int) -> bool:
 def _chosen(
     canvas: _Canvas,
     logits: Float32Array,
-    noise: Sequence[tuple[Float32Array, np.float32]],
-    here: npt.NDArray[np.bool_] | slice = EVERYWHERE,
+    noise: Sequence[Float32Array],
 ) -> Int64Array:
     """Draw the codes of a scale, or of some of its positions: (B, N, K) -> (B, N)."""
     return np.stack(
         [
-            choose_indices(mixed, own[here], heat, drawing.options.top_k)
-            for drawing, mixed, (own, heat) in zip(canvas.drawings, logits, noise, strict=True)
+            choose_indices(mixed, own, drawing.options.top_k)
+            for drawing, mixed, own in zip(canvas.drawings, logits, noise, strict=True)
         ]
     )
 
@@ -392,18 +411,26 @@ def _refined(runner: Runner, canvas: _Canvas, scale: int, given: Int64Array) -> 
     in_window = refiner_pass_of(side, passes).reshape(side, side)
     repeats = -(-height // side), -(-width // side)
     pass_of = np.tile(in_window, repeats)[:height, :width].ravel()
-    for number in spec.refiner_steps:
-        here = pass_of == number
+    parts = [pass_of == number for number in range(passes)]
+    heard = [[own[here] for own in noise] for here in parts]
+    for run in spec.refiner_runs(scale):
+        here = parts[run.part]
         others = np.where(here, given, grid)
-        logits = canvas.merged(scale, _refinements(runner, canvas, scale, others, here))
+        predictions = _refinements(runner, canvas, scale, others, here, run.guided)
+        logits = canvas.merged(scale, predictions)
         logits = logits if layout.is_plain else logits[:, here]
-        drawn = _chosen(canvas, logits, noise, here)
+        drawn = _chosen(canvas, logits, heard[run.part])
         grid[:, here] = np.where(given[:, here] >= 0, given[:, here], drawn)
     return grid
 
 
 def _refinements(
-    runner: Runner, canvas: _Canvas, scale: int, grid: Int64Array, here: npt.NDArray[np.bool_]
+    runner: Runner,
+    canvas: _Canvas,
+    scale: int,
+    grid: Int64Array,
+    here: npt.NDArray[np.bool_],
+    guided: bool,
 ) -> Iterator[Float32Array]:
     """What the refiner predicts for the windows of each chunk: (windows, side², K).
 
@@ -412,8 +439,9 @@ def _refinements(
     spec, last = canvas.spec, len(canvas.spec.scales) - 1
     resample = axis_matrices(spec.scales, scale)
     number = np.array([scale - len(spec.coarse_scales)], dtype=np.int64)
-    for chunk, rows in zip(canvas.chunks, canvas.rows, strict=True):
-        rows.drop_unused(scale)
+    for chunk, every in zip(canvas.chunks, canvas.rows, strict=True):
+        every.drop_unused(scale)
+        rows = every if guided else every.unguided(scale)
         side = spec.scales[scale]
         seen = rows.repeat(canvas.coarser(chunk, last))
         fine = np.stack([grid[p][window_cells(canvas.layout, side, w)] for p, w in chunk])

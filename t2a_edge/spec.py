@@ -3,16 +3,29 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from t2a_edge.errors import BundleError
 from t2a_edge.scales import scale_offsets
 
 SIZES = ("image_size", "codebook_size", "code_dim", "max_words", "max_bytes")
 FACTORS = ("scale_guidance", "scale_temperature", "scale_coherence")
-LISTS = ("scales", *FACTORS, "guidance_by_words")
+LISTS = ("scales", *FACTORS, "guidance_by_words", "refiner_redraws")
 SHAPE = ("layers", "heads", "head_dim")
+OPTIONAL_LISTS = ("scale_coherence", "guidance_by_words", "refiner_redraws")
 REFINER_PASSES = (0, 1, 2, 4)
+
+
+class RefinerRun(NamedTuple):
+    """One run of the refiner over one of its scales.
+
+    Attributes:
+        part: the number of the pass whose positions it draws.
+        guided: whether the guidance scale counts; else the words do no more than the model says.
+    """
+
+    part: int
+    guided: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +51,9 @@ class Spec:
             not at all, as is an empty list for all.
         refiner_passes: passes of the refiner over each of its scales, 1, 2 or 4; 0 is no refiner:
             the transformer predicts all scales.
-        refiner_redraws: passes that follow, each of which draws the positions of an earlier pass
-            anew, in the same order, with all others in view.
+        refiner_redraws: of each of the refiner's scales, how many runs follow its passes, each of
+            which draws the positions of an earlier pass anew, in the same order, with all others
+            in view; an empty list is 0 for all.
         refiner_scales: how many of the finest scales the refiner draws, where there is one.
         quiet_code: the code with the shortest vector; it stands for scales that are not drawn yet.
     """
@@ -61,7 +75,7 @@ class Spec:
     scale_coherence: tuple[float, ...] = ()
     guidance_by_words: tuple[float, ...] = ()
     refiner_passes: int = 0
-    refiner_redraws: int = 0
+    refiner_redraws: tuple[int, ...] = ()
     refiner_scales: int = 1
     quiet_code: int = 0
 
@@ -107,11 +121,15 @@ class Spec:
         """The scales that the transformer predicts: all, or all but the refiner's."""
         return self.scales[: -self.refiner_scales] if self.refiner_passes else self.scales
 
-    @property
-    def refiner_steps(self) -> tuple[int, ...]:
-        """Which positions each run of the refiner draws: numbers of passes, in their order."""
-        runs = self.refiner_passes + self.refiner_redraws
-        return tuple(number % self.refiner_passes for number in range(runs))
+    def refiner_runs(self, scale: int) -> tuple[RefinerRun, ...]:
+        """How the refiner draws one of its scales, run by run.
+
+        Where all parts are drawn anew, the passes are not guided: nothing of them stays, and a run
+        without guidance takes half the time.
+        """
+        passes, redraws = self.refiner_passes, self.refiner_redraws[scale - len(self.coarse_scales)]
+        start = passes if redraws >= passes else 0
+        return tuple(RefinerRun(n % passes, n >= start) for n in range(passes + redraws))
 
     @property
     def positions(self) -> int:
@@ -126,7 +144,7 @@ class Spec:
     def from_json(cls, values: Mapping[str, Any]) -> "Spec":
         """Read a spec as `to_json` wrote it; a missing or unknown key is a BundleError."""
         try:
-            given = {"scale_coherence": (), "guidance_by_words": (), **values}
+            given = {**dict.fromkeys(OPTIONAL_LISTS, ()), **values}
             return cls(**{**given, **{name: tuple(given[name]) for name in LISTS}})
         except (KeyError, TypeError) as exc:
             raise BundleError(
@@ -155,10 +173,14 @@ def _check_refiner(spec: Spec) -> None:
             f"The spec's refiner_scales is {count!r} of {len(spec.scales)} scales; expected a "
             "whole number from 1 that leaves the transformer one. Export the bundle again."
         )
+    if not spec.refiner_redraws:
+        object.__setattr__(spec, "refiner_redraws", (0,) * count)
     redraws = spec.refiner_redraws
-    if type(redraws) is not int or redraws < 0 or (redraws and spec.refiner_passes < 2):
+    numbers = all(type(number) is int and number >= 0 for number in redraws)
+    if len(redraws) != count or not numbers or (any(redraws) and spec.refiner_passes < 2):
         raise BundleError(
-            f"The spec's refiner_redraws is {redraws!r} and refiner_passes "
-            f"{spec.refiner_passes}; expected a whole number from 0, and 0 where there are "
-            "fewer than two passes. Export the bundle again."
+            f"The spec's refiner_redraws is {list(redraws)} and refiner_passes "
+            f"{spec.refiner_passes}; expected {count} whole numbers from 0, one for each of the "
+            "refiner's scales, all 0 where there are fewer than two passes. Export the bundle "
+            "again."
         )

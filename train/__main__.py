@@ -53,6 +53,15 @@ preset_option = click.option(
 )
 
 
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 1,
+    show_default=True,
+    help="Processes that paint, encode and draw.",
+)
+
+
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that name preset, data and run folder."""
     for option in (
@@ -155,13 +164,7 @@ def selection(**options: Any) -> None:
 @main.command()
 @run_options
 @model_option
-@click.option(
-    "--workers",
-    type=click.IntRange(1),
-    default=os.cpu_count() or 1,
-    show_default=True,
-    help="Processes that paint, encode and draw.",
-)
+@workers_option
 @made_option
 def reselection(model: Path, workers: int, out: Path, **options: Any) -> None:
     """Teach a finished model further: another round of selection, from its checkpoint alone."""
@@ -170,6 +173,21 @@ def reselection(model: Path, workers: int, out: Path, **options: Any) -> None:
     run = replace(_run(**options), workers=workers)
     click.echo(json.dumps(train_reselection(run, model), indent=1))
     reselected_model(run, model).save(out)
+    click.echo(str(out))
+
+
+@main.command()
+@run_options
+@model_option
+@workers_option
+@made_option
+def preference(model: Path, workers: int, out: Path, **options: Any) -> None:
+    """Teach a finished model which of two pictures that it draws shows the words better."""
+    from train.preference import preferred_model, train_preference
+
+    run = replace(_run(**options), workers=workers)
+    click.echo(json.dumps(train_preference(run, model), indent=1))
+    preferred_model(run, model).save(out)
     click.echo(str(out))
 
 

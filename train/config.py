@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, ClassVar, Self, get_args
 
 from t2a_edge.attribute_table import AXIS_MEASURES
 from t2a_edge.errors import ConfigError
@@ -292,8 +292,8 @@ class RefinerConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelectionConfig:
-    """How the generator learns from those of its own pictures that show what was asked for.
+class DrawingConfig:
+    """Pictures that a model draws to learn from.
 
     Attributes:
         draws: pictures of each prompt; 0 leaves the stage out.
@@ -301,50 +301,96 @@ class SelectionConfig:
         lengths: a prompt has one of these numbers of words, each as likely as it is often here.
         favoured, odds: axes that are named more or less often than the others, and how many times
             as often.
-        keep: most pictures of a prompt that are kept.
         enough: margin from which pictures are alike, in spreads of the pictures without words.
         wordless: pictures without words that the others are compared with.
-        share: of the selected pictures in what is trained on.
         seed: of the prompts.
         noise_seed: of the noise without words; the two next ones are those of the prompts' noise
             and of a validation's.
     """
+
+    STAGE: ClassVar[str] = "drawing"
 
     draws: int = 0
     prompts: int = 1500
     lengths: tuple[int, ...] = (1, 1, 2, 3)
     favoured: tuple[str, ...] = ()
     odds: tuple[float, ...] = ()
-    keep: int = 2
     enough: float = 1.0
     wordless: int = 240
-    share: float = 0.4
     seed: int = 5
     noise_seed: int = 5
 
     def __post_init__(self) -> None:
-        _require(self.draws >= 0, f"draws of a selection is {self.draws}; expected 0 or more.")
-        for name in ("prompts", "keep", "wordless"):
+        stage = self.STAGE
+        _require(self.draws >= 0, f"draws of a {stage} is {self.draws}; expected 0 or more.")
+        for name in ("prompts", "wordless"):
             value = getattr(self, name)
-            _require(value >= 1, f"{name} of a selection is {value}; expected at least 1.")
-        _require(
-            0 < self.share < 1,
-            f"share of a selection is {self.share}; expected above 0 and below 1.",
-        )
+            _require(value >= 1, f"{name} of a {stage} is {value}; expected at least 1.")
         _require(
             bool(self.lengths) and all(length >= 1 for length in self.lengths),
-            f"lengths of a selection is {list(self.lengths)}; expected numbers from 1.",
+            f"lengths of a {stage} is {list(self.lengths)}; expected numbers from 1.",
         )
         unknown = [name for name in self.favoured if name not in AXIS_MEASURES]
         _require(
             not unknown,
-            f"favoured of a selection names {unknown}; expected axes with a measure: "
+            f"favoured of a {stage} names {unknown}; expected axes with a measure: "
             f"{', '.join(AXIS_MEASURES)}.",
         )
         _require(
             len(self.odds) == len(self.favoured) and all(odds > 0 for odds in self.odds),
-            f"odds of a selection is {list(self.odds)} for the favoured axes "
+            f"odds of a {stage} is {list(self.odds)} for the favoured axes "
             f"{list(self.favoured)}; expected a number above 0 for each.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionConfig(DrawingConfig):
+    """How the generator learns from those of its own pictures that show what was asked for.
+
+    Attributes:
+        keep: most pictures of a prompt that are kept.
+        share: of the selected pictures in what is trained on.
+    """
+
+    STAGE: ClassVar[str] = "selection"
+
+    keep: int = 2
+    share: float = 0.4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.keep >= 1, f"keep of a selection is {self.keep}; expected at least 1.")
+        _require(
+            0 < self.share < 1,
+            f"share of a selection is {self.share}; expected above 0 and below 1.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreferenceConfig(DrawingConfig):
+    """How generator and refiner learn which of two pictures shows its words better.
+
+    Attributes:
+        gap: least difference of the margins of two pictures that are compared.
+        strength: how much a difference of likelihoods counts, per nat.
+        held_out: share of the prompts whose pictures are validated on.
+    """
+
+    STAGE: ClassVar[str] = "preference"
+
+    gap: float = 0.4
+    strength: float = 0.1
+    held_out: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.draws != 1, "draws of a preference is 1; expected 2 or more to compare.")
+        for name in ("gap", "strength"):
+            value = getattr(self, name)
+            _require(value > 0, f"{name} of a preference is {value}; expected above 0.")
+        _require(
+            0 < self.held_out < 1,
+            f"held_out of a preference is {self.held_out}; expected above 0 and below 1.",
         )
 
 
@@ -449,8 +495,8 @@ class SamplingConfig:
         scale_guidance, scale_temperature: a factor for each scale; none given is 1 for all.
         scale_coherence: a radius for each scale; none given is 0 for all.
         guidance_by_words: a share for each number of words; none given is 1 for all.
-        refiner_redraws: parts of each of its scales that the refiner draws anew after its passes;
-            it is trained for it where there are any.
+        refiner_redraws: how many parts of each of its scales the refiner draws anew after its
+            passes, one number for all or one for each; it is trained for it where there are any.
     """
 
     guidance_scale: float = 3.0
@@ -460,7 +506,7 @@ class SamplingConfig:
     scale_temperature: tuple[float, ...] = ()
     scale_coherence: tuple[float, ...] = ()
     guidance_by_words: tuple[float, ...] = ()
-    refiner_redraws: int = 0
+    refiner_redraws: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -502,6 +548,8 @@ class Preset:
     reselection: SelectionConfig = field(default_factory=SelectionConfig)
     reselection_fit: FitConfig = field(default_factory=FitConfig)
     refinement_fit: FitConfig = field(default_factory=FitConfig)
+    preference: PreferenceConfig = field(default_factory=PreferenceConfig)
+    preference_fit: FitConfig = field(default_factory=FitConfig)
     composition: CompositionConfig = field(default_factory=CompositionConfig)
     composition_fit: FitConfig = field(default_factory=FitConfig)
     qat: QatConfig = field(default_factory=QatConfig)
@@ -517,15 +565,21 @@ class Preset:
                 "each scale, or none.",
             )
         _require(
-            self.sampling.refiner_redraws >= 0
-            and (self.refiner.passes > 1 or not self.sampling.refiner_redraws),
-            f"sampling.refiner_redraws is {self.sampling.refiner_redraws} and refiner.passes "
-            f"{self.refiner.passes}; expected 0 or more, and 0 with fewer than two passes.",
-        )
-        _require(
             not self.refiner.passes or len(self.codec.scales) > self.refiner.scales,
             f"refiner.scales is {self.refiner.scales} and codec.scales {list(self.codec.scales)}; "
             "expected fewer: the refiner draws the finest scales from the transformer's.",
+        )
+        redraws = self.sampling.refiner_redraws
+        _require(
+            len(redraws) in (0, 1, self.refiner.scales),
+            f"sampling.refiner_redraws has {len(redraws)} entries; expected {self.refiner.scales}, "
+            "one for each of the refiner's scales, or one for all.",
+        )
+        _require(
+            all(number >= 0 for number in redraws)
+            and (self.refiner.passes > 1 or not any(redraws)),
+            f"sampling.refiner_redraws is {list(redraws)} and refiner.passes "
+            f"{self.refiner.passes}; expected 0 or more, and 0 with fewer than two passes.",
         )
         for name in ("encoder", "decoder"):
             side = self.codec.scales[-1] * self.codec.pixels_per_latent(name)
@@ -546,6 +600,7 @@ class Preset:
     def spec(self) -> Spec:
         """The numbers that a runtime needs."""
         ones = (1.0,) * len(self.codec.scales)
+        redraws = self.sampling.refiner_redraws
         return Spec(
             image_size=self.data.image_size,
             scales=self.codec.scales,
@@ -564,7 +619,7 @@ class Preset:
             scale_coherence=self.sampling.scale_coherence,
             guidance_by_words=self.sampling.guidance_by_words,
             refiner_passes=self.refiner.passes,
-            refiner_redraws=self.sampling.refiner_redraws,
+            refiner_redraws=redraws * self.refiner.scales if len(redraws) == 1 else redraws,
             refiner_scales=self.refiner.scales,
         )
 
@@ -599,6 +654,8 @@ def _section(kind: Any, name: str, values: Any) -> Any:
     for key, value in values.items():
         _known(key, known, f"key in [{name}],")
         expected = known[key].type
+        if type(value) is int and get_args(expected) and int in get_args(expected):
+            value = [value]  # one number for all
         if isinstance(value, list):
             to_float = float in get_args(expected)
             value = tuple(float(v) if to_float and type(v) is int else v for v in value)

@@ -78,15 +78,18 @@ def draw_indices(
             axis=1,
         )
     )  # (scales, B, 2)
+    share = min(spec.guidance_scale, 1.0)
+    plain = torch.tensor([[share, 1 - share]]).expand(count, -1)  # (B, 2), where nothing is guided
     embedding = torch.cat([text_embedding, text_embedding])
     weights = torch.cat([word_weights, torch.zeros_like(word_weights)])
     past = torch.zeros(spec.layers, 2 * count, spec.heads, 0, spec.head_dim)
     keys, values = past, past
     drawn = torch.full((count, spec.positions), -1)
 
-    def choose(logits: Tensor, noise: Tensor, scale: int) -> Tensor:
+    def choose(logits: Tensor, noise: Tensor, scale: int, guided: bool = True) -> Tensor:
         """Mix (2B or B, N, K) with and without words, and draw: (B, N)."""
-        parts = zip(factors[scale].T, torch.split(logits.float(), count), strict=False)
+        own = factors[scale] if guided else plain
+        parts = zip(own.T, torch.split(logits.float(), count), strict=False)
         mixed = torch.stack([factor[:, None, None] * part for factor, part in parts]).sum(0)
         return (mixed + spec.temperature * spec.scale_temperature[scale] * noise).argmax(-1)
 
@@ -105,12 +108,16 @@ def draw_indices(
             continue
         assert refiner is not None
         pass_of = torch.from_numpy(refiner_pass_of(spec.scales[scale], spec.refiner_passes))
-        for number in spec.refiner_steps:
-            here = pass_of == number
+        for part, guided in spec.refiner_runs(scale):
+            here = pass_of == part
             others = torch.where(here, -1, drawn[:, start:end])
-            fine = others.repeat(len(weights) // count, 1)
-            logits = refiner.logits_of(scale, seen, fine, embedding, weights)[:, here]
-            drawn[:, start + here.nonzero().flatten()] = choose(logits, noise[:, here], scale)
+            rows = len(weights) if guided or share < 1 else count
+            fine = others.repeat(rows // count, 1)
+            logits = refiner.logits_of(
+                scale, seen[:rows], fine, embedding[:rows], weights[:rows]
+            )[:, here]  # fmt: skip
+            found = choose(logits, noise[:, here], scale, guided)
+            drawn[:, start + here.nonzero().flatten()] = found
     return drawn
 
 

@@ -90,7 +90,7 @@ def train_refinement(run: Run, path: Path) -> dict[str, Any]:
     sections = (*INDEX_SECTIONS, "refiner")
     fit = stage_fit(
         run, STAGE, task, preset.refinement_fit, sections, model_sha256=key,
-        redraws=preset.sampling.refiner_redraws,
+        redraws=list(map(bool, preset.spec.refiner_redraws)),
     )  # fmt: skip
     return finish(fit)
 

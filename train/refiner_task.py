@@ -53,7 +53,7 @@ class Part:
         passes = preset.refiner.passes
         pass_of = torch.from_numpy(refiner_pass_of(preset.codec.scales[scale], passes))
         visible = [pass_of < number for number in range(passes)]
-        if preset.sampling.refiner_redraws:
+        if preset.spec.refiner_redraws[scale - len(preset.coarse_scales)]:
             visible += [pass_of != number for number in range(passes)]
         return cls(scale, start, end, pass_of, visible)
 

@@ -28,7 +28,7 @@ def _sampler(model: Model, preset: Preset) -> BatchSampler:
     return BatchSampler(preset, model.codec, model.generator, model.refiner)
 
 
-def _prepare(run: Run, path: Path, key: str, job: str | int) -> None:
+def _prepare(run: Run, stage: str, path: Path, key: str, job: str | int) -> None:
     """One job of the workers, its result cached: the indices of a store, or pictures drawn.
 
     Args:
@@ -37,12 +37,28 @@ def _prepare(run: Run, path: Path, key: str, job: str | int) -> None:
     torch.set_num_threads(1)
     model = loaded_model(path, run.preset)
     if isinstance(job, int):
-        folder = run.folder / "cache" / f"drawn-{STAGE}"
-        config, drawing = run.preset.reselection, drawing_key(run, STAGE, model_sha256=key)
+        folder = run.folder / "cache" / f"drawn-{stage}"
+        config, drawing = getattr(run.preset, stage), drawing_key(run, stage, model_sha256=key)
         drawn_part(_sampler(model, run.preset), config, job, folder, drawing)
         return
     store = run.pictures().stores[job == "studio"]
     training_indices(run, model.codec, key, store, studio=job == "studio")
+
+
+def prepare_drawing(run: Run, stage: str, path: Path, key: str) -> None:
+    """Encode the data and draw the pictures of a stage in several processes, all of it cached.
+
+    Args:
+        stage: names the section of the preset that says what is drawn.
+        path, key: of the model that draws, and the sha256 of its file.
+    """
+    if run.workers == 1:
+        return
+    run.pictures()  # decoded and painted once, before the workers ask for them
+    studio = ["studio"] if run.preset.data.studio_pictures else []
+    jobs = ["paintings", *studio, *range(part_count(getattr(run.preset, stage)))]
+    with ProcessPoolExecutor(run.workers, mp_context=get_context("spawn")) as pool:
+        list(pool.map(partial(_prepare, run, stage, path, key), jobs))
 
 
 def train_reselection(run: Run, path: Path) -> dict[str, Any]:
@@ -64,12 +80,7 @@ def train_reselection(run: Run, path: Path) -> dict[str, Any]:
     if is_finished(run.folder / STAGE):
         return read_report(run.folder / STAGE)
     model, key = loaded_model(path, preset), file_sha256(path)
-    if run.workers > 1:
-        run.pictures()  # decoded and painted once, before the workers ask for them
-        studio = ["studio"] if preset.data.studio_pictures else []
-        jobs = ["paintings", *studio, *range(part_count(preset.reselection))]
-        with ProcessPoolExecutor(run.workers, mp_context=get_context("spawn")) as pool:
-            list(pool.map(partial(_prepare, run, path, key), jobs))
+    prepare_drawing(run, STAGE, path, key)
     return fit_selection(run, STAGE, _sampler(model, preset), key, model_sha256=key)
 
 

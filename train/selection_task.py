@@ -8,7 +8,7 @@ from torch import Tensor
 
 from t2a_edge.errors import CheckpointError
 from train.checkpoint import load_tensors, save_tensors
-from train.config import FitConfig, SelectionConfig
+from train.config import DrawingConfig, FitConfig, SelectionConfig
 from train.draw import BatchSampler
 from train.generator_task import GeneratorTask, IndexMix, IndexStore
 from train.qat import disable
@@ -20,20 +20,20 @@ JUDGED_WORDLESS = 96  # pictures of a validation that are drawn without words
 JUDGED_DRAWS = 3  # of each known adjective
 
 
-def prompts_of(config: SelectionConfig) -> list[tuple[str, ...]]:
+def prompts_of(config: DrawingConfig) -> list[tuple[str, ...]]:
     """What pictures are drawn for."""
     odds = dict(zip(config.favoured, config.odds, strict=True))
     rng = np.random.default_rng(config.seed)
     return random_prompts(config.prompts, rng, config.lengths, odds)
 
 
-def part_count(config: SelectionConfig) -> int:
+def part_count(config: DrawingConfig) -> int:
     """How many parts `drawn_part` has: the pictures without words, then those of the prompts."""
     return 1 + -(-config.prompts // PART)
 
 
 def drawn_part(
-    sampler: BatchSampler, config: SelectionConfig, number: int, folder: Path, key: str
+    sampler: BatchSampler, config: DrawingConfig, number: int, folder: Path, key: str
 ) -> tuple[Tensor, FloatArray]:
     """Draw one part of the pictures, without fake-quantisation; cached.
 

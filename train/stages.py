@@ -330,7 +330,7 @@ def train_refiner(run: Run) -> dict[str, Any]:
     fit = stage_fit(
         run, "refiner", task, preset.refiner_fit, (*INDEX_SECTIONS, "refiner"),
         codec_sha256=key, generator_sha256=generator_key,
-        redraws=preset.sampling.refiner_redraws,
+        redraws=list(map(bool, preset.spec.refiner_redraws)),
     )  # fmt: skip
     return finish(fit)
 

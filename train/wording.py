@@ -157,8 +157,7 @@ class Wording:
             words = [shown[int(rng.integers(len(shown)))]]
         if config.caps:
             most = min(most, int(rng.choice(config.caps)))
-        order = rng.permutation(len(words))[:most]
-        return [self._maybe_swap(words[number], rng) for number in order]
+        return self.reworded(words, rng)[:most]
 
     def as_prompted(self, prompt: Sequence[str], rng: np.random.Generator) -> list[str]:
         """The words of a prompt that a picture was drawn for and shows; none for guidance.
@@ -170,6 +169,10 @@ class Wording:
             return []
         words = [word for word in prompt if rng.random() >= config.prompt_dropout]
         words = words or [prompt[int(rng.integers(len(prompt)))]]
+        return self.reworded(words, rng)
+
+    def reworded(self, words: Sequence[str], rng: np.random.Generator) -> list[str]:
+        """All of some words in random order, synonyms in the place of some."""
         return [self._maybe_swap(words[number], rng) for number in rng.permutation(len(words))]
 
     def _maybe_swap(self, word: str, rng: np.random.Generator) -> str:

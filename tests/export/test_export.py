@@ -187,6 +187,25 @@ def test_the_card_tells_of_the_stage_that_trained_the_generator_last(tiny_bundle
     assert "make words train checkpoint\nmake reselection export follow bundle" in card
 
 
+def test_the_card_tells_of_the_pairs_that_transformer_and_refiner_learnt_from(tiny_bundle):
+    bundle = load_bundle(tiny_bundle)
+    manifest = copy.deepcopy(bundle.manifest)
+    training = manifest["card"]["training"]
+    figures = training["selection"]["val"] | {"loss_scale_1": 7.25, "cross_entropy": 6.5}
+    figures |= {f"refiner_{name}": value for name, value in training["refiner"]["val"].items()}
+    figures |= {"refiner_loss_scale_3_pass_0": 5.125, "preferred_transformer": 0.575}
+    figures |= {"preferred_refiner": 0.5125}
+    training["preference"] = {"steps": 8, "seconds": 3, "pairs": 1234, "held_out": 56,
+                              "val": figures}  # fmt: skip
+    card = model_card(replace(bundle, manifest=manifest))
+    assert "learnt from 1,234 pairs of their own pictures" in card
+    assert "Of 56 pairs of other prompts" in card
+    assert "57.5% (transformer) and 51.2% (refiner)" in card
+    assert "7.25" in card
+    assert "| 8 x 8 | 1 | 5.125 |" in card
+    assert "make words train checkpoint\nmake preference export follow bundle" in card
+
+
 def test_a_model_without_refiner_draws_every_scale_with_the_transformer():
     preset = load_preset("tiny", ["refiner.passes=0", "sampling.refiner_redraws=0"])
     torch.manual_seed(1)

@@ -213,7 +213,7 @@ def test_only_a_bundle_whose_spec_has_passes_has_a_refiner(tiny_bundle):
     spec = load_bundle(tiny_bundle).spec
     assert spec.refiner_passes == 2
     assert [engine_file(name) for name in engines(spec)] == ENGINES
-    assert engines(replace(spec, refiner_passes=0, refiner_redraws=0)) == (
+    assert engines(replace(spec, refiner_passes=0, refiner_redraws=())) == (
         "text",
         "transformer",
         "decoder",

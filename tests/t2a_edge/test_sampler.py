@@ -235,7 +235,7 @@ def test_each_scale_shares_its_noise_over_its_own_radius():
     np.testing.assert_array_equal(shared[: OFFSETS[2]], plain[: OFFSETS[2]])
     runner, positions = FakeRunner(), np.arange(OFFSETS[2], OFFSETS[3])
     noise = coherent_noise(gumbel_noise(7, positions, SPEC.codebook_size), 1.0)
-    expected = choose_indices(runner.with_words[fine], noise, 1.0, 0)
+    expected = choose_indices(runner.with_words[fine], noise, 0)
     alone = sample(spec=spec, guidance_scale=1.0, temperature=1.0)[0]
     np.testing.assert_array_equal(alone[fine], expected)
     assert not np.array_equal(shared[fine], plain[fine])
@@ -336,7 +336,14 @@ def test_logits_are_mixed_by_the_factors(pulls):
     np.testing.assert_array_equal(chosen, expected.argmax(-1))
 
 
-@pytest.mark.parametrize("spec", [SCALED, replace(SCALED, refiner_passes=2)])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        SCALED,
+        replace(SCALED, refiner_passes=2),
+        replace(SCALED, refiner_passes=2, refiner_redraws=(2,)),
+    ],
+)
 @pytest.mark.parametrize("guidance_scale", [0.0, 0.5, 1.0, 3.0])
 @pytest.mark.parametrize("pulls", [(1.0,), (-1.0,), (1.0, -1.0), (0.5, 0.5), (1.0, 0.0, -2.0)])
 def test_leaving_out_unused_rows_gives_the_same_indices(monkeypatch, spec, guidance_scale, pulls):
@@ -384,7 +391,7 @@ def test_every_pass_sees_what_the_passes_before_it_drew(passes):
 
 def test_the_refiner_draws_as_many_of_the_finest_scales_as_the_spec_says():
     runner = FakeRunner()
-    spec = replace(REFINED, refiner_scales=2, refiner_redraws=1)
+    spec = replace(REFINED, refiner_scales=2, refiner_redraws=(1, 1))
     drawn = sample(runner, spec=spec)
     assert [len(call["positions"]) for call in runner.calls] == [1]
     assert [call["drawn"].shape for call in runner.refiner_calls] == 3 * [(1, 2, 2)] + 3 * [
@@ -402,7 +409,7 @@ def test_the_refiner_draws_as_many_of_the_finest_scales_as_the_spec_says():
 
 def test_each_of_the_refiner_s_scales_has_its_own_guidance():
     runner = FakeRunner()
-    spec = replace(REFINED, refiner_scales=2, scale_guidance=(1.0, 1.0, 0.0))
+    spec = replace(REFINED, refiner_scales=2, refiner_redraws=(), scale_guidance=(1.0, 1.0, 0.0))
     sample(runner, spec=spec, guidance_scale=3.0)
     assert [len(call["drawn"]) for call in runner.refiner_calls] == [2, 2, 1, 1]
 
@@ -410,13 +417,30 @@ def test_each_of_the_refiner_s_scales_has_its_own_guidance():
 @pytest.mark.parametrize(("passes", "redraws"), [(2, 1), (2, 2), (2, 5), (4, 3)])
 def test_a_part_is_drawn_anew_with_all_others_in_view(passes, redraws):
     runner = FakeRunner()
-    spec = replace(SPEC, refiner_passes=passes, refiner_redraws=redraws)
+    spec = replace(SPEC, refiner_passes=passes, refiner_redraws=(redraws,))
     sample(runner, spec=spec)
     pass_of = refiner_pass_of(SPEC.scales[-1], passes)
     shown = [call["drawn"].ravel() >= 0 for call in runner.refiner_calls]
     assert len(shown) == passes + redraws
     for number, seen in enumerate(shown[passes:]):
         np.testing.assert_array_equal(seen, pass_of != number % passes)
+
+
+@pytest.mark.parametrize("pulls", [(1.0,), (0.5,), (-1.0,), (0.3, 0.7), (1.0, -1.0)])
+@pytest.mark.parametrize("guidance_scale", [0.0, 0.5, 1.0, 3.0])
+def test_passes_of_which_nothing_stays_are_not_guided(pulls, guidance_scale):
+    spec = replace(SPEC, refiner_passes=2, refiner_redraws=(2,))
+    runner, plain = FakeRunner(), FakeRunner()
+    given = {"conditioning": rows(*pulls), "temperature": 0.0}
+    sample(runner, spec=spec, guidance_scale=guidance_scale, **given)
+    sample(plain, spec=spec, guidance_scale=min(guidance_scale, 1.0), **given)
+    wanted = [pull for pull in pulls if pull > 0]
+    needed = (len(wanted) if guidance_scale else 0) + (min(guidance_scale, 1) * sum(wanted) != 1)
+    batches = [len(call["drawn"]) for call in runner.refiner_calls]
+    assert batches[:2] == [needed] * 2
+    # what the first pass drew, which the second sees, is what it draws without guidance
+    seen = [own.refiner_calls[1]["drawn"][0] for own in (runner, plain)]
+    np.testing.assert_array_equal(*seen)
 
 
 def test_the_last_draw_of_a_position_counts():
@@ -426,7 +450,7 @@ def test_the_last_draw_of_a_position_counts():
             logits[..., len(self.refiner_calls)] += 100  # each run has a code of its own
             return logits
 
-    spec = replace(SPEC, refiner_passes=2, refiner_redraws=1)
+    spec = replace(SPEC, refiner_passes=2, refiner_redraws=(1,))
     drawn = sample(Wavering(), spec=spec)[0, FINEST]
     pass_of = refiner_pass_of(SPEC.scales[-1], 2)
     np.testing.assert_array_equal(drawn, np.where(pass_of == 0, 3, 2))
@@ -438,7 +462,7 @@ def test_drawing_anew_has_the_noise_of_the_first_time():
             return np.zeros_like(super().refiner(inputs))
 
     once, anew = (
-        sample(Blind(), spec=replace(SPEC, refiner_passes=2, refiner_redraws=redraws))
+        sample(Blind(), spec=replace(SPEC, refiner_passes=2, refiner_redraws=(redraws,)))
         for redraws in (0, 2)
     )
     np.testing.assert_array_equal(once, anew)
@@ -469,14 +493,15 @@ def test_progress_with_a_refiner_counts_scales_not_passes():
 # ---- options
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(0, 10), st.floats(0, 10))
+@given(st.integers(0, 2**32 - 1), st.integers(0, 10), st.floats(0, 10, width=32))
 def test_what_is_chosen_has_the_most_logit_plus_noise_among_the_k_likeliest(seed, top_k, heat):
     rng = np.random.default_rng(seed)
     logits, noise = rng.normal(size=(2, 5, 8)).astype(np.float32)
-    chosen = choose_indices(logits, noise, heat, top_k)
+    noise *= np.float32(heat)
+    chosen = choose_indices(logits, noise, top_k)
     for row in range(5):
         likeliest = np.argsort(-logits[row])[: top_k or None]
-        scores = logits[row] + np.float32(heat) * noise[row]
+        scores = logits[row] + noise[row]
         assert chosen[row] == likeliest[scores[likeliest].argmax()]
 
 

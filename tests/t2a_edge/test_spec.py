@@ -52,7 +52,7 @@ def test_a_spec_survives_json(
         scale_coherence=(0.0, 0.5, 1.25),
         guidance_by_words=(0.5, 1.0),
         refiner_passes=refiner_runs[0],
-        refiner_redraws=refiner_runs[1],
+        refiner_redraws=refiner_runs[1:],
     )
     assert Spec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
@@ -147,20 +147,45 @@ def test_refiner_passes_are_0_1_2_or_4(passes):
 
 
 @pytest.mark.parametrize(
-    ("passes", "redraws", "steps"),
-    [(0, 0, ()), (1, 0, (0,)), (2, 0, (0, 1)), (2, 3, (0, 1, 0, 1, 0)), (4, 1, (0, 1, 2, 3, 0))],
+    ("passes", "redraws", "parts", "unguided"),
+    [
+        (1, 0, (0,), 0),
+        (2, 0, (0, 1), 0),
+        (2, 1, (0, 1, 0), 0),
+        (2, 2, (0, 1, 0, 1), 2),
+        (2, 3, (0, 1, 0, 1, 0), 2),
+        (4, 1, (0, 1, 2, 3, 0), 0),
+        (4, 5, (0, 1, 2, 3, 0, 1, 2, 3, 0), 4),
+    ],
 )
-def test_parts_are_drawn_anew_in_their_order(passes, redraws, steps):
-    spec = Spec.from_json({**VALUES, "refiner_passes": passes, "refiner_redraws": redraws})
-    assert spec.refiner_steps == steps
+def test_parts_are_drawn_anew_in_their_order(passes, redraws, parts, unguided):
+    spec = Spec.from_json({**VALUES, "refiner_passes": passes, "refiner_redraws": [redraws]})
+    runs = spec.refiner_runs(2)
+    assert tuple(run.part for run in runs) == parts
+    # passes of which nothing stays are not guided
+    assert [run.guided for run in runs] == [n >= unguided for n in range(len(parts))]
+
+
+def test_each_of_the_refiner_s_scales_has_its_own_redraws():
+    given = {"refiner_passes": 2, "refiner_scales": 2, "refiner_redraws": [3, 1]}
+    spec = Spec.from_json({**VALUES, **given})
+    assert [len(spec.refiner_runs(scale)) for scale in (1, 2)] == [5, 3]
+    none = Spec.from_json({**VALUES, **given, "refiner_redraws": []})
+    assert none.refiner_redraws == (0, 0)
 
 
 @pytest.mark.parametrize(
-    ("passes", "redraws"), [(2, -1), (2, 1.0), (2, True), (2, None), (0, 1), (1, 2)]
+    ("passes", "redraws"),
+    [(2, [-1]), (2, [1.0]), (2, [True]), (2, [None]), (2, [1, 1]), (0, [1]), (1, [2])],
 )
-def test_redraws_are_a_whole_number_and_need_two_passes(passes, redraws):
-    with pytest.raises(BundleError, match=r"refiner_redraws is .*; expected a whole number from 0"):
+def test_redraws_are_whole_numbers_and_need_two_passes(passes, redraws):
+    with pytest.raises(BundleError, match=r"refiner_redraws is .*; expected 1 whole numbers from"):
         Spec.from_json({**VALUES, "refiner_passes": passes, "refiner_redraws": redraws})
+
+
+def test_redraws_that_are_no_list_are_refused():
+    with pytest.raises(BundleError, match="spec cannot be read"):
+        Spec.from_json({**VALUES, "refiner_passes": 2, "refiner_redraws": 2})
 
 
 def test_a_refiner_needs_a_coarser_scale():

@@ -36,8 +36,13 @@ def test_overrides_lie_on_top():
         ("text.ngrams=[9]", "expected lengths from 1 to 6"),
         ("qat.momentum=0.0", r"expected \(0, 1\]"),
         ("sampling.scale_temperature=[1]", "expected 4, one for each scale"),
-        ("sampling.refiner_redraws=-1", "refiner_redraws is -1 .*expected 0 or more"),
-        ("refiner.passes=1", "refiner_redraws is 1 and refiner.passes 1; expected 0 or more"),
+        ("sampling.refiner_redraws=-1", r"refiner_redraws is \[-1\] .*expected 0 or more"),
+        (
+            "refiner.passes=1",
+            r"refiner_redraws is \[2, 1\] and refiner.passes 1; expected 0 or more",
+        ),
+        ("sampling.refiner_redraws=[1, 1, 1]", "has 3 entries; expected 2, one for each"),
+        ("sampling.refiner_redraws=1.0", "refiner_redraws is 1.0; expected"),
         ("refiner.passes=3", r"expected one of \[0, 1, 2, 4\]"),
         ("refiner.passes=2.0", "refiner.passes is 2.0"),
         ("codec.scales=[8]", r"refiner.scales is 2 and codec.scales \[8\]; expected fewer"),
@@ -70,6 +75,14 @@ def test_the_refiner_takes_the_finest_scales_from_the_transformer(passes, count)
     preset = load_preset("tiny", given)
     assert preset.coarse_scales == preset.spec.coarse_scales
     assert preset.coarse_scales == ((1, 2, 4, 8)[:-count] if passes else (1, 2, 4, 8))
+
+
+@pytest.mark.parametrize(
+    ("given", "redraws"), [("2", (2, 2)), ("[2]", (2, 2)), ("[]", (0, 0)), ("[3, 0]", (3, 0))]
+)
+def test_one_number_of_redraws_is_for_all_of_the_refiner_s_scales(given, redraws):
+    spec = load_preset("tiny", [f"sampling.refiner_redraws={given}"]).spec
+    assert spec.refiner_redraws == redraws
 
 
 @pytest.mark.parametrize("count", [0, 4])

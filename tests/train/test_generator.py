@@ -151,7 +151,7 @@ def test_the_generator_predicts_the_coarse_scales_alone():
 
 
 def test_without_a_refiner_it_predicts_all_scales():
-    sampling = replace(PRESET.sampling, refiner_redraws=0)
+    sampling = replace(PRESET.sampling, refiner_redraws=())
     preset = replace(PRESET, refiner=replace(PRESET.refiner, passes=0), sampling=sampling)
     mix = IndexMix([index_store(16)], [1.0])
     task = GeneratorTask(preset, Codec(preset.codec), mix, index_store(6))

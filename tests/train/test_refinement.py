@@ -44,7 +44,7 @@ def test_training_goes_on_from_the_model_s_refiner(refined, tiny_checkpoint, tmp
 def test_what_comes_of_it_is_a_whole_checkpoint(refined, tiny_checkpoint, tmp_path):
     refined_model(refined, tiny_checkpoint).save(tmp_path / "refined.safetensors")
     loaded, before = Model.load(tmp_path / "refined.safetensors"), Model.load(tiny_checkpoint)
-    assert loaded.spec == replace(before.spec, refiner_redraws=3)
+    assert loaded.spec == replace(before.spec, refiner_redraws=(3, 3))
     report = loaded.card["training"]["refinement"]
     assert report["steps"] == 10
     assert {f"loss_scale_{n}_pass_2" for n in (2, 3)} <= report["val"].keys()
@@ -109,4 +109,4 @@ def test_the_command_writes_a_checkpoint(tiny_run, tiny_checkpoint, tmp_path):
     given = [str(part) for pair in paths.items() for part in pair]
     result = CliRunner().invoke(main, ["refinement", "--preset", "tiny", *given])
     assert result.exit_code == 0, result.output
-    assert Model.load(out).spec.refiner_redraws == 1
+    assert Model.load(out).spec.refiner_redraws == (2, 1)

@@ -176,7 +176,7 @@ def make_task(observed):
 
     def make(passes: int, corrupt: float = 0.0, redraws: int = 0) -> RefinerTask:
         config = replace(PRESET.refiner, passes=passes, corrupt=corrupt)
-        sampling = replace(PRESET.sampling, refiner_redraws=redraws)
+        sampling = replace(PRESET.sampling, refiner_redraws=(redraws,))
         preset = replace(PRESET, refiner=config, sampling=sampling)
         torch.manual_seed(5)
         text = observed(TextEngine(preset.text, WIDTH)).state_dict()
