@@ -41,15 +41,21 @@ def _start_model(path: Path, preset: Preset) -> Model:
     """
     model = Model.load(path)
     if preset.refiner.passes and preset.refiner.scales > model.preset.refiner.scales:
-        model = _taking_over(model, preset.refiner.scales)
+        model = _taking_over(model, preset)
     check_shapes(model, preset, path)
     return model
 
 
-def _taking_over(model: Model, count: int) -> Model:
-    """The model with a refiner of more scales; the transformer forgets the places of those."""
+def _taking_over(model: Model, wanted: Preset) -> Model:
+    """The model with as many scales for the refiner as the preset wants, drawn with as it says.
+
+    The transformer forgets the places of those.
+    """
     assert model.refiner is not None
-    preset = replace(model.preset, refiner=replace(model.preset.refiner, scales=count))
+    count = wanted.refiner.scales
+    preset = replace(
+        model.preset, refiner=replace(model.preset.refiner, scales=count), sampling=wanted.sampling
+    )
     generator = Generator(preset)
     places = scale_offsets(preset.coarse_scales)[-1]
     tensors = model.generator.state_dict()

@@ -53,7 +53,7 @@ def test_what_comes_of_it_is_a_whole_checkpoint(refined, tiny_checkpoint, tmp_pa
 
 
 def test_more_scales_are_taken_over_from_the_transformer(tiny_run, tiny_checkpoint, tmp_path):
-    preset = load_preset("tiny", ["refiner.scales=3"])
+    preset = load_preset("tiny", ["refiner.scales=3", "sampling.refiner_redraws=1"])
     run = Run(preset, tmp_path, tiny_run.data)
     before = Model.load(tiny_checkpoint)
     train_refinement(run, tiny_checkpoint)
@@ -71,7 +71,11 @@ def test_more_scales_are_taken_over_from_the_transformer(tiny_run, tiny_checkpoi
 
 
 def test_fewer_scales_than_the_model_s_are_refused(tiny_run, tiny_checkpoint, tmp_path):
-    run = Run(load_preset("tiny", ["refiner.scales=1"]), tmp_path, tiny_run.data)
+    run = Run(
+        load_preset("tiny", ["refiner.scales=1", "sampling.refiner_redraws=1"]),
+        tmp_path,
+        tiny_run.data,
+    )
     with pytest.raises(CheckpointError, match="another refiner than the preset"):
         train_refinement(run, tiny_checkpoint)
 
