@@ -32,14 +32,20 @@ from train.codec_task import autocast
 from train.config import FitConfig, PreferenceConfig
 from train.draw import BatchSampler
 from train.further import loaded_model, report_with_data
-from train.generator_task import Generator, GeneratorTask, IndexMix, IndexStore, batch_words
+from train.generator_task import (
+    Generator,
+    GeneratorTask,
+    IndexMix,
+    IndexStore,
+    batch_words,
+    cross_entropies,
+)
 from train.model import Model
 from train.qat import disable
 from train.refiner import Refiner
 from train.refiner_task import Part, RefinerTask
 from train.reselection import prepare_drawing
-from train.selection import Wordless
-from train.selection_task import drawn_part, part_count, prompts_of
+from train.selection_task import drawn_pictures, prompts_of
 from train.stages import INDEX_SECTIONS, Run, drawing_key, finish, index_stores, stage_fit
 from train.wording import FloatArray
 
@@ -97,23 +103,17 @@ def drawn_pairs(
     Raises:
         CheckpointError: either has none.
     """
-    parts = [drawn_part(sampler, config, n, folder, key) for n in range(part_count(config))]
-    wordless = Wordless.of(parts[0][1])
-    indices = torch.cat([part for part, _ in parts[1:]])
-    scores = np.concatenate([part for _, part in parts[1:]])
     prompts = prompts_of(config)
+    indices, _, margins = drawn_pictures(sampler, config, folder, key)
     held_out = round(config.held_out * len(prompts))
     found: tuple[list[tuple[int, int, int]], ...] = ([], [])
-    shown = 0
-    for number, prompt in enumerate(prompts):
+    for number, own in enumerate(margins):
         start = number * config.draws
-        margins = wordless.margin(prompt, scores[start : start + config.draws])
-        shown += int((margins > 0).sum())
-        own = ranked(np.minimum(margins, config.enough), config.gap)
-        found[number < held_out].extend((number, start + a, start + b) for a, b in own)
+        pairs = ranked(np.minimum(own, config.enough), config.gap)
+        found[number < held_out].extend((number, start + a, start + b) for a, b in pairs)
     if not all(found):
         raise CheckpointError(
-            f"{len(scores)} pictures make {len(found[0])} pairs to train on and {len(found[1])} "
+            f"{len(indices)} pictures make {len(found[0])} pairs to train on and {len(found[1])} "
             f"to validate on whose margins differ by {config.gap:g}; expected some of both. Draw "
             "more, or lower preference.gap."
         )
@@ -122,7 +122,7 @@ def drawn_pairs(
               [prompts[n] for n, _, _ in own])
         for own in found
     )  # fmt: skip
-    return train, val, shown / len(scores)
+    return train, val, float((margins > 0).mean())
 
 
 class Drawer(nn.Module):
@@ -194,7 +194,7 @@ class PreferenceTask:
         own = indices[:, : scale_offsets(self.preset.coarse_scales)[-1]]
         with autocast():
             logits = module.generator(own, text_bytes, word_weights)
-        return _likelihoods(logits, own).sum(1)
+        return -cross_entropies(logits, own).sum(1)
 
     def _fine_likelihoods(
         self, module: Drawer, part: Part, run: int, indices: Tensor, words: tuple[Tensor, Tensor]
@@ -206,7 +206,7 @@ class PreferenceTask:
         with autocast():
             logits = module.refiner.logits_of(part.scale, indices[:, : part.start], drawn, *words)
         here = part.pass_of == run % self.preset.refiner.passes
-        return _likelihoods(logits[:, here], own[:, here]).sum(1)
+        return -cross_entropies(logits[:, here], own[:, here]).sum(1)
 
     def _judged(
         self, pairs: Pairs, prompts: Sequence[Sequence[str]], runs: Sequence[int]
@@ -279,12 +279,6 @@ class PreferenceTask:
         self.coarse.start_qat()
         if self.fine is not None:
             self.fine.start_qat()
-
-
-def _likelihoods(logits: Tensor, indices: Tensor) -> Tensor:
-    """Logarithms of the probabilities of codes: logits (M, N, K), indices (M, N) -> (M, N)."""
-    losses = F.cross_entropy(logits.float().flatten(0, 1), indices.flatten(), reduction="none")
-    return -losses.view(indices.shape)
 
 
 def train_preference(run: Run, path: Path) -> dict[str, Any]:

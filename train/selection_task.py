@@ -64,6 +64,24 @@ def drawn_part(
     return indices, scores
 
 
+def drawn_pictures(
+    sampler: BatchSampler, config: DrawingConfig, folder: Path, key: str
+) -> tuple[Tensor, FloatArray, FloatArray]:
+    """Draw every prompt several times; see `drawn_part`.
+
+    Returns:
+        indices (P D, N) int16 of D pictures of each of P prompts, (P D, A) scores, and (P, D)
+        margins by which they show their prompt's words.
+    """
+    parts = [drawn_part(sampler, config, n, folder, key) for n in range(part_count(config))]
+    wordless = Wordless.of(parts[0][1])
+    scores = np.concatenate([part for _, part in parts[1:]])
+    by_prompt = scores.reshape(config.prompts, config.draws, -1)
+    every = zip(prompts_of(config), by_prompt, strict=True)
+    margins = np.stack([wordless.margin(prompt, own) for prompt, own in every])
+    return torch.cat([part for part, _ in parts[1:]]), scores, margins
+
+
 def selected_pictures(
     sampler: BatchSampler, config: SelectionConfig, folder: Path, key: str
 ) -> tuple[IndexStore, float]:
@@ -78,18 +96,12 @@ def selected_pictures(
     Raises:
         CheckpointError: no picture shows its words.
     """
-    parts = [drawn_part(sampler, config, n, folder, key) for n in range(part_count(config))]
-    wordless = Wordless.of(parts[0][1])
-    indices = torch.cat([part for part, _ in parts[1:]])
-    scores = np.concatenate([part for _, part in parts[1:]])
+    indices, scores, margins = drawn_pictures(sampler, config, folder, key)
     kept: list[int] = []
     words: list[tuple[str, ...]] = []
-    shown = 0
-    for number, prompt in enumerate(prompts_of(config)):
+    for number, (prompt, own) in enumerate(zip(prompts_of(config), margins, strict=True)):
         start = number * config.draws
-        margins = wordless.margin(prompt, scores[start : start + config.draws])
-        shown += int((margins > 0).sum())
-        found = best(margins, config.keep, config.enough)
+        found = best(own, config.keep, config.enough)
         kept += [start + i for i in found]
         words += [prompt] * len(found)
     if not kept:
@@ -99,7 +111,7 @@ def selected_pictures(
         )
     codes, prompted = indices[kept], [True] * len(kept)
     store = IndexStore(codes, codes, words, torch.from_numpy(scores[kept]), prompted)
-    return store, shown / len(scores)
+    return store, float((margins > 0).mean())
 
 
 class SelectionTask(GeneratorTask):
