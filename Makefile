@@ -15,7 +15,7 @@ PTQ := .venv-post-training
 RTX := .venv-rtx
 
 .DEFAULT_GOAL := help
-.PHONY: help art cli-docs follow test test-slow test-rtx lint format studio words train checkpoint reselection composition refinement preference sampling export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel clean web web-build web-test
+.PHONY: help art cli-docs follow test test-slow test-rtx lint format studio words train checkpoint reselection composition refinement preference reward sampling export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel clean web web-build web-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -81,6 +81,11 @@ refinement: $(DEV)/.ready ## train the refiner further, from and into checkpoint
 
 preference: $(DEV)/.ready ## which of its pictures show the words better, from and into checkpoints/base.safetensors
 	$(DEV)/bin/python -m train preference --preset $(PRESET) --data $(DATA) \
+	  --run $(RUN)-further --model checkpoints/base.safetensors \
+	  --out checkpoints/base.safetensors
+
+reward: $(DEV)/.ready ## the refiner learns from a critic of its codes, from and into checkpoints/base.safetensors
+	$(DEV)/bin/python -m train reward --preset $(PRESET) --data $(DATA) \
 	  --run $(RUN)-further --model checkpoints/base.safetensors \
 	  --out checkpoints/base.safetensors
 

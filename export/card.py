@@ -18,7 +18,7 @@ CODEC_FIGURES = {
 }
 SPLITS = {"val": "val", "test": "test", "held_out": "together"}
 FURTHER = ("selection", "reselection", "composition")  # stages that teach the generator further
-FURTHER_DRAWING = ("refinement", "preference")  # and those that teach the refiner further
+FURTHER_DRAWING = ("refinement", "preference", "reward")  # and those that teach the refiner further
 
 
 def model_card(bundle: Bundle) -> str:
@@ -126,10 +126,20 @@ def _history(training: dict[str, dict[str, Any]]) -> list[str]:
             if f"preferred_{name}" in figures
         ]
         lines.append(
-            f"Last, transformer and refiner learnt from {report['pairs']:,} pairs of their own "
+            f"Then transformer and refiner learnt from {report['pairs']:,} pairs of their own "
             "pictures which one shows its words better by the attribute measures. Of "
             f"{report['held_out']:,} pairs of other prompts, the better picture gained more than "
             f"the worse one in {' and '.join(gained)}."
+        )
+    if "reward" in training:
+        report = training["reward"]
+        figures, sees = report["val"], report["critic"]["val"]
+        lines.append(
+            "Last, the refiner learnt from a critic that was trained on "
+            f"{report['pictures']:,} pictures of the model and sees from the codes what a picture "
+            f"measures ({sees['r2']:.0%} of the differences on average, {sees['r2_contour']:.0%} "
+            f"in contour, {sees['r2_direction']:.0%} in direction). By the critic it shows "
+            f"{figures['shown']:.1%} of the words of other prompts then."
         )
     return lines
 
@@ -153,6 +163,8 @@ def _refiner_section(training: dict[str, Any], spec: Spec) -> list[str]:
     if "preference" in training:
         of_both = training["preference"]["val"]
         figures = {k.removeprefix("refiner_"): v for k, v in of_both.items() if "refiner_" in k}
+    if "reward" in training:
+        figures = training["reward"]["val"]
     lines = ["| scale | pass | cross-entropy | accuracy |", "| --- | --- | --- | --- |"]
     for scale in range(len(spec.coarse_scales), len(spec.scales)):
         side = spec.scales[scale]

@@ -194,6 +194,21 @@ def preference(model: Path, workers: int, out: Path, **options: Any) -> None:
 @main.command()
 @run_options
 @model_option
+@workers_option
+@made_option
+def reward(model: Path, workers: int, out: Path, **options: Any) -> None:
+    """Teach a finished model's refiner by a critic that sees what its codes will measure."""
+    from train.reward import rewarded_model, train_reward
+
+    run = replace(_run(**options), workers=workers)
+    click.echo(json.dumps(train_reward(run, model), indent=1))
+    rewarded_model(run, model).save(out)
+    click.echo(str(out))
+
+
+@main.command()
+@run_options
+@model_option
 @made_option
 def composition(model: Path, out: Path, **options: Any) -> None:
     """Teach a finished model to follow all words of a prompt as it follows each alone."""

@@ -394,6 +394,39 @@ class PreferenceConfig(DrawingConfig):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class RewardConfig(DrawingConfig):
+    """How the refiner learns from a critic that sees what its codes will measure.
+
+    `enough` is the margin at which a word is shown well enough; from there on it hardly counts.
+
+    Attributes:
+        width: channels of the critic.
+        weight: of what the critic says, beside the losses on data.
+        divergence: of leaving what the model drew before, per nat.
+        wordless_share: of the pictures without words among those that must stay as they were.
+        held_out: share of the prompts whose pictures are validated on.
+    """
+
+    STAGE: ClassVar[str] = "reward"
+
+    width: int = 64
+    weight: float = 5.0
+    divergence: float = 0.4
+    wordless_share: float = 0.1
+    held_out: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.width >= 1, f"width of a reward's critic is {self.width}; expected from 1.")
+        for name in ("weight", "divergence"):
+            value = getattr(self, name)
+            _require(value >= 0, f"{name} of a reward is {value}; expected 0 or more.")
+        for name in ("wordless_share", "held_out"):
+            value = getattr(self, name)
+            _require(0 < value < 1, f"{name} of a reward is {value}; expected above 0 and below 1.")
+
+
 HUE = "hue"  # what the hues are called together
 
 
@@ -550,6 +583,9 @@ class Preset:
     refinement_fit: FitConfig = field(default_factory=FitConfig)
     preference: PreferenceConfig = field(default_factory=PreferenceConfig)
     preference_fit: FitConfig = field(default_factory=FitConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    critic_fit: FitConfig = field(default_factory=FitConfig)
+    reward_fit: FitConfig = field(default_factory=FitConfig)
     composition: CompositionConfig = field(default_factory=CompositionConfig)
     composition_fit: FitConfig = field(default_factory=FitConfig)
     qat: QatConfig = field(default_factory=QatConfig)

@@ -45,7 +45,7 @@ from train.qat import disable
 from train.refiner import Refiner
 from train.refiner_task import Part, RefinerTask
 from train.reselection import prepare_drawing
-from train.selection_task import drawn_pictures, prompts_of
+from train.selection_task import drawn_pictures
 from train.stages import INDEX_SECTIONS, Run, drawing_key, finish, index_stores, stage_fit
 from train.wording import FloatArray
 
@@ -103,8 +103,8 @@ def drawn_pairs(
     Raises:
         CheckpointError: either has none.
     """
-    prompts = prompts_of(config)
-    indices, _, margins = drawn_pictures(sampler, config, folder, key)
+    drawn = drawn_pictures(sampler, config, folder, key)
+    prompts, indices, margins = drawn.prompts, drawn.indices, drawn.margins()
     held_out = round(config.held_out * len(prompts))
     found: tuple[list[tuple[int, int, int]], ...] = ([], [])
     for number, own in enumerate(margins):

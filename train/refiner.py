@@ -91,6 +91,22 @@ class Refiner(nn.Module):
         logits: Tensor = self.head(x.flatten(2).transpose(1, 2))  # (B, N, K)
         return logits
 
+    def _coarser(self, scale: int, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Indices (B, T) of all scales before this one, and how they come to its side."""
+        rest = scale_offsets(self.scales)[-2] - indices.shape[1]
+        return F.pad(indices, (0, rest)), torch.from_numpy(axis_matrices(self.scales, scale))
+
+    def canvas_of(self, scale: int, indices: Tensor, codes: Tensor) -> Tensor:
+        """A picture as far as it is drawn with scale number `scale`: (B, C, h, w).
+
+        Args:
+            indices: (B, T) of all coarser scales.
+            codes: (B, h w, C) of the scale itself.
+        """
+        side = self.scales[scale]
+        own = codes.transpose(1, 2).reshape(len(codes), -1, side, side)  # (B, C, h, w)
+        return self.coarse_canvas(*self._coarser(scale, indices)) + own
+
     def logits_of(
         self, scale: int, indices: Tensor, drawn: Tensor, text_embedding: Tensor, weights: Tensor
     ) -> Tensor:
@@ -100,10 +116,9 @@ class Refiner(nn.Module):
             indices: (B, T) of all coarser scales.
             drawn: (B, h w) indices of the scale so far.
         """
-        side, rest = self.scales[scale], scale_offsets(self.scales)[-2] - indices.shape[1]
+        side = self.scales[scale]
         logits: Tensor = self(
-            F.pad(indices, (0, rest)),
-            torch.from_numpy(axis_matrices(self.scales, scale)),
+            *self._coarser(scale, indices),
             torch.tensor([scale - len(self.scales) + self.count]),
             drawn.reshape(-1, side, side),
             text_embedding,

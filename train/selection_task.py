@@ -1,5 +1,7 @@
 """Further training of the generator on those of its own pictures that show what was asked for."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -64,22 +66,49 @@ def drawn_part(
     return indices, scores
 
 
-def drawn_pictures(
-    sampler: BatchSampler, config: DrawingConfig, folder: Path, key: str
-) -> tuple[Tensor, FloatArray, FloatArray]:
-    """Draw every prompt several times; see `drawn_part`.
+@dataclass(frozen=True)
+class Drawn:
+    """Pictures that a model drew, D of each of P prompts, and some without words.
 
-    Returns:
-        indices (P D, N) int16 of D pictures of each of P prompts, (P D, A) scores, and (P, D)
-        margins by which they show their prompt's words.
+    Attributes:
+        prompts: P of them.
+        indices: (P D, N) int16, prompt after prompt.
+        scores: (P D, A) in the order of `train.wording.MEASURED`.
+        plain_indices, plain_scores: (M, N) and (M, A) of the pictures without words.
     """
+
+    prompts: list[tuple[str, ...]]
+    indices: Tensor
+    scores: FloatArray
+    plain_indices: Tensor
+    plain_scores: FloatArray
+
+    @property
+    def draws(self) -> int:
+        """D."""
+        return len(self.indices) // len(self.prompts)
+
+    @cached_property
+    def wordless(self) -> Wordless:
+        """What pictures without words measure."""
+        return Wordless.of(self.plain_scores)
+
+    def margins(self) -> FloatArray:
+        """By how much each picture shows its prompt's words: (P, D)."""
+        by_prompt = self.scores.reshape(len(self.prompts), self.draws, -1)
+        every = zip(self.prompts, by_prompt, strict=True)
+        return np.stack([self.wordless.margin(prompt, own) for prompt, own in every])
+
+
+def drawn_pictures(sampler: BatchSampler, config: DrawingConfig, folder: Path, key: str) -> Drawn:
+    """Draw every prompt several times; see `drawn_part`."""
     parts = [drawn_part(sampler, config, n, folder, key) for n in range(part_count(config))]
-    wordless = Wordless.of(parts[0][1])
-    scores = np.concatenate([part for _, part in parts[1:]])
-    by_prompt = scores.reshape(config.prompts, config.draws, -1)
-    every = zip(prompts_of(config), by_prompt, strict=True)
-    margins = np.stack([wordless.margin(prompt, own) for prompt, own in every])
-    return torch.cat([part for part, _ in parts[1:]]), scores, margins
+    return Drawn(
+        prompts_of(config),
+        torch.cat([indices for indices, _ in parts[1:]]),
+        np.concatenate([scores for _, scores in parts[1:]]),
+        *parts[0],
+    )
 
 
 def selected_pictures(
@@ -96,21 +125,23 @@ def selected_pictures(
     Raises:
         CheckpointError: no picture shows its words.
     """
-    indices, scores, margins = drawn_pictures(sampler, config, folder, key)
+    drawn = drawn_pictures(sampler, config, folder, key)
+    margins = drawn.margins()
     kept: list[int] = []
     words: list[tuple[str, ...]] = []
-    for number, (prompt, own) in enumerate(zip(prompts_of(config), margins, strict=True)):
-        start = number * config.draws
+    for number, (prompt, own) in enumerate(zip(drawn.prompts, margins, strict=True)):
+        start = number * drawn.draws
         found = best(own, config.keep, config.enough)
         kept += [start + i for i in found]
         words += [prompt] * len(found)
     if not kept:
         raise CheckpointError(
-            f"None of {len(scores)} pictures shows the words that it was drawn for; expected some. "
-            "Train the generator longer, or leave the selection stage out: selection.draws = 0."
+            f"None of {len(drawn.scores)} pictures shows the words that it was drawn for; expected "
+            "some. Train the generator longer, or leave the selection stage out: "
+            "selection.draws = 0."
         )
-    codes, prompted = indices[kept], [True] * len(kept)
-    store = IndexStore(codes, codes, words, torch.from_numpy(scores[kept]), prompted)
+    codes, prompted = drawn.indices[kept], [True] * len(kept)
+    store = IndexStore(codes, codes, words, torch.from_numpy(drawn.scores[kept]), prompted)
     return store, float((margins > 0).mean())
 
 

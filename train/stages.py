@@ -53,6 +53,7 @@ NO_WORDS = (
 )
 PICTURE_KEYS = ("image_size", "shorter_side", "studio_pictures", "studio_share", "studio_seed")
 INDEX_SECTIONS = ("data", "codec", "text", "wording")  # of the preset, for stages on indices
+DRAWN = ("draws", "prompts", "lengths", "favoured", "odds", "wordless", "seed", "noise_seed")
 STAGES = ("words", "codec", "decoder", "generator", "refiner", "selection")
 
 
@@ -366,9 +367,10 @@ def train_selection(run: Run) -> dict[str, Any]:
 
 
 def drawing_key(run: Run, stage: str, **sources: str) -> str:
-    """Names what a selection draws: the weights, the prompts and the way of drawing."""
-    config = asdict(getattr(run.preset, stage))
-    return json.dumps([*sources.values(), config, asdict(run.preset.spec)])
+    """Names what a stage draws: the weights, the prompts and the way of drawing."""
+    config = getattr(run.preset, stage)
+    drawn = {name: getattr(config, name) for name in DRAWN}
+    return json.dumps([*sources.values(), drawn, asdict(run.preset.spec)])
 
 
 def fit_selection(

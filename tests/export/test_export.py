@@ -206,6 +206,22 @@ def test_the_card_tells_of_the_pairs_that_transformer_and_refiner_learnt_from(ti
     assert "make words train checkpoint\nmake preference export follow bundle" in card
 
 
+def test_the_card_tells_of_the_critic_that_the_refiner_learnt_from(tiny_bundle):
+    bundle = load_bundle(tiny_bundle)
+    manifest = copy.deepcopy(bundle.manifest)
+    training = manifest["card"]["training"]
+    figures = training["refiner"]["val"] | {"loss_scale_3_pass_0": 5.125, "shown": 0.875}
+    critic = {"steps": 7, "val": {"r2": 0.9, "r2_contour": 0.75, "r2_direction": 0.5}}
+    training["reward"] = {"steps": 8, "seconds": 3, "pictures": 1234, "critic": critic,
+                          "val": figures}  # fmt: skip
+    card = model_card(replace(bundle, manifest=manifest))
+    assert "trained on 1,234 pictures of the model" in card
+    assert "90% of the differences on average, 75% in contour, 50% in direction" in card
+    assert "shows 87.5% of the words of other prompts" in card
+    assert "| 8 x 8 | 1 | 5.125 |" in card
+    assert "make words train checkpoint\nmake reward export follow bundle" in card
+
+
 def test_a_model_without_refiner_draws_every_scale_with_the_transformer():
     preset = load_preset("tiny", ["refiner.passes=0", "sampling.refiner_redraws=0"])
     torch.manual_seed(1)
