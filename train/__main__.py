@@ -84,6 +84,15 @@ def _run(preset: str, overrides: tuple[str, ...], data: Path, folder: Path, wand
     return Run(load_preset(preset, overrides), folder, data, wandb)
 
 
+def _teach(
+    run: Any, model: Path, out: Path, train: Callable[..., Any], taught: Callable[..., Any]
+) -> None:
+    """Run a stage that starts from the finished model at `model`; write what comes of it."""
+    click.echo(json.dumps(train(run, model), indent=1))
+    taught(run, model).save(out)
+    click.echo(str(out))
+
+
 @click.group()
 def main() -> None:
     """Train t2a-edge models; every stage goes on where it was stopped."""
@@ -171,9 +180,7 @@ def reselection(model: Path, workers: int, out: Path, **options: Any) -> None:
     from train.reselection import reselected_model, train_reselection
 
     run = replace(_run(**options), workers=workers)
-    click.echo(json.dumps(train_reselection(run, model), indent=1))
-    reselected_model(run, model).save(out)
-    click.echo(str(out))
+    _teach(run, model, out, train_reselection, reselected_model)
 
 
 @main.command()
@@ -186,9 +193,7 @@ def preference(model: Path, workers: int, out: Path, **options: Any) -> None:
     from train.preference import preferred_model, train_preference
 
     run = replace(_run(**options), workers=workers)
-    click.echo(json.dumps(train_preference(run, model), indent=1))
-    preferred_model(run, model).save(out)
-    click.echo(str(out))
+    _teach(run, model, out, train_preference, preferred_model)
 
 
 @main.command()
@@ -201,9 +206,7 @@ def reward(model: Path, workers: int, out: Path, **options: Any) -> None:
     from train.reward import rewarded_model, train_reward
 
     run = replace(_run(**options), workers=workers)
-    click.echo(json.dumps(train_reward(run, model), indent=1))
-    rewarded_model(run, model).save(out)
-    click.echo(str(out))
+    _teach(run, model, out, train_reward, rewarded_model)
 
 
 @main.command()
@@ -215,9 +218,7 @@ def composition(model: Path, out: Path, **options: Any) -> None:
     from train.composition import composed_model, train_composition
 
     run = _run(**options)
-    click.echo(json.dumps(train_composition(run, model), indent=1))
-    composed_model(run, model).save(out)
-    click.echo(str(out))
+    _teach(run, model, out, train_composition, composed_model)
 
 
 @main.command()
@@ -229,9 +230,7 @@ def refinement(model: Path, out: Path, **options: Any) -> None:
     from train.refinement import refined_model, train_refinement
 
     run = _run(**options)
-    click.echo(json.dumps(train_refinement(run, model), indent=1))
-    refined_model(run, model).save(out)
-    click.echo(str(out))
+    _teach(run, model, out, train_refinement, refined_model)
 
 
 @main.command()

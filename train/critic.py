@@ -13,16 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2a_edge.scales import scale_offsets
 from train.codec_task import autocast
 from train.config import FitConfig, RewardConfig
 from train.refiner import Refiner
+from train.selection import LEAST_SPREAD
 from train.selection_task import Drawn
 from train.wording import MEASURED, TWO_POLES
 
 HIDDEN = 256
 DROPOUT = 0.1
 NOISE = 0.1  # added to a canvas in training, in standard deviations
-LEAST_SPREAD = 0.02  # of a score: what hardly varies is not divided by
 JUDGED_BATCH = 200
 
 
@@ -93,7 +94,7 @@ class CriticTask:
         self, refiner: Refiner, scale: int, drawn: Drawn, config: RewardConfig, fit: FitConfig
     ) -> None:
         self.refiner, self.scale, self.batch = refiner, scale, fit.batch
-        held_out = round(config.held_out * len(drawn.prompts)) * drawn.draws
+        held_out = drawn.held_out(config.held_out)
         plain = torch.from_numpy(drawn.plain_scores)
         scores = torch.from_numpy(drawn.scores)
         self.judged = drawn.indices[:held_out], scores[:held_out]
@@ -108,8 +109,8 @@ class CriticTask:
     @torch.no_grad()
     def _canvas(self, indices: Tensor) -> Tensor:
         """Indices (B, N) of all scales -> (B, C, h, w)."""
-        start = sum(side**2 for side in self.refiner.scales[: self.scale])
-        own = indices[:, start : start + self.refiner.scales[self.scale] ** 2].long()
+        start, end = scale_offsets(self.refiner.scales)[self.scale : self.scale + 2]
+        own = indices[:, start:end].long()
         codes = F.embedding(own, self.refiner.codebook)
         return self.refiner.canvas_of(self.scale, indices[:, :start].long(), codes)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from train.codec import Codec
 from train.codec_task import autocast, uint8_from_images
 from train.config import Preset
 from train.generator_task import Generator, batch_words
+from train.model import Model
 from train.refiner import Refiner
 from train.transformer import Transformer
 from train.wording import FloatArray, measured_scores
@@ -133,6 +135,11 @@ class BatchSampler:
     codec: Codec
     generator: Generator
     refiner: Refiner | None
+
+    @classmethod
+    def of(cls, model: Model, preset: Preset) -> Self:
+        """A finished model that draws as a preset says."""
+        return cls(preset, model.codec, model.generator, model.refiner)
 
     @property
     def modules(self) -> tuple[nn.Module, ...]:

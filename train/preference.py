@@ -46,7 +46,15 @@ from train.refiner import Refiner
 from train.refiner_task import Part, RefinerTask
 from train.reselection import prepare_drawing
 from train.selection_task import drawn_pictures
-from train.stages import INDEX_SECTIONS, Run, drawing_key, finish, index_stores, stage_fit
+from train.stages import (
+    INDEX_SECTIONS,
+    Run,
+    drawing_folder,
+    drawing_key,
+    finish,
+    index_stores,
+    stage_fit,
+)
 from train.wording import FloatArray
 
 STAGE = "preference"
@@ -105,12 +113,12 @@ def drawn_pairs(
     """
     drawn = drawn_pictures(sampler, config, folder, key)
     prompts, indices, margins = drawn.prompts, drawn.indices, drawn.margins()
-    held_out = round(config.held_out * len(prompts))
+    held_out = drawn.held_out(config.held_out)
     found: tuple[list[tuple[int, int, int]], ...] = ([], [])
     for number, own in enumerate(margins):
         start = number * config.draws
         pairs = ranked(np.minimum(own, config.enough), config.gap)
-        found[number < held_out].extend((number, start + a, start + b) for a, b in pairs)
+        found[start < held_out].extend((number, start + a, start + b) for a, b in pairs)
     if not all(found):
         raise CheckpointError(
             f"{len(indices)} pictures make {len(found[0])} pairs to train on and {len(found[1])} "
@@ -298,11 +306,10 @@ def train_preference(run: Run, path: Path) -> dict[str, Any]:
         return read_report(run.folder / STAGE)
     model, key = loaded_model(path, preset), file_sha256(path)
     prepare_drawing(run, STAGE, path, key)
-    sampler = BatchSampler(preset, model.codec, model.generator, model.refiner)
+    sampler = BatchSampler.of(model, preset)
     train, val = index_stores(run, model.codec, key)
-    folder = run.folder / "cache" / f"drawn-{STAGE}"
     drawing = drawing_key(run, STAGE, model_sha256=key)
-    pairs, judged, shown = drawn_pairs(sampler, config, folder, drawing)
+    pairs, judged, shown = drawn_pairs(sampler, config, drawing_folder(run, STAGE), drawing)
     task = PreferenceTask(sampler, pairs, judged, train, val, preset.preference_fit)
     sections = (*INDEX_SECTIONS, "transformer", "refiner", STAGE)
     fit = stage_fit(run, STAGE, task, preset.preference_fit, sections, model_sha256=key)

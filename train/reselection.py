@@ -14,18 +14,13 @@ import torch
 
 from t2a_edge.errors import ConfigError
 from train.checkpoint import file_sha256, is_finished, read_report
-from train.config import Preset
 from train.draw import BatchSampler
 from train.further import further_model, loaded_model, report_with_data
 from train.model import Model
 from train.selection_task import drawn_part, part_count
-from train.stages import Run, drawing_key, fit_selection, training_indices
+from train.stages import Run, drawing_folder, drawing_key, fit_selection, training_indices
 
 STAGE = "reselection"
-
-
-def _sampler(model: Model, preset: Preset) -> BatchSampler:
-    return BatchSampler(preset, model.codec, model.generator, model.refiner)
 
 
 def _prepare(run: Run, stage: str, path: Path, key: str, job: str | int) -> None:
@@ -37,9 +32,9 @@ def _prepare(run: Run, stage: str, path: Path, key: str, job: str | int) -> None
     torch.set_num_threads(1)
     model = loaded_model(path, run.preset)
     if isinstance(job, int):
-        folder = run.folder / "cache" / f"drawn-{stage}"
-        config, drawing = getattr(run.preset, stage), drawing_key(run, stage, model_sha256=key)
-        drawn_part(_sampler(model, run.preset), config, job, folder, drawing)
+        sampler, config = BatchSampler.of(model, run.preset), getattr(run.preset, stage)
+        drawing = drawing_key(run, stage, model_sha256=key)
+        drawn_part(sampler, config, job, drawing_folder(run, stage), drawing)
         return
     store = run.pictures().stores[job == "studio"]
     training_indices(run, model.codec, key, store, studio=job == "studio")
@@ -81,7 +76,7 @@ def train_reselection(run: Run, path: Path) -> dict[str, Any]:
         return read_report(run.folder / STAGE)
     model, key = loaded_model(path, preset), file_sha256(path)
     prepare_drawing(run, STAGE, path, key)
-    return fit_selection(run, STAGE, _sampler(model, preset), key, model_sha256=key)
+    return fit_selection(run, STAGE, BatchSampler.of(model, preset), key, model_sha256=key)
 
 
 def reselected_model(run: Run, path: Path) -> Model:

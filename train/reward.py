@@ -36,7 +36,15 @@ from train.refiner_task import RefinerTask
 from train.reselection import prepare_drawing
 from train.selection import measurable_words
 from train.selection_task import Drawn, drawn_pictures
-from train.stages import INDEX_SECTIONS, Run, drawing_key, finish, index_stores, stage_fit
+from train.stages import (
+    INDEX_SECTIONS,
+    Run,
+    drawing_folder,
+    drawing_key,
+    finish,
+    index_stores,
+    stage_fit,
+)
 
 STAGE = "reward"
 CRITIC = "critic"
@@ -77,7 +85,7 @@ class RewardTask:
         self.critic = critic.eval().requires_grad_(False)
         self.middle = torch.from_numpy(drawn.wordless.middle)
         self.spread = torch.from_numpy(drawn.wordless.spread)
-        self.held_out = round(config.held_out * len(drawn.prompts))
+        self.held_out = drawn.held_out(config.held_out)
 
     def _guided(
         self, module: Refiner, indices: Tensor, others: Tensor, words: tuple[Tensor, Tensor],
@@ -193,7 +201,7 @@ class RewardTask:
         """By how much words fall short, the divergence, and the refiner's loss on data."""
         drawn, draws = self.drawn, self.drawn.draws
         plain = int(rng.binomial(self.batch - 1, self.config.wordless_share))
-        rows = rng.integers(self.held_out * draws, len(drawn.indices), size=self.batch - plain)
+        rows = rng.integers(self.held_out, len(drawn.indices), size=self.batch - plain)
         wording = self.fine.wording
         prompts = [wording.reworded(drawn.prompts[row // draws], rng) for row in rows]
         without = rng.integers(len(drawn.plain_indices), size=plain)
@@ -205,11 +213,10 @@ class RewardTask:
     def validate(self) -> dict[str, float]:
         """The same figures of other prompts, and the refiner's on data; `shown` is of words."""
         draws, rng = self.drawn.draws, np.random.default_rng(self.config.noise_seed + 2)
-        every = np.arange(self.held_out * draws)
-        rows = np.unique(every[:: max(1, len(every) // JUDGED)][:JUDGED])
+        rows = range(self.held_out)[:: max(1, self.held_out // JUDGED)][:JUDGED]
         found: dict[str, float] = {}
         for start in range(0, len(rows), self.batch):
-            own = rows[start : start + self.batch].tolist()
+            own = list(rows[start : start + self.batch])
             prompts = [self.drawn.prompts[row // draws] for row in own]
             plain = own[: round(self.config.wordless_share * len(own))]
             plain = [row % len(self.drawn.plain_indices) for row in plain]
@@ -251,11 +258,10 @@ def train_reward(run: Run, path: Path) -> dict[str, Any]:
     model, key = loaded_model(path, preset), file_sha256(path)
     assert model.refiner is not None
     prepare_drawing(run, STAGE, path, key)
-    sampler = BatchSampler(preset, model.codec, model.generator, model.refiner)
+    sampler = BatchSampler.of(model, preset)
     train, val = index_stores(run, model.codec, key)
-    folder = run.folder / "cache" / f"drawn-{STAGE}"
     drawing = drawing_key(run, STAGE, model_sha256=key)
-    drawn = drawn_pictures(sampler, config, folder, drawing)
+    drawn = drawn_pictures(sampler, config, drawing_folder(run, STAGE), drawing)
     coarsest = len(preset.coarse_scales)
     task = CriticTask(model.refiner, coarsest, drawn, config, preset.critic_fit)
     seeing = stage_fit(

@@ -93,6 +93,10 @@ class Drawn:
         """What pictures without words measure."""
         return Wordless.of(self.plain_scores)
 
+    def held_out(self, share: float) -> int:
+        """How many pictures belong to the first prompts, a share of all of them."""
+        return round(share * len(self.prompts)) * self.draws
+
     def margins(self) -> FloatArray:
         """By how much each picture shows its prompt's words: (P, D)."""
         by_prompt = self.scores.reshape(len(self.prompts), self.draws, -1)

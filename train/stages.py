@@ -366,6 +366,11 @@ def train_selection(run: Run) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def drawing_folder(run: Run, stage: str) -> Path:
+    """Where the pictures that a stage draws are kept."""
+    return run.folder / "cache" / f"drawn-{stage}"
+
+
 def drawing_key(run: Run, stage: str, **sources: str) -> str:
     """Names what a stage draws: the weights, the prompts and the way of drawing."""
     config = getattr(run.preset, stage)
@@ -387,8 +392,8 @@ def fit_selection(
     config, fit_config = getattr(preset, stage), getattr(preset, f"{stage}_fit")
     train, val = index_stores(run, sampler.codec, codec_key)
     started = time.monotonic()
-    folder = run.folder / "cache" / f"drawn-{stage}"
-    drawn, shown = selected_pictures(sampler, config, folder, drawing_key(run, stage, **sources))
+    key = drawing_key(run, stage, **sources)
+    drawn, shown = selected_pictures(sampler, config, drawing_folder(run, stage), key)
     drawing = time.monotonic() - started
     shares = [share * (1 - config.share) for share in train.shares]
     mix = IndexMix([*train.stores, drawn], [*shares, config.share])

@@ -57,19 +57,8 @@ def test_a_critic_s_answer_has_a_gradient_in_every_place():
     assert (canvas.grad.abs().sum(1) > 0).all()
 
 
-def test_a_critic_learns_what_pictures_measure(task):
-    task.module.eval()
-    before = task.validate()
-    optimizer = torch.optim.AdamW(task.module.parameters(), lr=3e-3)
-    task.module.train()
-    for step in range(150):
-        torch.manual_seed(step)
-        loss = task.loss(step, np.random.default_rng(step))["loss"]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    task.module.eval()
-    after = task.validate()
+def test_a_critic_learns_what_pictures_measure(task, fitted):
+    before, after = fitted(task, 150, 3e-3)
     assert before["r2"] < 0.2
     assert after["r2"] > 0.6
     assert after["loss"] < before["loss"]

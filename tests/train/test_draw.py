@@ -58,7 +58,7 @@ def test_noise_is_shared_as_the_runtime_shares_it(radius):
 
 
 def test_pictures_are_measured_one_by_one(model):
-    sampler = BatchSampler(model.preset, model.codec, model.generator, model.refiner)
+    sampler = BatchSampler.of(model, model.preset)
     prompts = [("warm",), ("pale",), ()] * 9  # more than one batch
     indices, scores = sampler.draw(prompts, 1)
     assert indices.shape == (len(prompts), model.spec.positions)

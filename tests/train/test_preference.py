@@ -33,12 +33,6 @@ def preferred(tiny_run, tiny_checkpoint, tmp_path_factory) -> Run:
     return run
 
 
-@pytest.fixture
-def sampler(tiny_checkpoint) -> BatchSampler:
-    model = Model.load(tiny_checkpoint)
-    return BatchSampler(load_preset("tiny"), model.codec, model.generator, model.refiner)
-
-
 def pairs_of(run: Run, sampler: BatchSampler) -> tuple[Pairs, Pairs, float]:
     """What the finished comparison learnt from; nothing is drawn."""
     folder = run.folder / "cache" / "drawn-preference"
@@ -119,21 +113,9 @@ def test_training_starts_without_preference(task):
     )  # fmt: skip
 
 
-def test_steps_make_the_better_pictures_likelier_than_the_worse_ones(task):
-    parameters = [p for p in task.module.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=2e-3)
+def test_steps_make_the_better_pictures_likelier_than_the_worse_ones(task, fitted):
     task.pairs = task.judged  # what is trained on is what is judged: it must be learnt by heart
-    task.module.eval()
-    before = task.validate()
-    task.module.train()
-    for step in range(25):
-        torch.manual_seed(step)
-        loss = task.loss(step, np.random.default_rng(step))["loss"]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    task.module.eval()
-    after = task.validate()
+    before, after = fitted(task, 25, 2e-3)
     for name in ("transformer", "refiner"):
         assert after[f"loss_{name}"] < before[f"loss_{name}"]
         assert after[f"preferred_{name}"] > 0.6

@@ -12,7 +12,6 @@ from train.__main__ import main
 from train.checkpoint import file_sha256, load_tensors
 from train.config import load_preset
 from train.critic import Critic
-from train.draw import BatchSampler
 from train.model import Model
 from train.reward import RewardTask, rewarded_model, train_reward
 from train.selection_task import Drawn, drawn_pictures
@@ -36,12 +35,6 @@ def rewarded(tiny_run, tiny_checkpoint, tmp_path_factory) -> Run:
     run = Run(load_preset("tiny"), tmp_path_factory.mktemp("rewarded"), tiny_run.data, workers=2)
     train_reward(run, tiny_checkpoint)
     return run
-
-
-@pytest.fixture
-def sampler(tiny_checkpoint) -> BatchSampler:
-    model = Model.load(tiny_checkpoint)
-    return BatchSampler(load_preset("tiny"), model.codec, model.generator, model.refiner)
 
 
 @pytest.fixture
@@ -110,20 +103,9 @@ def test_pictures_without_words_only_must_stay_as_they_were(task):
     assert float(more["shown"]) in (0, 1)
 
 
-def test_steps_make_what_is_drawn_show_its_words(task):
+def test_steps_make_what_is_drawn_show_its_words(task, fitted):
     task.config = replace(task.config, weight=20.0, divergence=0.0)
-    task.module.eval()
-    before = task.validate()
-    optimizer = torch.optim.AdamW(task.module.parameters(), lr=5e-3)
-    task.module.train()
-    for step in range(60):
-        torch.manual_seed(step)
-        loss = task.loss(step, np.random.default_rng(step))["loss"]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    task.module.eval()
-    after = task.validate()
+    before, after = fitted(task, 60, 5e-3)
     assert after["short"] < 0.9 * before["short"]
     assert after["shown"] > before["shown"]
     assert after["divergence"] > before["divergence"]
