@@ -84,7 +84,7 @@ preference: $(DEV)/.ready ## which of its pictures show the words better, from a
 	  --run $(RUN)-further --model checkpoints/base.safetensors \
 	  --out checkpoints/base.safetensors
 
-reward: $(DEV)/.ready ## the refiner learns from a critic of its codes, from and into checkpoints/base.safetensors
+reward: $(DEV)/.ready ## it learns from critics of its codes, from and into checkpoints/base.safetensors
 	$(DEV)/bin/python -m train reward --preset $(PRESET) --data $(DATA) \
 	  --run $(RUN)-further --model checkpoints/base.safetensors \
 	  --out checkpoints/base.safetensors

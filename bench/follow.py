@@ -18,8 +18,9 @@ from bench.response import (
     algebra_report,
     diversity_report,
     draw_request,
-    effect,
+    effects,
     follow_report,
+    ratio_of_means,
     requests,
     seen_targets,
     thumbnail,
@@ -92,9 +93,15 @@ def precision_report(reference: Path, drawn: dict[Request, Drawn], workers: int)
     targets = seen_targets()
     wanted = [Request(WORDLESS), *map(Request, targets)]
     seeds = len(drawn[wanted[0]].thumbnails)
-    expected = effect(draw_all(reference, wanted, seeds, workers), targets)
-    found = effect(drawn, targets)
-    return {"effect": found, "reference_effect": expected, "ratio": found / expected}
+    expected = effects(draw_all(reference, wanted, seeds, workers), targets)
+    found = effects(drawn, targets)
+    ratio, error = ratio_of_means(found, expected)
+    return {
+        "effect": float(found.mean()),
+        "reference_effect": float(expected.mean()),
+        "ratio": ratio,
+        "ratio_error": error,
+    }
 
 
 @click.command()
@@ -165,6 +172,9 @@ def follow(
         value = "-" if judgement.value is None else f"{judgement.value:.3f}"
         line = f"{judgement.gate.figure:24} {value:>7} {judgement.gate.limit:>7}"
         click.echo(f"{line}  {judgement.outcome.value}  {judgement.note or judgement.gate.why}")
+    if "ratio_error" in report["precision"]:
+        error = report["precision"]["ratio_error"]
+        click.echo(f"\nprecision.ratio has a standard error of {error:.3f} over the seeds")
     click.echo(f"\n{'axis':14} seen: words images   unseen: words images")
     for axis, figures in report["seen"]["by_axis"].items():
         other = report["unseen"]["by_axis"].get(axis, {"words": np.nan, "images": np.nan})

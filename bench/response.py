@@ -165,17 +165,34 @@ def follow_report(drawn: Mapping[Request, Drawn], targets: Mapping[str, Target])
     }
 
 
-def effect(drawn: Mapping[Request, Drawn], targets: Mapping[str, Target]) -> float:
-    """Mean way that words move their score from that of wordless pictures, towards the pole."""
+def effects(drawn: Mapping[Request, Drawn], targets: Mapping[str, Target]) -> FloatArray:
+    """Mean way that words move their score from that of the wordless picture of the same seed.
+
+    Returns:
+        (seeds,), above 0 towards the poles.
+    """
     base = drawn[Request(WORDLESS)].scores
-    return float(
-        np.mean(
-            [
-                (drawn[Request(word)].scores[t.score].mean() - base[t.score].mean()) * t.sign
-                for word, t in targets.items()
-            ]
-        )
-    )
+    moved = [
+        (drawn[Request(word)].scores[t.score] - base[t.score]) * t.sign
+        for word, t in targets.items()
+    ]
+    return np.mean(moved, axis=0)
+
+
+def effect(drawn: Mapping[Request, Drawn], targets: Mapping[str, Target]) -> float:
+    """Mean of `effects` over the seeds."""
+    return float(effects(drawn, targets).mean())
+
+
+def ratio_of_means(found: FloatArray, expected: FloatArray) -> tuple[float, float]:
+    """Ratio of two means and its standard error: (M,) each, pairs of one seed.
+
+    Source: the usual estimate for a ratio of paired means (Cochran, Sampling Techniques, 1977).
+    """
+    ratio = float(found.mean() / expected.mean())
+    left = found - ratio * expected
+    error = left.std(ddof=1) / np.sqrt(len(left)) / abs(expected.mean())
+    return ratio, float(error)
 
 
 def triple_report(

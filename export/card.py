@@ -18,7 +18,8 @@ CODEC_FIGURES = {
 }
 SPLITS = {"val": "val", "test": "test", "held_out": "together"}
 FURTHER = ("selection", "reselection", "composition")  # stages that teach the generator further
-FURTHER_DRAWING = ("refinement", "preference", "reward")  # and those that teach the refiner further
+DRAWERS = ("preference", "reward")  # stages that teach all that draws
+FURTHER_DRAWING = ("refinement", *DRAWERS)  # and those that teach the refiner further
 
 
 def model_card(bundle: Bundle) -> str:
@@ -79,8 +80,9 @@ def _codec_table(report: dict[str, Any]) -> str:
 
 def _last_generator_stage(training: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The report of the stage that left the generator as it is."""
-    if "preference" in training:
-        return training["preference"]
+    drawers = [stage for stage in DRAWERS if stage in training]
+    if drawers:
+        return training[drawers[-1]]
     if "generator_val" in training.get("refinement", {}):
         return {"val": training["refinement"]["generator_val"]}
     stages = [s for s in ("generator", *FURTHER) if s in training]
@@ -133,13 +135,20 @@ def _history(training: dict[str, dict[str, Any]]) -> list[str]:
         )
     if "reward" in training:
         report = training["reward"]
-        figures, sees = report["val"], report["critic"]["val"]
+        seen = [
+            f"up to {side} x {side} {figures['val']['r2']:.0%} ({figures['val']['r2_contour']:.0%} "
+            f"in contour, {figures['val']['r2_direction']:.0%} in direction)"
+            for side, figures in report["critics"].items()
+        ]
+        shown = [
+            f"{value:.1%}" for name, value in report["val"].items() if name.startswith("shown_")
+        ]
         lines.append(
-            "Last, the refiner learnt from a critic that was trained on "
-            f"{report['pictures']:,} pictures of the model and sees from the codes what a picture "
-            f"measures ({sees['r2']:.0%} of the differences on average, {sees['r2_contour']:.0%} "
-            f"in contour, {sees['r2_direction']:.0%} in direction). By the critic it shows "
-            f"{figures['shown']:.1%} of the words of other prompts then."
+            "Last, transformer and refiner learnt from critics that were trained on "
+            f"{report['pictures']:,} pictures of the model and see from the codes what a picture "
+            f"measures. Of the differences they explain, on average over the axes, with codes "
+            f"{' and '.join(seen)}. By the critics, what is drawn shows {' and '.join(shown)} of "
+            "the words of other prompts then."
         )
     return lines
 
@@ -160,11 +169,10 @@ def _refiner_section(training: dict[str, Any], spec: Spec) -> list[str]:
     if not spec.refiner_passes:
         return []
     figures = training.get("refinement", training["refiner"])["val"]
-    if "preference" in training:
-        of_both = training["preference"]["val"]
+    drawers = [stage for stage in DRAWERS if stage in training]
+    if drawers:
+        of_both = training[drawers[-1]]["val"]
         figures = {k.removeprefix("refiner_"): v for k, v in of_both.items() if "refiner_" in k}
-    if "reward" in training:
-        figures = training["reward"]["val"]
     lines = ["| scale | pass | cross-entropy | accuracy |", "| --- | --- | --- | --- |"]
     for scale in range(len(spec.coarse_scales), len(spec.scales)):
         side = spec.scales[scale]

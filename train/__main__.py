@@ -202,7 +202,7 @@ def preference(model: Path, workers: int, out: Path, **options: Any) -> None:
 @workers_option
 @made_option
 def reward(model: Path, workers: int, out: Path, **options: Any) -> None:
-    """Teach a finished model's refiner by a critic that sees what its codes will measure."""
+    """Teach a finished model by critics that see what its codes will measure."""
     from train.reward import rewarded_model, train_reward
 
     run = replace(_run(**options), workers=workers)

@@ -396,13 +396,15 @@ class PreferenceConfig(DrawingConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class RewardConfig(DrawingConfig):
-    """How the refiner learns from a critic that sees what its codes will measure.
+    """How a model learns from critics that see what its codes will measure.
 
     `enough` is the margin at which a word is shown well enough; from there on it hardly counts.
 
     Attributes:
-        width: channels of the critic.
-        weight: of what the critic says, beside the losses on data.
+        scales: numbers of the scales that are drawn anew, each with a critic that sees the codes
+            up to it.
+        width: channels of a critic.
+        weight: of what each critic says, beside the losses on data.
         divergence: of leaving what the model drew before, per nat.
         wordless_share: of the pictures without words among those that must stay as they were.
         held_out: share of the prompts whose pictures are validated on.
@@ -410,6 +412,7 @@ class RewardConfig(DrawingConfig):
 
     STAGE: ClassVar[str] = "reward"
 
+    scales: tuple[int, ...] = (3, 4)
     width: int = 64
     weight: float = 5.0
     divergence: float = 0.4
@@ -418,6 +421,11 @@ class RewardConfig(DrawingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        distinct = set(self.scales)
+        _require(
+            bool(distinct) and len(distinct) == len(self.scales) and min(distinct) >= 0,
+            f"scales of a reward is {list(self.scales)}; expected numbers of scales, each once.",
+        )
         _require(self.width >= 1, f"width of a reward's critic is {self.width}; expected from 1.")
         for name in ("weight", "divergence"):
             value = getattr(self, name)
@@ -616,6 +624,12 @@ class Preset:
             and (self.refiner.passes > 1 or not any(redraws)),
             f"sampling.refiner_redraws is {list(redraws)} and refiner.passes "
             f"{self.refiner.passes}; expected 0 or more, and 0 with fewer than two passes.",
+        )
+        unknown = [number for number in self.reward.scales if number >= len(self.codec.scales)]
+        _require(
+            not (self.reward.draws and unknown),
+            f"reward.scales names {unknown} and codec.scales has {len(self.codec.scales)} entries; "
+            "expected numbers below that, counted from 0.",
         )
         for name in ("encoder", "decoder"):
             side = self.codec.scales[-1] * self.codec.pixels_per_latent(name)

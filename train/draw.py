@@ -123,6 +123,18 @@ def draw_indices(
     return drawn
 
 
+class Drawer(nn.Module):
+    """What draws indices: generator and refiner.
+
+    Attributes:
+        refiner: None where the transformer predicts all scales.
+    """
+
+    def __init__(self, generator: Generator, refiner: Refiner | None) -> None:
+        super().__init__()
+        self.generator, self.refiner = generator, refiner
+
+
 @dataclass(frozen=True)
 class BatchSampler:
     """Everything that draws a picture from words, and measures it.

@@ -7,6 +7,7 @@ from typing import Any
 from t2a_edge.errors import CheckpointError
 from train.checkpoint import file_sha256, load_module, load_stage, read_report
 from train.config import Preset
+from train.draw import Drawer
 from train.generator_task import Generator
 from train.model import Model
 from train.stages import Run
@@ -67,6 +68,25 @@ def further_model(
     further = Model(preset, model.codec, generator, model.refiner, model.vocabulary, card)
     further.use_int8()
     return further
+
+
+def drawer_model(run: Run, path: Path, stage: str, *sections: str) -> Model:
+    """The finished model at `path` with what a stage of this run made of all that draws.
+
+    Args:
+        stage: has a `train.draw.Drawer`.
+        sections: of the run's preset, which take the place of the model's, as its way of drawing
+            and its card do.
+    """
+    preset = run.preset
+    model = loaded_model(path, preset)
+    tensors, _ = load_stage(run.folder, stage, model_sha256=file_sha256(path))
+    load_module(Drawer(model.generator, model.refiner), tensors, "generator and refiner")
+    model.card["training"][stage] = report_with_data(run, stage)
+    taken = {name: getattr(preset, name) for name in (*sections, "sampling", "card")}
+    model.preset = replace(model.preset, **taken)
+    model.use_int8()
+    return model
 
 
 def resampled_model(path: Path, preset: Preset) -> Model:

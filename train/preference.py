@@ -8,32 +8,28 @@ losses on the data go on beside it, so that pictures stay what they were.
 """
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from t2a_edge.errors import CheckpointError, ConfigError
 from t2a_edge.scales import scale_offsets
 from train.checkpoint import (
     file_sha256,
     is_finished,
-    load_module,
-    load_stage,
     read_report,
-    with_prefix,
 )
 from train.codec_task import autocast
 from train.config import FitConfig, PreferenceConfig
-from train.draw import BatchSampler
-from train.further import loaded_model, report_with_data
+from train.draw import BatchSampler, Drawer
+from train.further import drawer_model, loaded_model
 from train.generator_task import (
-    Generator,
     GeneratorTask,
     IndexMix,
     IndexStore,
@@ -42,7 +38,6 @@ from train.generator_task import (
 )
 from train.model import Model
 from train.qat import disable
-from train.refiner import Refiner
 from train.refiner_task import Part, RefinerTask
 from train.reselection import prepare_drawing
 from train.selection_task import drawn_pictures
@@ -131,18 +126,6 @@ def drawn_pairs(
         for own in found
     )  # fmt: skip
     return train, val, float((margins > 0).mean())
-
-
-class Drawer(nn.Module):
-    """What draws indices: generator and refiner.
-
-    Attributes:
-        refiner: None where the transformer predicts all scales.
-    """
-
-    def __init__(self, generator: Generator, refiner: Refiner | None) -> None:
-        super().__init__()
-        self.generator, self.refiner = generator, refiner
 
 
 def preference_losses(pairs: Tensor, before: Tensor, strength: float) -> tuple[Tensor, Tensor]:
@@ -318,17 +301,4 @@ def train_preference(run: Run, path: Path) -> dict[str, Any]:
 
 def preferred_model(run: Run, path: Path) -> Model:
     """The finished model at `path` with this run's transformer, refiner and way of drawing."""
-    preset = run.preset
-    model = loaded_model(path, preset)
-    tensors, _ = load_stage(run.folder, STAGE, model_sha256=file_sha256(path))
-    parts: Mapping[str, nn.Module | None] = {"generator": model.generator, "refiner": model.refiner}
-    for name, module in parts.items():
-        if module is not None:
-            load_module(module, with_prefix(tensors, name), name)
-    model.card["training"][STAGE] = report_with_data(run, STAGE)
-    model.preset = replace(
-        model.preset, preference=preset.preference, preference_fit=preset.preference_fit,
-        sampling=preset.sampling, card=preset.card,
-    )  # fmt: skip
-    model.use_int8()
-    return model
+    return drawer_model(run, path, STAGE, STAGE, f"{STAGE}_fit")

@@ -10,8 +10,10 @@ from bench.response import (
     algebra_report,
     diversity_report,
     draw_request,
+    effects,
     follow_report,
     is_monotone,
+    ratio_of_means,
     requests,
     seen_targets,
     triple_report,
@@ -185,3 +187,24 @@ def test_every_request_is_drawn_once():
     assert wanted[0] == Request(WORDLESS)
     assert len(set(wanted)) == len(wanted)
     assert set(map(Request, TARGETS)) <= set(wanted)
+
+
+def test_an_effect_is_the_way_from_the_wordless_picture_of_the_same_seed():
+    thumbnails = np.zeros((2, 1, 1, 3))
+    drawn = {
+        Request(WORDLESS): Drawn({"lightness": np.array([0.5, 1.5])}, thumbnails),
+        Request("bright"): Drawn({"lightness": np.array([2.5, 2.5])}, thumbnails),
+        Request("dark"): Drawn({"lightness": np.array([0.5, -0.5])}, thumbnails),
+    }
+    targets = {word: TARGETS[word] for word in ("bright", "dark")}
+    np.testing.assert_allclose(effects(drawn, targets), [1.0, 1.5])
+
+
+def test_the_error_of_a_ratio_is_how_much_it_varies():
+    rng = np.random.default_rng(1)
+    pairs = rng.normal([0.9, 1.0], 0.2, size=(2000, 20, 2))
+    pairs += rng.normal(0, 0.3, size=(2000, 20, 1))  # what both of a seed have in common
+    found = np.array([ratio_of_means(a, b) for a, b in pairs.transpose(0, 2, 1)])
+    assert found[:, 0].mean() == pytest.approx(0.9, abs=0.01)
+    assert found[:, 1].mean() == pytest.approx(found[:, 0].std(), rel=0.1)
+    assert ratio_of_means(np.array([2.0, 4.0]), np.array([1.0, 2.0])) == (2.0, 0.0)

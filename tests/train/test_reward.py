@@ -19,6 +19,7 @@ from train.stages import Run, drawing_key, index_stores
 from train.wording import MEASURED
 
 LIGHTNESS = MEASURED.index("lightness")
+SCALES = (1, 2)  # of the tiny model's four: the transformer's last and the refiner's first
 
 
 class FirstChannel(Critic):
@@ -52,25 +53,11 @@ def task(rewarded, sampler, drawn, tiny_checkpoint) -> RewardTask:
     prompts = [("bright",) if n % 2 else ("dark",) for n in range(len(drawn.prompts))]
     scores = np.random.default_rng(1).normal(0, 0.1, drawn.plain_scores.shape).astype(np.float32)
     drawn = replace(drawn, prompts=prompts, plain_scores=scores)
-    critic = FirstChannel(8, 8)
-    return RewardTask(sampler, critic, drawn, mix, val, rewarded.preset.reward_fit)
+    critics = {scale: FirstChannel(8, 8) for scale in SCALES}
+    return RewardTask(sampler, critics, drawn, mix, val, rewarded.preset.reward_fit)
 
 
 # ---- what is judged
-
-
-def test_what_is_drawn_anew_is_codes_and_has_a_gradient(task):
-    indices = task.drawn.indices[:3].long()
-    task.module.eval()
-    codes, divergence = task._redrawn(indices, [("dark",), (), ("warm", "round")],
-                                      np.random.default_rng(0))  # fmt: skip
-    assert codes.shape == (3, 16, 8)
-    distance = torch.cdist(codes.detach().flatten(0, 1), task.module.codebook)
-    torch.testing.assert_close(distance.amin(1), torch.zeros(48), atol=1e-3, rtol=0)
-    torch.testing.assert_close(divergence, torch.zeros(3), atol=1e-5, rtol=0)
-    codes.square().sum().backward()
-    assert task.module.head.weight.grad.abs().sum() > 0
-    assert not any(p.requires_grad for p in task.before.parameters())
 
 
 def test_a_word_that_is_shown_well_enough_hardly_pulls(task):
@@ -84,51 +71,77 @@ def test_a_word_that_is_shown_well_enough_hardly_pulls(task):
         rows = [bright[0] * task.drawn.draws]
         with torch.no_grad():
             found[middle] = task._judged(rows, [("bright",)], [], np.random.default_rng(0))
-    assert float(found[-20.0]["short"]) < 1e-6
-    assert float(found[-20.0]["shown"]) == 1
-    assert float(found[20.0]["shown"]) == 0
-    assert float(found[20.0]["short"]) == pytest.approx(20 + task.config.enough, abs=2)
+    for scale in SCALES:
+        short, shown = f"short_scale_{scale}", f"shown_scale_{scale}"
+        assert float(found[-20.0][short]) < 1e-6
+        assert float(found[-20.0][shown]) == 1
+        assert float(found[20.0][shown]) == 0
+        assert float(found[20.0][short]) == pytest.approx(20 + task.config.enough, abs=2)
 
 
 def test_pictures_without_words_only_must_stay_as_they_were(task):
     task.module.eval()
     with torch.no_grad():
-        for parameter in task.module.head.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
+        for module in (task.coarse.module.transformer, task.fine.module):
+            module.head.bias.add_(torch.randn_like(module.head.bias))
         few = task._judged([0], [("dark",)], [], np.random.default_rng(0))
         more = task._judged([0], [("dark",)], [0, 1, 2], np.random.default_rng(0))
-    assert float(few["divergence"]) > 0
-    assert float(more["divergence"]) > 0
-    assert float(few["shown"]) in (0, 1)
-    assert float(more["shown"]) in (0, 1)
+    for scale in SCALES:
+        for figures in (few, more):
+            assert float(figures[f"divergence_scale_{scale}"]) > 0
+            assert float(figures[f"shown_scale_{scale}"]) in (0, 1)
 
 
 def test_steps_make_what_is_drawn_show_its_words(task, fitted):
     task.config = replace(task.config, weight=20.0, divergence=0.0)
     before, after = fitted(task, 60, 5e-3)
-    assert after["short"] < 0.9 * before["short"]
-    assert after["shown"] > before["shown"]
-    assert after["divergence"] > before["divergence"]
+    for scale in SCALES:
+        assert after[f"short_scale_{scale}"] < 0.9 * before[f"short_scale_{scale}"]
+        assert after[f"shown_scale_{scale}"] > before[f"shown_scale_{scale}"]
+        assert after[f"divergence_scale_{scale}"] > before[f"divergence_scale_{scale}"]
+
+
+def test_no_branch_is_left_out_of_what_is_drawn(task):
+    """Two draws of one picture with one noise are one picture, in training as well."""
+    task.module.train()
+    found = [
+        {
+            k: float(v)
+            for k, v in task._judged([0], [("dark",)], [], np.random.default_rng(0)).items()
+        }
+        for _ in range(2)
+    ]
+    assert found[0] == found[1]
 
 
 def test_the_loss_is_the_sum_of_its_parts(task):
     task.module.eval()
-    figures = task.validate()
-    config = task.config
-    expected = config.weight * figures["short"] + config.divergence * figures["divergence"]
-    assert figures["loss"] == pytest.approx(expected + figures["cross_entropy"], rel=1e-5)
+    config, figures = task.config, task.validate()
+
+    def judged(figures: dict[str, float]) -> float:
+        weights = {"short": config.weight, "divergence": config.divergence}
+        return sum(
+            weight * figures[f"{name}_scale_{n}"]
+            for name, weight in weights.items()
+            for n in SCALES
+        )
+
+    data = figures["cross_entropy"] + figures["refiner_loss"]
+    assert figures["loss"] == pytest.approx(judged(figures) + data, rel=1e-5)
     step = {k: float(v.detach()) for k, v in task.loss(0, np.random.default_rng(0)).items()}
-    expected = config.weight * step["short"] + config.divergence * step["divergence"]
-    assert step["loss"] == pytest.approx(expected + step["loss_data"], rel=1e-5)
+    data = step["loss_data"] + step["loss_data_refiner"]
+    assert step["loss"] == pytest.approx(judged(step) + data, rel=1e-5)
 
 
 # ---- the stage
 
 
-def test_the_refiner_learns_and_nothing_else(rewarded, tiny_checkpoint):
+def test_transformer_and_refiner_learn_and_nothing_else(rewarded, tiny_checkpoint):
     before, after = Model.load(tiny_checkpoint), rewarded_model(rewarded, tiny_checkpoint)
     assert not torch.equal(before.refiner.head.weight, after.refiner.head.weight)
-    for part in ("codec", "generator"):
+    old, new = (model.generator.transformer.head.weight for model in (before, after))
+    assert not torch.equal(old, new)
+    for part in ("codec", "text"):
         old, new = (getattr(model, part).state_dict() for model in (before, after))
         for name, tensor in old.items():
             assert torch.equal(tensor, new[name]), f"{part}.{name}"
@@ -141,15 +154,18 @@ def test_what_comes_of_it_is_a_whole_checkpoint(rewarded, tiny_checkpoint, tmp_p
     report = loaded.card["training"]["reward"]
     assert report["pictures"] == 8 * 4
     assert 0 <= report["shown_before"] <= 1
-    assert {"short", "shown", "divergence", "loss_scale_2_pass_0"} <= report["val"].keys()
-    assert {"r2", "r2_contour"} <= report["critic"]["val"].keys()
+    judged = {f"{name}_scale_{n}" for name in ("short", "shown", "divergence") for n in SCALES}
+    data = {"loss_scale_1", "refiner_loss_scale_2_pass_0"}
+    assert judged | data <= report["val"].keys()
+    assert list(report["critics"]) == ["2", "4"]
+    assert {"r2", "r2_contour"} <= report["critics"]["4"]["val"].keys()
 
 
 def test_workers_leave_what_one_process_makes(rewarded, tiny_checkpoint, tmp_path):
     alone = replace(rewarded, folder=tmp_path, workers=1)
     reports = [train_reward(run, tiny_checkpoint) for run in (rewarded, alone)]
     for report in reports:
-        for part in (report, report["critic"]):
+        for part in (report, *report["critics"].values()):
             part.pop("seconds")
     assert reports[0] == reports[1]
 
@@ -185,8 +201,11 @@ def test_a_preset_without_the_stage_is_refused(
         train_reward(run, tiny_checkpoint)
 
 
-@pytest.mark.parametrize("value", ["weight=-1", "divergence=-1", "held_out=1", "wordless_share=0",
-                                   "width=0"])  # fmt: skip
+BAD = ("weight=-1", "divergence=-1", "held_out=1", "wordless_share=0", "width=0", "scales=[]",
+       "scales=[2, 2]", "scales=[4]")  # fmt: skip
+
+
+@pytest.mark.parametrize("value", BAD)
 def test_values_out_of_range_are_refused(value):
     with pytest.raises(ConfigError, match=value.split("=")[0]):
         load_preset("tiny", [f"reward.{value}"])
