@@ -71,7 +71,7 @@ class Critic(nn.Module):
         coarse = self.coarse(self.down(F.relu(fine)))
         pooled = []
         for x in (fine, coarse):
-            pooled += [F.relu(x).mean((2, 3)), (x.var((2, 3)) + 1e-4).sqrt()]
+            pooled += [F.relu(x).mean((2, 3)), (x.var((2, 3), correction=0) + 1e-4).sqrt()]
         hidden = self.dropout(F.relu(self.hidden(torch.cat(pooled, 1))))
         scores: Tensor = self.head(hidden)
         return scores.float()

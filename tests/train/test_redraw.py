@@ -109,7 +109,7 @@ def test_the_gradient_of_codes_is_that_of_their_mean():
     codebook = torch.tensor([[0.0], [1.0], [4.0]])
     heated = torch.tensor([[[1.0, 0.5, -0.2]]], requires_grad=True)
     codes = straight_through(heated, heated.argmax(-1), codebook)
-    assert float(codes) == pytest.approx(0, abs=1e-6)
+    assert codes.item() == pytest.approx(0, abs=1e-6)
     codes.sum().backward()
     mean = heated.detach().clone().requires_grad_(True)
     (mean.softmax(-1) @ codebook).sum().backward()
