@@ -176,7 +176,8 @@ def effects(drawn: Mapping[Request, Drawn], targets: Mapping[str, Target]) -> Fl
         (drawn[Request(word)].scores[t.score] - base[t.score]) * t.sign
         for word, t in targets.items()
     ]
-    return np.mean(moved, axis=0)
+    by_seed: FloatArray = np.mean(moved, axis=0)
+    return by_seed
 
 
 def effect(drawn: Mapping[Request, Drawn], targets: Mapping[str, Target]) -> float:

@@ -252,9 +252,14 @@ def _parity_list(parity: dict[str, Any], kernels: dict[str, dict[str, int]]) -> 
 
 
 def _effort(training: dict[str, dict[str, Any]]) -> str:
+    reports = {name: report for name, report in training.items() if "steps" in report}
+    critics = training.get("reward", {}).get("critics", {})
+    reports |= {f"critic up to {side} x {side}": report for side, report in critics.items()}
     stages = ", ".join(
         f"{name} {report['steps']} steps in {report['seconds'] / 60:.0f} minutes"
-        for name, report in training.items()
-        if "steps" in report
+        for name, report in reports.items()
     )
-    return f"Time of each stage, on the machine that it ran on: {stages}."
+    return (
+        f"Time of each stage, on the machine that it ran on: {stages}. The pictures that stages "
+        "draw to learn from come on top, about ten minutes for 10,000 of them."
+    )

@@ -213,8 +213,9 @@ def test_the_card_tells_of_the_critics_that_transformer_and_refiner_learnt_from(
     figures = training["selection"]["val"] | {"loss_scale_1": 7.25, "cross_entropy": 6.5}
     figures |= {f"refiner_{name}": value for name, value in training["refiner"]["val"].items()}
     figures |= {"refiner_loss_scale_3_pass_0": 5.125, "shown_scale_1": 0.75, "shown_scale_2": 0.875}
-    critics = {side: {"val": {"r2": 0.9, "r2_contour": contour, "r2_direction": 0.5}}
-               for side, contour in (("2", 0.625), ("4", 0.75))}  # fmt: skip
+    sees = {"2": {"r2": 0.9, "r2_contour": 0.625, "r2_direction": 0.5},
+            "4": {"r2": 0.9, "r2_contour": 0.75, "r2_direction": 0.5}}  # fmt: skip
+    critics = {side: {"steps": 7, "seconds": 120, "val": own} for side, own in sees.items()}
     training["preference"] = {"steps": 8, "seconds": 3, "pairs": 12, "held_out": 3,
                               "val": training["selection"]["val"]}  # fmt: skip
     training["reward"] = {"steps": 8, "seconds": 3, "pictures": 1234, "critics": critics,
@@ -223,6 +224,7 @@ def test_the_card_tells_of_the_critics_that_transformer_and_refiner_learnt_from(
     assert "trained on 1,234 pictures of the model" in card
     assert "up to 2 x 2 90% (62% in contour, 50% in direction) and up to 4 x 4 90% (75%" in card
     assert "shows 75.0% and 87.5% of the words of other prompts" in card
+    assert "reward 8 steps in 0 minutes, critic up to 2 x 2 7 steps in 2 minutes" in card
     assert "7.25" in card
     assert "| 8 x 8 | 1 | 5.125 |" in card
     assert "make words train checkpoint\nmake preference reward export follow bundle" in card
