@@ -104,13 +104,10 @@ def test_steps_make_what_is_drawn_show_its_words(task, fitted):
 def test_no_branch_is_left_out_of_what_is_drawn(task):
     """Two draws of one picture with one noise are one picture, in training as well."""
     task.module.train()
-    found = [
-        {
-            k: float(v)
-            for k, v in task._judged([0], [("dark",)], [], np.random.default_rng(0)).items()
-        }
-        for _ in range(2)
-    ]
+    found = []
+    for _ in range(2):
+        figures = task._judged([0], [("dark",)], [], np.random.default_rng(0))
+        found.append({name: value.item() for name, value in figures.items()})
     assert found[0] == found[1]
 
 
