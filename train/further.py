@@ -1,16 +1,22 @@
 """What stages share that start from a finished model's checkpoint, not from a run."""
 
-from dataclasses import replace
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from t2a_edge.errors import CheckpointError
 from train.checkpoint import file_sha256, load_module, load_stage, read_report
 from train.config import Preset
-from train.draw import Drawer
-from train.generator_task import Generator
+from train.draw import BatchSampler, Drawer
+from train.generator_task import Generator, IndexMix, IndexStore
 from train.model import Model
-from train.stages import Run
+from train.selection_task import Drawn, drawn_part, drawn_pictures, part_count
+from train.stages import Run, drawing_folder, drawing_key, index_stores, training_indices
 
 SHAPES = ("codec", "text", "transformer", "refiner")  # of the preset: they shape the weights
 
@@ -38,6 +44,76 @@ def check_shapes(model: Model, preset: Preset, path: Path) -> None:
             f"{path} has another {' and '.join(other)} than the preset; expected the shapes of the "
             "model that is trained further. Name the preset that it was trained with."
         )
+
+
+def _prepare(run: Run, stage: str, path: Path, key: str, job: str | int) -> None:
+    """One job of the workers, its result cached: the indices of a store, or pictures drawn.
+
+    Args:
+        job: "paintings", "studio", or the number of a part of the pictures to draw.
+    """
+    torch.set_num_threads(1)
+    model = loaded_model(path, run.preset)
+    if isinstance(job, int):
+        sampler, config = BatchSampler.of(model, run.preset), getattr(run.preset, stage)
+        drawing = drawing_key(run, stage, model_sha256=key)
+        drawn_part(sampler, config, job, drawing_folder(run, stage), drawing)
+        return
+    store = run.pictures().stores[job == "studio"]
+    training_indices(run, model.codec, key, store, studio=job == "studio")
+
+
+def prepare_drawing(run: Run, stage: str, path: Path, key: str) -> None:
+    """Encode the data and draw the pictures of a stage in several processes, all of it cached.
+
+    Args:
+        stage: names the section of the preset that says what is drawn.
+        path, key: of the model that draws, and the sha256 of its file.
+    """
+    if run.workers == 1:
+        return
+    run.pictures()  # decoded and painted once, before the workers ask for them
+    studio = ["studio"] if run.preset.data.studio_pictures else []
+    jobs = ["paintings", *studio, *range(part_count(getattr(run.preset, stage)))]
+    with ProcessPoolExecutor(run.workers, mp_context=get_context("spawn")) as pool:
+        list(pool.map(partial(_prepare, run, stage, path, key), jobs))
+
+
+@dataclass(frozen=True)
+class OwnPictures:
+    """A finished model, and what it drew for a stage that learns from its own pictures.
+
+    Attributes:
+        train, val: indices of the data.
+        key: sha256 of the model's file.
+        drawing: names what was drawn; see `train.stages.drawing_key`.
+    """
+
+    sampler: BatchSampler
+    drawn: Drawn
+    train: IndexMix
+    val: IndexStore
+    key: str
+    drawing: str
+
+
+def own_pictures(run: Run, stage: str, path: Path) -> OwnPictures:
+    """Draw what a stage learns from with the model at `path`, and encode the data; all cached.
+
+    Args:
+        stage: names the section of the preset that says what is drawn.
+
+    Raises:
+        CheckpointError: the model does not fit the preset.
+    """
+    model, key = loaded_model(path, run.preset), file_sha256(path)
+    prepare_drawing(run, stage, path, key)
+    sampler = BatchSampler.of(model, run.preset)
+    train, val = index_stores(run, model.codec, key)
+    drawing = drawing_key(run, stage, model_sha256=key)
+    config = getattr(run.preset, stage)
+    drawn = drawn_pictures(sampler, config, drawing_folder(run, stage), drawing)
+    return OwnPictures(sampler, drawn, train, val, key, drawing)
 
 
 def report_with_data(run: Run, stage: str) -> dict[str, Any]:

@@ -21,14 +21,13 @@ from torch import Tensor
 from t2a_edge.errors import CheckpointError, ConfigError
 from t2a_edge.scales import scale_offsets
 from train.checkpoint import (
-    file_sha256,
     is_finished,
     read_report,
 )
 from train.codec_task import autocast
 from train.config import FitConfig, PreferenceConfig
 from train.draw import BatchSampler, Drawer
-from train.further import drawer_model, loaded_model
+from train.further import drawer_model, own_pictures
 from train.generator_task import (
     GeneratorTask,
     IndexMix,
@@ -39,15 +38,11 @@ from train.generator_task import (
 from train.model import Model
 from train.qat import disable
 from train.refiner_task import Part, RefinerTask
-from train.reselection import prepare_drawing
-from train.selection_task import drawn_pictures
+from train.selection_task import Drawn
 from train.stages import (
     INDEX_SECTIONS,
     Run,
-    drawing_folder,
-    drawing_key,
     finish,
-    index_stores,
     stage_fit,
 )
 from train.wording import FloatArray
@@ -91,27 +86,20 @@ def ranked(margins: FloatArray, gap: float) -> list[tuple[int, int]]:
     return [(a, b) for a, b in every if margins[a] - margins[b] >= gap]
 
 
-def drawn_pairs(
-    sampler: BatchSampler, config: PreferenceConfig, folder: Path, key: str
-) -> tuple[Pairs, Pairs, float]:
-    """Draw every prompt several times, and pair what shows its words better or worse.
-
-    Args:
-        folder: of what was drawn; see `train.selection_task.drawn_part`.
+def pairs_of(drawn: Drawn, config: PreferenceConfig) -> tuple[Pairs, Pairs]:
+    """Pair what shows its words better or worse.
 
     Returns:
-        Pairs to train on, those of other prompts to validate on, and the share of the drawn
-        pictures that showed all of their words.
+        Pairs to train on, and those of other prompts to validate on.
 
     Raises:
         CheckpointError: either has none.
     """
-    drawn = drawn_pictures(sampler, config, folder, key)
     prompts, indices, margins = drawn.prompts, drawn.indices, drawn.margins()
     held_out = drawn.held_out(config.held_out)
     found: tuple[list[tuple[int, int, int]], ...] = ([], [])
     for number, own in enumerate(margins):
-        start = number * config.draws
+        start = number * drawn.draws
         pairs = ranked(np.minimum(own, config.enough), config.gap)
         found[start < held_out].extend((number, start + a, start + b) for a, b in pairs)
     if not all(found):
@@ -125,7 +113,7 @@ def drawn_pairs(
               [prompts[n] for n, _, _ in own])
         for own in found
     )  # fmt: skip
-    return train, val, float((margins > 0).mean())
+    return train, val
 
 
 def preference_losses(pairs: Tensor, before: Tensor, strength: float) -> tuple[Tensor, Tensor]:
@@ -287,16 +275,13 @@ def train_preference(run: Run, path: Path) -> dict[str, Any]:
         )
     if is_finished(run.folder / STAGE):
         return read_report(run.folder / STAGE)
-    model, key = loaded_model(path, preset), file_sha256(path)
-    prepare_drawing(run, STAGE, path, key)
-    sampler = BatchSampler.of(model, preset)
-    train, val = index_stores(run, model.codec, key)
-    drawing = drawing_key(run, STAGE, model_sha256=key)
-    pairs, judged, shown = drawn_pairs(sampler, config, drawing_folder(run, STAGE), drawing)
-    task = PreferenceTask(sampler, pairs, judged, train, val, preset.preference_fit)
+    own = own_pictures(run, STAGE, path)
+    pairs, judged = pairs_of(own.drawn, config)
+    task = PreferenceTask(own.sampler, pairs, judged, own.train, own.val, preset.preference_fit)
     sections = (*INDEX_SECTIONS, "transformer", "refiner", STAGE)
-    fit = stage_fit(run, STAGE, task, preset.preference_fit, sections, model_sha256=key)
-    return finish(fit, shown_before=shown, pairs=len(pairs.prompts), held_out=len(judged.prompts))
+    fit = stage_fit(run, STAGE, task, preset.preference_fit, sections, model_sha256=own.key)
+    counts = {"pairs": len(pairs.prompts), "held_out": len(judged.prompts)}
+    return finish(fit, shown_before=own.drawn.shown, **counts)
 
 
 def preferred_model(run: Run, path: Path) -> Model:

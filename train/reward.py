@@ -21,27 +21,23 @@ from torch import Tensor
 
 from t2a_edge.errors import ConfigError
 from t2a_edge.scales import scale_offsets
-from train.checkpoint import file_sha256, is_finished, read_report
+from train.checkpoint import is_finished, read_report
 from train.codec_task import autocast
 from train.config import FitConfig
 from train.critic import Critic, CriticTask
 from train.draw import BatchSampler, Drawer
-from train.further import drawer_model, loaded_model
+from train.further import drawer_model, own_pictures
 from train.generator_task import GeneratorTask, IndexMix, IndexStore, batch_words
 from train.model import Model
 from train.qat import disable
 from train.redraw import Prompts, Redraw, RefinerRedraw, TransformerRedraw
 from train.refiner_task import RefinerTask
-from train.reselection import prepare_drawing
 from train.selection import measurable_words
-from train.selection_task import Drawn, drawn_pictures
+from train.selection_task import Drawn
 from train.stages import (
     INDEX_SECTIONS,
     Run,
-    drawing_folder,
-    drawing_key,
     finish,
-    index_stores,
     stage_fit,
 )
 
@@ -209,27 +205,22 @@ def train_reward(run: Run, path: Path) -> dict[str, Any]:
         )
     if is_finished(run.folder / STAGE):
         return read_report(run.folder / STAGE)
-    model, key = loaded_model(path, preset), file_sha256(path)
-    assert model.refiner is not None
-    prepare_drawing(run, STAGE, path, key)
-    sampler = BatchSampler.of(model, preset)
-    train, val = index_stores(run, model.codec, key)
-    drawing = drawing_key(run, STAGE, model_sha256=key)
-    drawn = drawn_pictures(sampler, config, drawing_folder(run, STAGE), drawing)
+    own = own_pictures(run, STAGE, path)
+    assert own.sampler.refiner is not None
     critics, reports = {}, {}
     for scale in config.scales:
-        seen = CriticTask(model.refiner, scale, drawn, config, preset.critic_fit)
+        seen = CriticTask(own.sampler.refiner, scale, own.drawn, config, preset.critic_fit)
         side = preset.codec.scales[scale]
         fit = stage_fit(
             run, f"{CRITIC}-{side}", seen, preset.critic_fit, (),
-            drawing=drawing, width=config.width, held_out=config.held_out,
+            drawing=own.drawing, width=config.width, held_out=config.held_out,
         )  # fmt: skip
         critics[scale], reports[f"{side}"] = seen.module, finish(fit)
-    task = RewardTask(sampler, critics, drawn, train, val, preset.reward_fit)
+    task = RewardTask(own.sampler, critics, own.drawn, own.train, own.val, preset.reward_fit)
     sections = (*INDEX_SECTIONS, "transformer", "refiner", STAGE)
-    fit = stage_fit(run, STAGE, task, preset.reward_fit, sections, model_sha256=key)
-    shown = float((drawn.margins() > 0).mean())
-    return finish(fit, shown_before=shown, pictures=len(drawn.indices), critics=reports)
+    fit = stage_fit(run, STAGE, task, preset.reward_fit, sections, model_sha256=own.key)
+    pictures = len(own.drawn.indices)
+    return finish(fit, shown_before=own.drawn.shown, pictures=pictures, critics=reports)
 
 
 def rewarded_model(run: Run, path: Path) -> Model:

@@ -103,6 +103,11 @@ class Drawn:
         every = zip(self.prompts, by_prompt, strict=True)
         return np.stack([self.wordless.margin(prompt, own) for prompt, own in every])
 
+    @property
+    def shown(self) -> float:
+        """Share of the pictures that show all of their words."""
+        return float((self.margins() > 0).mean())
+
 
 def drawn_pictures(sampler: BatchSampler, config: DrawingConfig, folder: Path, key: str) -> Drawn:
     """Draw every prompt several times; see `drawn_part`."""
@@ -146,7 +151,7 @@ def selected_pictures(
         )
     codes, prompted = drawn.indices[kept], [True] * len(kept)
     store = IndexStore(codes, codes, words, torch.from_numpy(drawn.scores[kept]), prompted)
-    return store, float((margins > 0).mean())
+    return store, drawn.shown
 
 
 class SelectionTask(GeneratorTask):

@@ -10,18 +10,16 @@ from t2a_edge.errors import CheckpointError, ConfigError
 from train.__main__ import main
 from train.checkpoint import file_sha256, load_tensors
 from train.config import load_preset
-from train.draw import BatchSampler
 from train.model import Model
 from train.preference import (
-    Pairs,
     PreferenceTask,
-    drawn_pairs,
+    pairs_of,
     preference_losses,
     preferred_model,
     ranked,
     train_preference,
 )
-from train.selection_task import prompts_of
+from train.selection_task import Drawn, drawn_pictures, prompts_of
 from train.stages import Run, index_stores
 
 
@@ -33,11 +31,12 @@ def preferred(tiny_run, tiny_checkpoint, tmp_path_factory) -> Run:
     return run
 
 
-def pairs_of(run: Run, sampler: BatchSampler) -> tuple[Pairs, Pairs, float]:
-    """What the finished comparison learnt from; nothing is drawn."""
-    folder = run.folder / "cache" / "drawn-preference"
+@pytest.fixture
+def drawn(preferred, sampler) -> Drawn:
+    """What the finished comparison drew; nothing is drawn here."""
+    folder = preferred.folder / "cache" / "drawn-preference"
     key = load_tensors(folder / "001.safetensors")[1]["key"]
-    return drawn_pairs(sampler, run.preset.preference, folder, key)
+    return drawn_pictures(sampler, preferred.preset.preference, folder, key)
 
 
 # ---- pairs
@@ -60,20 +59,19 @@ def test_pictures_that_are_alike_make_no_pair():
     assert ranked(np.ones(8, dtype=np.float32), 0.01) == []
 
 
-def test_the_better_picture_of_a_pair_shows_its_words_better(preferred, sampler):
-    train, judged, shown = pairs_of(preferred, sampler)
-    assert 0 <= shown <= 1
+def test_the_better_picture_of_a_pair_shows_its_words_better(preferred, drawn):
     config = preferred.preset.preference
+    train, judged = pairs_of(drawn, config)
     held_out = prompts_of(config)[: round(config.held_out * config.prompts)]
     assert set(judged.prompts) <= set(held_out)
     assert not set(train.prompts) - set(prompts_of(config))
     assert len(train.better) == len(train.worse) == len(train.prompts) > 0
 
 
-def test_pairs_that_differ_too_little_are_refused(sampler, tmp_path):
+def test_pairs_that_differ_too_little_are_refused(drawn):
     config = replace(load_preset("tiny").preference, gap=1e6)
     with pytest.raises(CheckpointError, match=r"make 0 pairs to train on .* lower preference.gap"):
-        drawn_pairs(sampler, config, tmp_path, "key")
+        pairs_of(drawn, config)
 
 
 # ---- losses
@@ -96,8 +94,8 @@ def test_the_loss_falls_as_the_better_picture_gains_more_than_the_worse_one():
 
 
 @pytest.fixture
-def task(preferred, sampler, tiny_checkpoint) -> PreferenceTask:
-    pairs, judged, _ = pairs_of(preferred, sampler)
+def task(preferred, sampler, drawn, tiny_checkpoint) -> PreferenceTask:
+    pairs, judged = pairs_of(drawn, preferred.preset.preference)
     mix, val = index_stores(preferred, sampler.codec, file_sha256(tiny_checkpoint))
     return PreferenceTask(sampler, pairs, judged, mix, val, preferred.preset.preference_fit)
 
@@ -159,14 +157,14 @@ def test_workers_leave_what_one_process_makes(preferred, tiny_checkpoint, tmp_pa
 
 
 def test_a_finished_comparison_is_not_drawn_again(preferred, tiny_checkpoint, monkeypatch):
-    monkeypatch.setattr("train.preference.drawn_pairs", None)
+    monkeypatch.setattr("train.preference.own_pictures", None)
     report = json.loads((preferred.folder / "preference" / "report.json").read_text())
     assert train_preference(preferred, tiny_checkpoint) == report
 
 
-def test_a_model_without_refiner_is_taught_alone(tiny_run, tiny_checkpoint, preferred, sampler):
+def test_a_model_without_refiner_is_taught_alone(tiny_checkpoint, preferred, sampler, drawn):
     """The transformer's part does not need the refiner's."""
-    pairs, judged, _ = pairs_of(preferred, sampler)
+    pairs, judged = pairs_of(drawn, preferred.preset.preference)
     mix, val = index_stores(preferred, sampler.codec, file_sha256(tiny_checkpoint))
     plain = replace(sampler, refiner=None)
     task = PreferenceTask(plain, pairs, judged, mix, val, preferred.preset.preference_fit)

@@ -168,7 +168,7 @@ def test_workers_leave_what_one_process_makes(rewarded, tiny_checkpoint, tmp_pat
 
 
 def test_a_finished_reward_is_not_drawn_again(rewarded, tiny_checkpoint, monkeypatch):
-    monkeypatch.setattr("train.reward.drawn_pictures", None)
+    monkeypatch.setattr("train.reward.own_pictures", None)
     report = json.loads((rewarded.folder / "reward" / "report.json").read_text())
     assert train_reward(rewarded, tiny_checkpoint) == report
 
