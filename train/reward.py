@@ -30,7 +30,7 @@ from train.further import drawer_model, own_pictures
 from train.generator_task import GeneratorTask, IndexMix, IndexStore, batch_words
 from train.model import Model
 from train.qat import disable
-from train.redraw import Prompts, Redraw, RefinerRedraw, TransformerRedraw
+from train.redraw import Prompts, Redraw, RefinerRedraw, TransformerRedraw, heat_of
 from train.refiner_task import RefinerTask
 from train.selection import measurable_words
 from train.selection_task import Drawn
@@ -191,7 +191,7 @@ def train_reward(run: Run, path: Path) -> dict[str, Any]:
     """Train critics on pictures of the model at `path`, and the model by them; write the report.
 
     Raises:
-        ConfigError: the preset has no such stage, or no refiner.
+        ConfigError: the preset has no such stage, no refiner, or draws at temperature 0.
         CheckpointError: the model does not fit the preset.
     """
     preset = run.preset
@@ -202,6 +202,13 @@ def train_reward(run: Run, path: Path) -> dict[str, Any]:
         raise ConfigError(
             "The preset has no refiner that a reward could teach: refiner.passes is 0; set it to "
             "1, 2 or 4."
+        )
+    cold = [scale for scale in range(max(config.scales) + 1) if not heat_of(preset.spec, scale)]
+    if cold:
+        raise ConfigError(
+            f"The preset draws the scales {cold} at temperature 0, where no code has a gradient; "
+            "expected more than 0 up to the last of reward.scales: set sampling.temperature and "
+            "sampling.scale_temperature."
         )
     if is_finished(run.folder / STAGE):
         return read_report(run.folder / STAGE)

@@ -188,6 +188,7 @@ def test_pictures_are_drawn_again_for_other_prompts_but_not_for_another_weight(r
     [
         (["reward.draws=0"], r"reward.draws is 0; set it to 1 or more"),
         (["refiner.passes=0", "sampling.refiner_redraws=0"], r"refiner.passes is 0; set it to"),
+        (["sampling.scale_temperature=[1, 0, 1, 0]"], r"draws the scales \[1\] at temperature 0"),
     ],
 )
 def test_a_preset_without_the_stage_is_refused(
