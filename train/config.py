@@ -625,12 +625,6 @@ class Preset:
             f"sampling.refiner_redraws is {list(redraws)} and refiner.passes "
             f"{self.refiner.passes}; expected 0 or more, and 0 with fewer than two passes.",
         )
-        unknown = [number for number in self.reward.scales if number >= len(self.codec.scales)]
-        _require(
-            not (self.reward.draws and unknown),
-            f"reward.scales names {unknown} and codec.scales has {len(self.codec.scales)} entries; "
-            "expected numbers below that, counted from 0.",
-        )
         for name in ("encoder", "decoder"):
             side = self.codec.scales[-1] * self.codec.pixels_per_latent(name)
             _require(

@@ -191,7 +191,7 @@ def train_reward(run: Run, path: Path) -> dict[str, Any]:
     """Train critics on pictures of the model at `path`, and the model by them; write the report.
 
     Raises:
-        ConfigError: the preset has no such stage, no refiner, or draws at temperature 0.
+        ConfigError: the preset has no such stage or scale, no refiner, or draws at temperature 0.
         CheckpointError: the model does not fit the preset.
     """
     preset = run.preset
@@ -202,6 +202,11 @@ def train_reward(run: Run, path: Path) -> dict[str, Any]:
         raise ConfigError(
             "The preset has no refiner that a reward could teach: refiner.passes is 0; set it to "
             "1, 2 or 4."
+        )
+    if max(config.scales) >= len(preset.codec.scales):
+        raise ConfigError(
+            f"reward.scales is {list(config.scales)} and codec.scales has "
+            f"{len(preset.codec.scales)} entries; expected numbers below that, counted from 0."
         )
     cold = [scale for scale in range(max(config.scales) + 1) if not heat_of(preset.spec, scale)]
     if cold:

@@ -188,6 +188,7 @@ def test_pictures_are_drawn_again_for_other_prompts_but_not_for_another_weight(r
     [
         (["reward.draws=0"], r"reward.draws is 0; set it to 1 or more"),
         (["refiner.passes=0", "sampling.refiner_redraws=0"], r"refiner.passes is 0; set it to"),
+        (["reward.scales=[2, 4]"], r"reward.scales is \[2, 4\] and codec.scales has 4 entries"),
         (["sampling.scale_temperature=[1, 0, 1, 0]"], r"draws the scales \[1\] at temperature 0"),
     ],
 )
@@ -200,7 +201,7 @@ def test_a_preset_without_the_stage_is_refused(
 
 
 BAD = ("weight=-1", "divergence=-1", "held_out=1", "wordless_share=0", "width=0", "scales=[]",
-       "scales=[2, 2]", "scales=[4]")  # fmt: skip
+       "scales=[2, 2]", "scales=[-1]")  # fmt: skip
 
 
 @pytest.mark.parametrize("value", BAD)
