@@ -78,11 +78,16 @@ def _codec_table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _last_drawer(training: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """The report of the last stage that taught transformer and refiner, if any did."""
+    reports = [training[stage] for stage in DRAWERS if stage in training]
+    return reports[-1] if reports else None
+
+
 def _last_generator_stage(training: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The report of the stage that left the generator as it is."""
-    drawers = [stage for stage in DRAWERS if stage in training]
-    if drawers:
-        return training[drawers[-1]]
+    if drawer := _last_drawer(training):
+        return drawer
     if "generator_val" in training.get("refinement", {}):
         return {"val": training["refinement"]["generator_val"]}
     stages = [s for s in ("generator", *FURTHER) if s in training]
@@ -169,9 +174,8 @@ def _refiner_section(training: dict[str, Any], spec: Spec) -> list[str]:
     if not spec.refiner_passes:
         return []
     figures = training.get("refinement", training["refiner"])["val"]
-    drawers = [stage for stage in DRAWERS if stage in training]
-    if drawers:
-        of_both = training[drawers[-1]]["val"]
+    if drawer := _last_drawer(training):
+        of_both = drawer["val"]
         figures = {k.removeprefix("refiner_"): v for k, v in of_both.items() if "refiner_" in k}
     lines = ["| scale | pass | cross-entropy | accuracy |", "| --- | --- | --- | --- |"]
     for scale in range(len(spec.coarse_scales), len(spec.scales)):

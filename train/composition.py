@@ -27,7 +27,7 @@ from t2a_edge.vocabulary import HUES, known_words, poles
 from train.checkpoint import file_sha256, is_finished, read_report, write_report
 from train.codec_task import autocast
 from train.config import HUE, CompositionConfig, Preset
-from train.draw import scale_context, scale_noise
+from train.draw import heat_of, scale_context, scale_noise
 from train.further import further_model, loaded_model
 from train.generator_task import (
     Generator,
@@ -146,8 +146,7 @@ def teach(
         pull = (strengths[rows.picture, scale] * rows.pull)[:, None, None]
         mixed = plain.index_add(0, rows.picture, pull * (steering - plain[rows.picture]))
         noise = scale_noise(spec, scale, count, rng)
-        heat = spec.temperature * spec.scale_temperature[scale]
-        drawn[:, start:end] = (mixed + heat * noise).argmax(-1)
+        drawn[:, start:end] = (mixed + heat_of(spec, scale) * noise).argmax(-1)
         plains.append(plain)
         mixtures.append(mixed)
     return Taught(drawn, torch.cat(plains, dim=1), torch.cat(mixtures, dim=1))

@@ -51,6 +51,26 @@ def scale_context(transformer: Transformer, seen: Tensor, scale: int) -> Tensor:
     return torch.from_numpy(context_matrix(transformer.scales, scale)) @ codes
 
 
+def heat_of(spec: Spec, scale: int) -> float:
+    """Temperature that a scale is drawn with."""
+    return spec.temperature * spec.scale_temperature[scale]
+
+
+def guided_factors(spec: Spec, word_weights: Tensor) -> Tensor:
+    """What the rows with and without words count: weights (B, W) -> (scales, B, 2)."""
+    factors = [
+        row_factors(spec, (1.0,), spec.guidance_scale, (words,))
+        for words in word_weights.count_nonzero(1).tolist()
+    ]
+    return torch.from_numpy(np.stack(factors, axis=1))
+
+
+def unguided_factors(spec: Spec, count: int) -> Tensor:
+    """The same where nothing is guided, on any scale: (B, 2)."""
+    share = min(spec.guidance_scale, 1.0)
+    return torch.tensor([[share, 1 - share]]).expand(count, -1)
+
+
 @torch.no_grad()
 def draw_indices(
     transformer: Transformer,
@@ -71,17 +91,8 @@ def draw_indices(
         (B, N) int64, all scales, coarse to fine.
     """
     count, offsets = len(word_weights), scale_offsets(spec.scales)
-    factors = torch.from_numpy(
-        np.stack(
-            [
-                row_factors(spec, (1.0,), spec.guidance_scale, (words,))
-                for words in word_weights.count_nonzero(1).tolist()
-            ],
-            axis=1,
-        )
-    )  # (scales, B, 2)
-    share = min(spec.guidance_scale, 1.0)
-    plain = torch.tensor([[share, 1 - share]]).expand(count, -1)  # (B, 2), where nothing is guided
+    factors = guided_factors(spec, word_weights)  # (scales, B, 2)
+    plain = unguided_factors(spec, count)  # (B, 2)
     embedding = torch.cat([text_embedding, text_embedding])
     weights = torch.cat([word_weights, torch.zeros_like(word_weights)])
     past = torch.zeros(spec.layers, 2 * count, spec.heads, 0, spec.head_dim)
@@ -93,7 +104,7 @@ def draw_indices(
         own = factors[scale] if guided else plain
         parts = zip(own.T, torch.split(logits.float(), count), strict=False)
         mixed = torch.stack([factor[:, None, None] * part for factor, part in parts]).sum(0)
-        return (mixed + spec.temperature * spec.scale_temperature[scale] * noise).argmax(-1)
+        return (mixed + heat_of(spec, scale) * noise).argmax(-1)
 
     for scale, (start, end) in enumerate(pairwise(offsets)):
         if not factors[scale:, :, 1].any():  # nothing from here on looks at the row without words
@@ -113,7 +124,7 @@ def draw_indices(
         for part, guided in spec.refiner_runs(scale):
             here = pass_of == part
             others = torch.where(here, -1, drawn[:, start:end])
-            rows = len(weights) if guided or share < 1 else count
+            rows = len(weights) if guided or plain[:, 1].any() else count
             fine = others.repeat(rows // count, 1)
             logits = refiner.logits_of(
                 scale, seen[:rows], fine, embedding[:rows], weights[:rows]

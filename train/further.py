@@ -11,10 +11,11 @@ import torch
 
 from t2a_edge.errors import CheckpointError
 from train.checkpoint import file_sha256, load_module, load_stage, read_report
-from train.config import Preset
+from train.config import FitConfig, Preset
 from train.draw import BatchSampler, Drawer
-from train.generator_task import Generator, IndexMix, IndexStore
+from train.generator_task import Generator, GeneratorTask, IndexMix, IndexStore
 from train.model import Model
+from train.refiner_task import RefinerTask
 from train.selection_task import Drawn, drawn_part, drawn_pictures, part_count
 from train.stages import Run, drawing_folder, drawing_key, index_stores, training_indices
 
@@ -114,6 +115,27 @@ def own_pictures(run: Run, stage: str, path: Path) -> OwnPictures:
     config = getattr(run.preset, stage)
     drawn = drawn_pictures(sampler, config, drawing_folder(run, stage), drawing)
     return OwnPictures(sampler, drawn, train, val, key, drawing)
+
+
+def drawer_tasks(
+    sampler: BatchSampler, mix: IndexMix, val: IndexStore, fit: FitConfig
+) -> tuple[Drawer, GeneratorTask, RefinerTask | None]:
+    """What a stage trains that teaches all that draws, and the losses on data of its two parts.
+
+    Args:
+        sampler: where training starts; without a refiner there is no task of one.
+        mix, val: indices of the data.
+        fit: schedule of the stage.
+    """
+    preset, text = sampler.preset, sampler.generator.text.state_dict()
+    coarse = GeneratorTask(preset, sampler.codec, mix, val, text)
+    coarse.module.load_state_dict(sampler.generator.state_dict())
+    coarse.batch = fit.batch
+    if sampler.refiner is None:
+        return Drawer(coarse.module, None), coarse, None
+    start = sampler.refiner.state_dict()
+    fine = RefinerTask(preset, sampler.codec, mix, val, text, fit, start)
+    return Drawer(coarse.module, fine.module), coarse, fine
 
 
 def report_with_data(run: Run, stage: str) -> dict[str, Any]:

@@ -27,9 +27,8 @@ from train.checkpoint import (
 from train.codec_task import autocast
 from train.config import FitConfig, PreferenceConfig
 from train.draw import BatchSampler, Drawer
-from train.further import drawer_model, own_pictures
+from train.further import drawer_model, drawer_tasks, own_pictures
 from train.generator_task import (
-    GeneratorTask,
     IndexMix,
     IndexStore,
     batch_words,
@@ -37,7 +36,7 @@ from train.generator_task import (
 )
 from train.model import Model
 from train.qat import disable
-from train.refiner_task import Part, RefinerTask
+from train.refiner_task import Part
 from train.selection_task import Drawn
 from train.stages import (
     INDEX_SECTIONS,
@@ -95,7 +94,7 @@ def pairs_of(drawn: Drawn, config: PreferenceConfig) -> tuple[Pairs, Pairs]:
     Raises:
         CheckpointError: either has none.
     """
-    prompts, indices, margins = drawn.prompts, drawn.indices, drawn.margins()
+    prompts, indices, margins = drawn.prompts, drawn.indices, drawn.margins
     held_out = drawn.held_out(config.held_out)
     found: tuple[list[tuple[int, int, int]], ...] = ([], [])
     for number, own in enumerate(margins):
@@ -150,19 +149,9 @@ class PreferenceTask:
         val: IndexStore,
         fit: FitConfig,
     ) -> None:
-        preset, start = sampler.preset, sampler.generator
-        text = start.text.state_dict()
-        self.preset, self.pairs, self.judged, self.batch = preset, pairs, judged, fit.batch
-        self.coarse = GeneratorTask(preset, sampler.codec, mix, val, text)
-        self.coarse.module.load_state_dict(start.state_dict())
-        self.coarse.batch = fit.batch
-        self.fine: RefinerTask | None = None
-        if sampler.refiner is not None:
-            self.fine = RefinerTask(
-                preset, sampler.codec, mix, val, text, fit, sampler.refiner.state_dict()
-            )
-        refiner = None if self.fine is None else self.fine.module
-        self.module = Drawer(self.coarse.module, refiner)
+        self.preset, self.pairs, self.judged = sampler.preset, pairs, judged
+        self.batch = fit.batch
+        self.module, self.coarse, self.fine = drawer_tasks(sampler, mix, val, fit)
         disable(self.module)
         self.before = copy.deepcopy(self.module).eval().requires_grad_(False)
 

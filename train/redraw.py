@@ -1,6 +1,7 @@
 """Draw one scale of a picture anew, with a gradient from its codes to what drew them.
 
     indices (B, N)   a picture that the model drew; its coarser scales are given
+    words            embedding (B, W, D) and weights (B, W) of the prompt
       -> codes (B, h w, C)   of the scale, drawn as for a user: guided, heated, one code a position
 
 The codes are those of single indices; the gradient is that of their mean over what else could have
@@ -8,7 +9,6 @@ been drawn (straight-through Gumbel-softmax, Jang et al. 2016, arXiv:1611.01144)
 """
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,36 +17,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from t2a_edge.sampler import row_factors
 from t2a_edge.scales import scale_offsets
 from t2a_edge.spec import Spec
 from train.codec_task import autocast
-from train.draw import scale_noise
+from train.draw import guided_factors, heat_of, scale_noise, unguided_factors
 from train.generator_task import per_scale, scale_shares
 from train.refiner import Refiner
 from train.refiner_task import Part
 from train.transformer import Transformer
 
+Words = tuple[Tensor, Tensor]
+
 MOST_NOISE = 20.0  # a uniform number of 0 would make it infinite
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """What pictures are drawn with.
-
-    Attributes:
-        words: of each of B pictures; () is none.
-        embedding, weights: (B, W, D) and (B, W) of the same.
-    """
-
-    words: Sequence[Sequence[str]]
-    embedding: Tensor
-    weights: Tensor
-
-    @property
-    def without(self) -> Tensor:
-        """Weights of no words: (B, W)."""
-        return torch.zeros_like(self.weights)
 
 
 @dataclass(frozen=True)
@@ -69,8 +51,12 @@ class Redraw(Protocol):
     def scale(self) -> int:
         """Number of the scale."""
 
-    def __call__(self, indices: Tensor, prompts: Prompts, rng: np.random.Generator) -> Redrawn:
-        """Draw the scale of pictures (B, N) whose coarser scales stay."""
+    def __call__(self, indices: Tensor, words: Words, rng: np.random.Generator) -> Redrawn:
+        """Draw the scale of pictures (B, N) whose coarser scales stay.
+
+        Args:
+            words: embedding (B, W, D) and weights (B, W) of the prompts.
+        """
 
 
 def straight_through(heated: Tensor, chosen: Tensor, codebook: Tensor) -> Tensor:
@@ -95,17 +81,6 @@ def divergence(logits: Tensor, usual: Tensor) -> Tensor:
     return F.kl_div(now, before, reduction="none", log_target=True).sum(-1)
 
 
-def heat_of(spec: Spec, scale: int) -> float:
-    """Temperature that a scale is drawn with."""
-    return spec.temperature * spec.scale_temperature[scale]
-
-
-def _factors(spec: Spec, prompts: Prompts, strength: float) -> Tensor:
-    """What the rows with and without words count on each scale: (scales, B, 2)."""
-    rows = [row_factors(spec, (1.0,), strength, (len(words),)) for words in prompts.words]
-    return torch.from_numpy(np.stack(rows, axis=1))
-
-
 class TransformerRedraw:
     """Draws one of the transformer's scales anew.
 
@@ -120,11 +95,13 @@ class TransformerRedraw:
         self.transformer, self.spec, self.scale = transformer, spec, scale
         self.before = copy.deepcopy(transformer).eval().requires_grad_(False)
         self.offsets = scale_offsets(spec.coarse_scales)
-        sides = [end - start for start, end in zip(self.offsets, self.offsets[1:], strict=False)]
-        self.scale_of = torch.arange(len(sides)).repeat_interleave(torch.tensor(sides))  # (N,)
+        positions = torch.tensor(spec.coarse_scales).square()
+        self.scale_of = torch.arange(len(positions)).repeat_interleave(positions)  # (N,)
+        heat = [heat_of(spec, number) for number in range(len(positions))]
+        self.heat = torch.tensor(heat)[self.scale_of].unsqueeze(-1)  # (N, 1)
 
     def _logits(
-        self, transformer: Transformer, context: Tensor, prompts: Prompts, factors: Tensor
+        self, transformer: Transformer, context: Tensor, words: Words, factors: Tensor
     ) -> Tensor:
         """Logits of all positions over the temperature, as they are drawn from: (B, N, K).
 
@@ -133,23 +110,23 @@ class TransformerRedraw:
         Args:
             factors: (B, N, 2) of the rows with and without words.
         """
+        embedding, weights = words
         with autocast():
-            worded = transformer(context, prompts.embedding, prompts.weights)
+            worded = transformer(context, embedding, weights)
             with torch.no_grad():
-                plain = transformer(context, prompts.embedding, prompts.without)
+                plain = transformer(context, embedding, torch.zeros_like(weights))
         mixed: Tensor = factors[..., :1] * worded.float() + factors[..., 1:] * plain.float()
-        heat = torch.tensor([heat_of(self.spec, n) for n in range(len(self.offsets) - 1)])
-        return mixed / heat[self.scale_of].unsqueeze(-1)
+        return mixed / self.heat
 
-    def __call__(self, indices: Tensor, prompts: Prompts, rng: np.random.Generator) -> Redrawn:
+    def __call__(self, indices: Tensor, words: Words, rng: np.random.Generator) -> Redrawn:
         """See `Redraw`."""
         spec, (start, end) = self.spec, self.offsets[self.scale : self.scale + 2]
         with torch.no_grad():
             context = self.transformer.training_context(indices[:, : self.offsets[-1]])
-        factors = _factors(spec, prompts, spec.guidance_scale)[self.scale_of].transpose(0, 1)
-        logits = self._logits(self.transformer, context, prompts, factors)
+        factors = guided_factors(spec, words[1])[self.scale_of].transpose(0, 1)  # (B, N, 2)
+        logits = self._logits(self.transformer, context, words, factors)
         with torch.no_grad():
-            usual = self._logits(self.before, context, prompts, factors)
+            usual = self._logits(self.before, context, words, factors)
         apart = per_scale(divergence(logits, usual), spec.coarse_scales)  # (scales,)
         noise = scale_noise(spec, self.scale, len(indices), rng).clamp_max(MOST_NOISE)
         heated = logits[:, start:end] + noise
@@ -170,7 +147,7 @@ class RefinerRedraw:
         self.before = copy.deepcopy(refiner).eval().requires_grad_(False)
 
     def _logits(
-        self, refiner: Refiner, seen: Tensor, others: Tensor, prompts: Prompts, factors: Tensor
+        self, refiner: Refiner, seen: Tensor, others: Tensor, words: Words, factors: Tensor
     ) -> Tensor:
         """Logits of a part over the temperature, as they are drawn from: (B, n, K).
 
@@ -180,12 +157,14 @@ class RefinerRedraw:
             factors: (B, 2) of the rows with and without words.
         """
         here = others[0] < 0
-        given = self.scale, seen, others, prompts.embedding
+        embedding, weights = words
+        given = self.scale, seen, others, embedding
         with autocast():
-            mixed = refiner.logits_of(*given, prompts.weights)[:, here].float()
+            mixed = refiner.logits_of(*given, weights)[:, here].float()
             if factors[:, 1].any():
+                without = torch.zeros_like(weights)
                 with torch.no_grad():
-                    plain = refiner.logits_of(*given, prompts.without)[:, here].float()
+                    plain = refiner.logits_of(*given, without)[:, here].float()
                 mixed = factors[:, :1, None] * mixed + factors[:, 1:, None] * plain
         return mixed / heat_of(self.spec, self.scale)
 
@@ -194,14 +173,15 @@ class RefinerRedraw:
         redraws = self.spec.refiner_redraws[self.scale - len(self.spec.coarse_scales)]
         return max(1, redraws // passes)
 
-    def __call__(self, indices: Tensor, prompts: Prompts, rng: np.random.Generator) -> Redrawn:
+    def __call__(self, indices: Tensor, words: Words, rng: np.random.Generator) -> Redrawn:
         """See `Redraw`; only the last round has a gradient."""
         spec, part = self.spec, self.part
         seen, current = indices[:, : part.start], indices[:, part.start : part.end].clone()
         noise = scale_noise(spec, self.scale, len(indices), rng).clamp_max(MOST_NOISE)
         guided = spec.refiner_runs(self.scale)[-1].guided
-        strength = spec.guidance_scale if guided else min(spec.guidance_scale, 1.0)
-        factors = _factors(spec, prompts, strength)[self.scale]
+        factors = unguided_factors(spec, len(indices))
+        if guided:
+            factors = guided_factors(spec, words[1])[self.scale]
         order = rng.permutation(int(part.pass_of.max()) + 1)
         codes = torch.zeros(*current.shape, self.refiner.codebook.shape[1])
         apart = []
@@ -211,13 +191,13 @@ class RefinerRedraw:
                 here = part.pass_of == number
                 others = torch.where(here, -1, current)
                 with torch.set_grad_enabled(torch.is_grad_enabled() and turn == last):
-                    logits = self._logits(self.refiner, seen, others, prompts, factors)
+                    logits = self._logits(self.refiner, seen, others, words, factors)
                 heated = logits + noise[:, here]
                 current[:, here] = chosen = heated.argmax(-1)
                 if turn < last:
                     continue
                 with torch.no_grad():
-                    usual = self._logits(self.before, seen, others, prompts, factors)
+                    usual = self._logits(self.before, seen, others, words, factors)
                 apart.append(divergence(logits, usual).mean())
                 own = straight_through(heated, chosen, self.refiner.codebook)
                 codes = codes.index_copy(1, here.nonzero().flatten(), own)

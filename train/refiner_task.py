@@ -94,7 +94,7 @@ class RefinerTask:
             for number in range(coarse, len(preset.codec.scales))
         ]
 
-    def _embedded(self, words: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
+    def embedded(self, words: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
         """Words of each sample -> embedding (B, W, D), and weights (B, W)."""
         text_bytes, weights = batch_words(words, self.preset)
         with torch.no_grad():
@@ -115,7 +115,7 @@ class RefinerTask:
         config, size = self.preset.refiner, self.preset.codec.codebook_size
         samples = self.train.draw(rng, self.batch)
         chosen = chosen_words(self.wording, samples, self.preset.text.max_words, rng)
-        words = self._embedded(chosen)
+        words = self.embedded(chosen)
         figures = {}
         for part in self.parts:
             targets = samples.indices[:, part.start : part.end]
@@ -151,7 +151,7 @@ class RefinerTask:
         losses, correct = [], []
         for start in range(0, len(self.val.indices), EVALUATION_BATCH):
             indices = self.val.indices[start : start + EVALUATION_BATCH].long()
-            words = self._embedded(self.val.adjectives[start : start + EVALUATION_BATCH])
+            words = self.embedded(self.val.adjectives[start : start + EVALUATION_BATCH])
             targets = indices[:, part.start : part.end]
             drawn = torch.where(visible, targets, -1)
             logits = self._logits(part, indices[:, : part.start], drawn, words)

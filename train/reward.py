@@ -25,13 +25,12 @@ from train.checkpoint import is_finished, read_report
 from train.codec_task import autocast
 from train.config import FitConfig
 from train.critic import Critic, CriticTask
-from train.draw import BatchSampler, Drawer
-from train.further import drawer_model, own_pictures
-from train.generator_task import GeneratorTask, IndexMix, IndexStore, batch_words
+from train.draw import BatchSampler, heat_of
+from train.further import drawer_model, drawer_tasks, own_pictures
+from train.generator_task import IndexMix, IndexStore
 from train.model import Model
 from train.qat import disable
-from train.redraw import Prompts, Redraw, RefinerRedraw, TransformerRedraw, heat_of
-from train.refiner_task import RefinerTask
+from train.redraw import Redraw, RefinerRedraw, TransformerRedraw
 from train.selection import measurable_words
 from train.selection_task import Drawn
 from train.stages import (
@@ -66,20 +65,14 @@ class RewardTask:
         val: IndexStore,
         fit: FitConfig,
     ) -> None:
-        assert sampler.refiner is not None
         preset, config = sampler.preset, sampler.preset.reward
         self.preset, self.config, self.drawn, self.batch = preset, config, drawn, fit.batch
-        text = sampler.generator.text.state_dict()
         # what is drawn anew is drawn as for a user, who skips no branch
         whole = replace(preset, transformer=replace(preset.transformer, branch_dropout=0.0))
-        self.coarse = GeneratorTask(whole, sampler.codec, mix, val, text)
-        self.coarse.module.load_state_dict(sampler.generator.state_dict())
-        self.coarse.batch = fit.batch
-        self.fine = RefinerTask(
-            preset, sampler.codec, mix, val, text, fit, sampler.refiner.state_dict()
-        )
-        self.module = Drawer(self.coarse.module, self.fine.module)
-        disable(self.module.generator.transformer)
+        self.module, self.coarse, fine = drawer_tasks(replace(sampler, preset=whole), mix, val, fit)
+        assert fine is not None
+        self.fine = fine
+        disable(self.coarse.module.transformer)
         disable(self.fine.module)
         self.critics = {scale: critic.eval().requires_grad_(False)
                         for scale, critic in critics.items()}  # fmt: skip
@@ -120,32 +113,29 @@ class RewardTask:
             rows: numbers of pictures with words.
             prompts: the words that each is drawn with; they mean what its prompt does.
             plain: numbers of pictures without words.
+
+        Returns:
+            figures of each critic; `loss_critics` is what they and the divergences come to.
         """
+        config = self.config
         indices = torch.cat([self.drawn.indices[list(rows)], self.drawn.plain_indices[list(plain)]])
-        indices, words = indices.long(), [*prompts, *([()] * len(plain))]
-        text_bytes, weights = batch_words(words, self.preset)
-        with torch.no_grad():
-            given = Prompts(words, self.coarse.module.text(text_bytes), weights)
-        count, figures = len(rows), {}
+        indices, words = indices.long(), self.fine.embedded([*prompts, *([()] * len(plain))])
+        count, figures, losses = len(rows), {}, []
         for redraw in self.redraws:
-            redrawn = redraw(indices, given, rng)
+            redrawn = redraw(indices, words, rng)
             scale, offset = redraw.scale, self.offsets[redraw.scale]
             with autocast():
                 canvas = self.fine.module.canvas_of(
                     scale, indices[:count, :offset], redrawn.codes[:count]
                 )
                 margins = self._margins(self.critics[scale](canvas), rows)
-            short = F.softplus(STEEPNESS * (self.config.enough - margins)) / STEEPNESS
-            figures[f"short_scale_{scale}"] = short.mean()
+            by_word = F.softplus(STEEPNESS * (config.enough - margins)) / STEEPNESS
+            short, divergence = by_word.mean(), redrawn.divergence
+            figures[f"short_scale_{scale}"] = short
             figures[f"shown_scale_{scale}"] = (margins > 0).float().mean()
-            figures[f"divergence_scale_{scale}"] = redrawn.divergence
-        return figures
-
-    def _total(self, figures: Mapping[str, Tensor]) -> Tensor:
-        """What the critics say and the divergences, as much as they count."""
-        weights = {"short": self.config.weight, "divergence": self.config.divergence}
-        parts = ((weights.get(name.split("_")[0]), value) for name, value in figures.items())
-        return torch.stack([weight * value for weight, value in parts if weight is not None]).sum()
+            figures[f"divergence_scale_{scale}"] = divergence
+            losses.append(config.weight * short + config.divergence * divergence)
+        return {"loss_critics": torch.stack(losses).sum(), **figures}
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """By how much words fall short, the divergence, and the losses on data."""
@@ -160,7 +150,7 @@ class RewardTask:
             "loss_data": self.coarse.loss(step, rng)["loss"],
             "loss_data_refiner": self.fine.loss(step, rng)["loss"],
         }
-        return {"loss": self._total(figures) + sum(data.values()), **figures, **data}
+        return {"loss": figures["loss_critics"] + sum(data.values()), **figures, **data}
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -176,10 +166,10 @@ class RewardTask:
             for name, value in self._judged(own, prompts, plain, rng).items():
                 found[name] = found.get(name, 0.0) + float(value) * len(own) / len(rows)
         data, refined = self.coarse.validate(), self.fine.validate()
-        total = float(self._total({name: torch.tensor(value) for name, value in found.items()}))
         figures = {**data, "cross_entropy": data["loss"]}
         figures |= {f"refiner_{name}": value for name, value in refined.items()}
-        return {**figures, **found, "loss": total + data["loss"] + refined["loss"]}
+        total = found["loss_critics"] + data["loss"] + refined["loss"]
+        return {**figures, **found, "loss": total}
 
     def start_qat(self) -> None:
         """Fake-quantise transformer and refiner."""

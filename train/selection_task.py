@@ -97,6 +97,7 @@ class Drawn:
         """How many pictures belong to the first prompts, a share of all of them."""
         return round(share * len(self.prompts)) * self.draws
 
+    @cached_property
     def margins(self) -> FloatArray:
         """By how much each picture shows its prompt's words: (P, D)."""
         by_prompt = self.scores.reshape(len(self.prompts), self.draws, -1)
@@ -106,7 +107,7 @@ class Drawn:
     @property
     def shown(self) -> float:
         """Share of the pictures that show all of their words."""
-        return float((self.margins() > 0).mean())
+        return float((self.margins > 0).mean())
 
 
 def drawn_pictures(sampler: BatchSampler, config: DrawingConfig, folder: Path, key: str) -> Drawn:
@@ -135,7 +136,7 @@ def selected_pictures(
         CheckpointError: no picture shows its words.
     """
     drawn = drawn_pictures(sampler, config, folder, key)
-    margins = drawn.margins()
+    margins = drawn.margins
     kept: list[int] = []
     words: list[tuple[str, ...]] = []
     for number, (prompt, own) in enumerate(zip(drawn.prompts, margins, strict=True)):

@@ -7,7 +7,6 @@ from train.draw import draw_indices, scale_noise
 from train.generator_task import batch_words
 from train.qat import disable
 from train.redraw import (
-    Prompts,
     RefinerRedraw,
     TransformerRedraw,
     divergence,
@@ -20,10 +19,10 @@ OFFSETS = (0, 1, 5, 21, 85)  # of the tiny model's scales
 
 
 @pytest.fixture
-def prompts(sampler) -> Prompts:
+def words(sampler) -> tuple[torch.Tensor, torch.Tensor]:
     text_bytes, weights = batch_words(WORDS, sampler.preset)
     with torch.no_grad():
-        return Prompts(WORDS, sampler.generator.text(text_bytes), weights)
+        return sampler.generator.text(text_bytes), weights
 
 
 @pytest.fixture
@@ -44,9 +43,9 @@ def redraw_of(sampler, scale: int) -> TransformerRedraw | RefinerRedraw:
 
 
 @pytest.mark.parametrize("scale", range(4))
-def test_what_is_drawn_anew_is_codes_and_has_a_gradient(sampler, prompts, indices, scale):
+def test_what_is_drawn_anew_is_codes_and_has_a_gradient(sampler, words, indices, scale):
     redraw = redraw_of(sampler, scale)
-    redrawn = redraw(indices, prompts, np.random.default_rng(0))
+    redrawn = redraw(indices, words, np.random.default_rng(0))
     count = OFFSETS[scale + 1] - OFFSETS[scale]
     assert redrawn.codes.shape == (3, count, 8)
     drawer = sampler.refiner if scale >= 2 else sampler.generator.transformer
@@ -59,35 +58,35 @@ def test_what_is_drawn_anew_is_codes_and_has_a_gradient(sampler, prompts, indice
 
 
 @pytest.mark.parametrize("scale", range(4))
-def test_the_divergence_is_from_what_was_drawn_at_the_start(sampler, prompts, indices, scale):
+def test_the_divergence_is_from_what_was_drawn_at_the_start(sampler, words, indices, scale):
     redraw = redraw_of(sampler, scale)
     drawer = sampler.refiner if scale >= 2 else sampler.generator.transformer
     with torch.no_grad():
         drawer.head.bias.add_(torch.randn_like(drawer.head.bias))
-        redrawn = redraw(indices, prompts, np.random.default_rng(0))
+        redrawn = redraw(indices, words, np.random.default_rng(0))
     assert redrawn.divergence.item() > 0.01
 
 
-def test_the_transformer_draws_as_a_picture_is_drawn(sampler, prompts):
+def test_the_transformer_draws_as_a_picture_is_drawn(sampler, words):
     """With the coarser scales of a picture and its noise, the last scale is that picture's."""
     redraw, preset = redraw_of(sampler, 1), sampler.preset
     with torch.no_grad(), autocast():
         drawn = draw_indices(
-            sampler.generator.transformer, sampler.refiner, preset.spec, prompts.embedding,
-            prompts.weights, np.random.default_rng(7),
+            sampler.generator.transformer, sampler.refiner, preset.spec, *words,
+            np.random.default_rng(7),
         )  # fmt: skip
     rng = np.random.default_rng(7)
     rng.standard_exponential((3, 1, preset.codec.codebook_size), dtype=np.float32)
     blank = drawn.clone()
     blank[:, 1:] = 0
     with torch.no_grad():
-        redrawn = redraw(blank, prompts, rng)
+        redrawn = redraw(blank, words, rng)
     expected = sampler.generator.transformer.codebook[drawn[:, 1:5]]
     same = torch.isclose(redrawn.codes, expected, atol=1e-5).all(-1).float().mean()
     assert float(same) > 0.9  # bf16 decides a near tie otherwise in one pass
 
 
-def test_what_the_part_held_that_is_drawn_first_does_not_matter(sampler, prompts, indices):
+def test_what_the_part_held_that_is_drawn_first_does_not_matter(sampler, words, indices):
     redraw = redraw_of(sampler, 3)
     rng = np.random.default_rng(0)
     scale_noise(sampler.preset.spec, 3, len(indices), rng)
@@ -98,9 +97,9 @@ def test_what_the_part_held_that_is_drawn_first_does_not_matter(sampler, prompts
         own = other[:, OFFSETS[3] :]
         own[:, where] = (own[:, where] + 1) % 32
         with torch.no_grad():
-            found.append(redraw(other, prompts, np.random.default_rng(0)).codes)
+            found.append(redraw(other, words, np.random.default_rng(0)).codes)
     with torch.no_grad():
-        codes = redraw(indices, prompts, np.random.default_rng(0)).codes
+        codes = redraw(indices, words, np.random.default_rng(0)).codes
     assert torch.equal(found[0], codes)
     assert not torch.equal(found[1], codes)
 
