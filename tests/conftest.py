@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 # One thread: the tests share the machine with whatever else runs, and stay exact.
@@ -31,34 +32,67 @@ def paint(kind: int, rng: np.random.Generator) -> np.ndarray:
     return picture.clip(0, 255).astype(np.uint8)
 
 
+def shared_folder(
+    factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], object]
+) -> Path:
+    """A folder that is filled once in a test run; workers of pytest-xdist wait for each other."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        folder = factory.mktemp(name)
+        fill(folder)
+        return folder
+    import fcntl  # here: a run without workers needs no locks, nor does Windows
+
+    root = factory.getbasetemp().parent  # of all workers
+    folder, done = root / name, root / f"{name}.done"
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():  # one who failed leaves the next one to fail for himself
+            folder.mkdir(exist_ok=True)
+            fill(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of generated images that stands in for the paintings."""
-    root = tmp_path_factory.mktemp("data")
-    (root / "images").mkdir()
-    rng = np.random.default_rng(1)
-    lines = []
-    for number in range(IMAGES):
-        kind = number % 4
-        name = f"images/{number:02}.png"
-        Image.fromarray(paint(kind, rng)).save(root / name)
-        split = "val" if number >= IMAGES - 8 else "train"
-        split = "test" if number >= IMAGES - 4 else split
-        row = {"id": str(number), "file": name, "split": split, "adjectives": WORDS[kind]}
-        lines.append(json.dumps(row))
-    (root / "pictures.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return root
+
+    def fill(root: Path) -> None:
+        (root / "images").mkdir()
+        rng = np.random.default_rng(1)
+        lines = []
+        for number in range(IMAGES):
+            kind = number % 4
+            name = f"images/{number:02}.png"
+            Image.fromarray(paint(kind, rng)).save(root / name)
+            split = "val" if number >= IMAGES - 8 else "train"
+            split = "test" if number >= IMAGES - 4 else split
+            row = {"id": str(number), "file": name, "split": split, "adjectives": WORDS[kind]}
+            lines.append(json.dumps(row))
+        (root / "pictures.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    return shared_folder(tmp_path_factory, "data", fill)
 
 
 @pytest.fixture(scope="session")
-def tiny_run(data_folder: Path, tmp_path_factory: pytest.TempPathFactory):
+def quick_judging():
+    """A selection of the tiny model is judged by fewer pictures: what they show is chance."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("train.selection_task.JUDGED_WORDLESS", 16)
+        patch.setattr("train.selection_task.JUDGED_DRAWS", 1)
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_run(data_folder: Path, quick_judging: None, tmp_path_factory: pytest.TempPathFactory):
     """A finished run of the tiny preset: every stage trained, reports written."""
     from train.config import load_preset
     from train.stages import Run, train_all
 
-    run = Run(load_preset("tiny"), tmp_path_factory.mktemp("run"), data_folder)
-    train_all(run)
-    return run
+    def run(folder: Path) -> Run:
+        return Run(load_preset("tiny"), folder, data_folder)
+
+    return run(shared_folder(tmp_path_factory, "run", lambda folder: train_all(run(folder))))
 
 
 @pytest.fixture(scope="session")
@@ -66,22 +100,63 @@ def tiny_checkpoint(tiny_run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model in one safetensors file."""
     from train.stages import assemble_model
 
-    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
-    assemble_model(tiny_run).save(path)
-    return path
+    def fill(folder: Path) -> None:
+        assemble_model(tiny_run).save(folder / "tiny.safetensors")
+
+    return shared_folder(tmp_path_factory, "checkpoint", fill) / "tiny.safetensors"
 
 
 @pytest.fixture(scope="session")
-def tiny_bundles(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tiny model's bundles, `tiny-fp32` and `tiny-int8`."""
+def tiny_exports(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny model's bundles, and with the graphs that torch traced for them."""
+    from export.graphs import onnx_from_module
     from export.pack import PRECISIONS, export_bundle
     from train.model import Model
 
-    folder = tmp_path_factory.mktemp("bundles")
-    model = Model.load(tiny_checkpoint)
-    for precision in PRECISIONS:
-        export_bundle(model, tiny_checkpoint, folder / f"tiny-{precision}", precision)
-    return folder
+    def fill(folder: Path) -> None:
+        model = Model.load(tiny_checkpoint)
+        for precision in PRECISIONS:
+            traced = folder / form_of(precision)
+            traced.mkdir(exist_ok=True)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("export.pack.onnx_from_module", kept_tracing(traced))
+                export_bundle(model, tiny_checkpoint, folder / f"tiny-{precision}", precision)
+
+    def kept_tracing(traced: Path):
+        def trace(name: str, source):
+            path = traced / f"{name}.onnx"
+            if not path.exists():  # FP16 starts from the graphs of FP32
+                onnx.save(onnx_from_module(name, source), path)
+            return onnx.load(path)
+
+        return trace
+
+    import onnx
+
+    return shared_folder(tmp_path_factory, "bundles", fill)
+
+
+def form_of(precision: str) -> str:
+    """Which graphs a precision starts from: "int8" has its quantisers, the others are alike."""
+    return "traced-int8" if precision == "int8" else "traced-float"
+
+
+@pytest.fixture(scope="session")
+def tiny_tracing(tiny_exports: Path):
+    """`tiny_tracing(precision)` stands in for `onnx_from_module` of the tiny model: no tracing."""
+    import onnx
+
+    def stand_in(precision: str):
+        traced = tiny_exports / form_of(precision)
+        return lambda name, _source: onnx.load(traced / f"{name}.onnx")
+
+    return stand_in
+
+
+@pytest.fixture(scope="session")
+def tiny_bundles(tiny_exports: Path) -> Path:
+    """A folder with the tiny model's bundles, `tiny-fp32`, `tiny-fp16` and `tiny-int8`."""
+    return tiny_exports
 
 
 @pytest.fixture(scope="session")
