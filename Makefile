@@ -8,6 +8,7 @@ RUN ?= runs/base
 TEACHERS ?=
 PRESET ?= base
 TEXT ?= checkpoints/base.safetensors
+WORKERS ?= 2
 
 RUNTIME := .venv-runtime
 DEV := .venv
@@ -33,8 +34,9 @@ $(DEV)/.ready: pyproject.toml
 art: $(RUNTIME)/.ready ## draw WORDS="warm dark fluid" with SEED=3 into OUT=art
 	@$(RUNTIME)/bin/t2a-edge generate $(WORDS) --seed $(SEED) --out $(OUT)
 
-test: lint ## lint, types, import contracts and tests
-	$(DEV)/bin/python -m pytest -m "not slow and not gpu and not network"
+test: lint ## lint, types, import contracts and tests, in WORKERS=2 processes
+	$(DEV)/bin/python -m pytest -m "not slow and not gpu and not network" \
+	  --numprocesses $(WORKERS) --dist loadfile
 
 test-slow: $(DEV)/.ready ## the tests that take long: wheel in an empty environment
 	$(DEV)/bin/python -m pytest -m slow

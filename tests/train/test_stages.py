@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from t2a_edge.command import run_command
 from t2a_edge.errors import CheckpointError, ConfigError
+from train.__main__ import main
 from train.checkpoint import load_tensors, save_tensors
 from train.codec import Codec
 from train.config import QatConfig, load_preset
@@ -231,10 +233,20 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
         (["paint"], "No such command 'paint'"),
     ],
 )
-def test_the_command_answers_bad_input_in_one_line(arguments, message, tmp_path):
+def test_the_command_answers_bad_input_in_one_line(arguments, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_command(main, arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert len(said.splitlines()) == 1
+
+
+def test_the_program_answers_bad_input_in_one_line():
     done = subprocess.run(
-        [sys.executable, "-m", "train", *arguments], capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-m", "train", "codec", "--data", "nowhere"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 2
-    assert message in done.stderr
+    assert "No data folder at nowhere" in done.stderr
     assert len(done.stderr.splitlines()) == 1
