@@ -14,7 +14,8 @@ LABEL org.opencontainers.image.title="t2a-edge" \
       org.opencontainers.image.licenses="Apache-2.0"
 ENV PATH=/opt/t2a-edge/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONUNBUFFERED=1
+    PYTHONUNBUFFERED=1 \
+    ORT_DISABLE_TELEMETRY=1
 COPY --from=build /opt/t2a-edge /opt/t2a-edge
 USER 10001:10001
 WORKDIR /tmp

@@ -10,6 +10,15 @@ PRESET ?= base
 TEXT ?= checkpoints/base.safetensors
 WORKERS ?= 2
 
+# No tool that a target runs counts its use, or asks whether there is a newer one.
+export ORT_DISABLE_TELEMETRY := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export RAY_USAGE_STATS_ENABLED := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export npm_config_update_notifier := false
+export npm_config_audit := false
+export npm_config_fund := false
+
 RUNTIME := .venv-runtime
 DEV := .venv
 PTQ := .venv-post-training

@@ -14,7 +14,6 @@ from bench.matrix import COLD_FIGURES, FORMAT
 from bench.statistics import ratio_of_figures, samples_needed
 from t2a_edge.errors import ConfigError
 
-TOLERANCE = 0.1
 PLAIN = ("size_mb", "peak_memory_mb")
 TIMES = ("pipeline_ms",)  # of a cell
 CELL_SAMPLES = samples_needed(90)  # fewer, as beside the gated cells, decide nothing

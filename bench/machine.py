@@ -6,15 +6,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from t2a_edge.onnx_runtime import onnx_runtime
 from t2a_edge.runner import int8_sums_saturate
 
 INTEGER_FLAGS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")  # INT8 dot products
-NO_GPU = "no GPU that the installed onnxruntime can use"
 
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on; no names of hosts or people."""
-    import onnxruntime
     import psutil
 
     lines = _cpuinfo()
@@ -31,7 +30,7 @@ def machine() -> dict[str, Any]:
         "gpu": gpu_name() or "none",
         "system": platform.system(),
         "python": platform.python_version(),
-        "onnxruntime": onnxruntime.__version__,
+        "onnxruntime": onnx_runtime().__version__,
         "load_average": round(os.getloadavg()[0], 2),
     }
 

@@ -19,6 +19,7 @@ from bench.reference import Reference
 from bench.statistics import time_figures
 from t2a_edge.bundle import ENGINES, engines
 from t2a_edge.errors import BundleError
+from t2a_edge.onnx_runtime import onnx_runtime
 from t2a_edge.pipeline import TextToArt
 from t2a_edge.prompt import parse_prompt
 from t2a_edge.runner import (
@@ -131,8 +132,7 @@ def fused_session(artefact: Artefact, provider: str, threads: int) -> Any:
     Raises:
         BundleError: the file cannot be loaded.
     """
-    import onnxruntime
-
+    onnxruntime = onnx_runtime()
     wanted = PROVIDERS[provider]
     chain = list(dict.fromkeys([wanted, "CPUExecutionProvider"]))
     if provider == "tensorrt" and PROVIDERS["cuda"] in onnxruntime.get_available_providers():
@@ -175,8 +175,7 @@ class FusedDrawer:
 
     def device_seconds(self, runs: int, device: str = "cuda") -> list[float]:
         """Seconds of runs whose inputs and outputs stay on the device: no host copies."""
-        import onnxruntime
-
+        onnxruntime = onnx_runtime()
         binding = self.session.io_binding()
         for name, array in self.inputs(1).items():
             value = onnxruntime.OrtValue.ortvalue_from_numpy(array, device, 0)
@@ -342,10 +341,10 @@ class Group:
 def provider_problem(provider: str, artefact: Artefact) -> str | None:
     """Why an artefact cannot run on a provider here, or None if it can."""
     import onnx
-    import onnxruntime
 
     from t2a_edge.runner import available_providers
 
+    onnxruntime = onnx_runtime()
     if PROVIDERS[provider] not in onnxruntime.get_available_providers():
         return f"the installed onnxruntime has no {PROVIDERS[provider]}"
     if artefact.form == "bundle" and provider not in available_providers():

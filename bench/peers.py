@@ -76,14 +76,13 @@ def session_from_module(name: str, module: Any, inputs: dict[str, Any]) -> tuple
     Returns:
         The session, and the graph's bytes.
     """
-    import onnxruntime
-
     from export.graphs import GraphSource, onnx_from_module
+    from t2a_edge.onnx_runtime import onnx_runtime
     from t2a_edge.runner import session_options
 
     source = GraphSource(module, inputs, ["output"], {key: {} for key in inputs})
     content = onnx_from_module(name, source).SerializeToString()
-    session = onnxruntime.InferenceSession(
+    session = onnx_runtime().InferenceSession(
         content, session_options(1), providers=["CPUExecutionProvider"]
     )
     return session, len(content)

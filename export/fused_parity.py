@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from export.fused import fused_inputs
 from t2a_edge.errors import ExportError
+from t2a_edge.onnx_runtime import onnx_runtime
 from t2a_edge.pipeline import TextToArt
 from t2a_edge.runner import session_options
 
@@ -50,7 +50,7 @@ class FusedParity:
 
 def compare_fused(graph: onnx.ModelProto, engine: TextToArt) -> FusedParity:
     """Draw prompts with the fused graph, one by one and all at once, and with the engines."""
-    session = onnxruntime.InferenceSession(
+    session = onnx_runtime().InferenceSession(
         graph.SerializeToString(), session_options(threads=1), providers=["CPUExecutionProvider"]
     )
     spec, options = engine.spec, engine.options()

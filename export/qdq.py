@@ -20,11 +20,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import numpy_helper
 
 from export.compose import prune
 from t2a_edge.errors import ExportError
+from t2a_edge.onnx_runtime import onnx_runtime
 from t2a_edge.runner import session_options
 
 INT8_MIN, INT8_MAX = -128, 127
@@ -217,7 +217,7 @@ def optimised_operators(content: bytes) -> Counter[str]:
         target = Path(folder) / "optimised.onnx"
         options = session_options(threads=1)
         options.optimized_model_filepath = str(target)
-        onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        onnx_runtime().InferenceSession(content, options, providers=["CPUExecutionProvider"])
         graph = onnx.load(target).graph
     return Counter(node.op_type for node in graph.node)
 

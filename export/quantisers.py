@@ -5,6 +5,7 @@ channel.
 """
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ import numpy.typing as npt
 import onnx
 
 from t2a_edge.errors import OptionError
+from t2a_edge.onnx_runtime import onnx_runtime
 
+QUIET_HUB = ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_OFFLINE")
 LIBRARIES = {"optimum": "optimum-onnx", "onnxruntime": "onnxruntime"}  # name -> distribution
 METHODS = {"minmax": "MinMax", "percentile": "Percentile"}
 PERCENTILE = 99.999  # of the activations' histogram
@@ -84,6 +87,9 @@ def _with_optimum(
     source: Path, calls: Sequence[Inputs], nodes: list[str], kinds: list[str], method: str
 ) -> onnx.ModelProto:
     """`ORTQuantizer`. Its own reader of samples adds a batch axis, which not all inputs have."""
+    quantization = onnx_runtime("quantization")
+    for quiet in QUIET_HUB:  # everything is in local files
+        os.environ.setdefault(quiet, "1")
     try:
         optimum = importlib.import_module("optimum.onnxruntime")
         settings = importlib.import_module("optimum.onnxruntime.configuration")
@@ -93,7 +99,6 @@ def _with_optimum(
             "its own. Make one with `pip install -e '.[post-training]'`, or choose --with "
             "onnxruntime."
         ) from exc
-    quantization = importlib.import_module("onnxruntime.quantization")
     calibrator = settings.CalibrationConfig(
         dataset_name="prompts",
         dataset_config_name="",
@@ -135,7 +140,7 @@ def _with_onnxruntime(
     source: Path, calls: Sequence[Inputs], nodes: list[str], kinds: list[str], method: str
 ) -> onnx.ModelProto:
     """`quantize_static`, set up as `ORTQuantizer` is."""
-    quantization = importlib.import_module("onnxruntime.quantization")
+    quantization = onnx_runtime("quantization")
     prepared, target = (source.with_suffix(f".{stage}.onnx") for stage in ("prepared", "int8"))
     quantization.quant_pre_process(
         source, prepared, skip_optimization=True, skip_symbolic_shape=True

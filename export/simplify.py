@@ -8,11 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import onnx
-import onnxruntime
 
 from export.exact import exact_form
 from export.kernels import kernel_form
 from export.qdq import cpu_form, shorten, store_tables, without_zero_points
+from t2a_edge.onnx_runtime import onnx_runtime
 
 SIMPLIFIED = ("text", "transformer", "refiner")  # the decoder would grow and load no faster
 
@@ -21,6 +21,7 @@ def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph as ONNX Runtime's basic optimisation leaves it: the same values."""
     with TemporaryDirectory() as folder:
         target = Path(folder) / "simplified.onnx"
+        onnxruntime = onnx_runtime()
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(target)

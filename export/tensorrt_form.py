@@ -11,19 +11,17 @@ uint8 may only be an input's or an output's type: the cast of the pixels is the 
 """
 
 import copy
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
 import onnx
 import onnx.inliner
 from onnx import TensorProto, numpy_helper
-from onnxruntime.transformers.float16 import convert_float_to_float16
-from onnxruntime.transformers.onnx_model import OnnxModel
 
 from export.compose import Composer, prune
 from export.fused import ROWS, _Fused
 from export.graphs import OPSET
+from export.half import halved
 from export.plain_form import plain_form
 from export.qdq import UINT8_ZERO_POINT
 from t2a_edge.errors import ExportError
@@ -51,7 +49,7 @@ def tensorrt_form(model: onnx.ModelProto, float_type: str) -> onnx.ModelProto:
     _symmetric(model.graph)
     uint8_cast_last(model.graph)
     if float_type == "float16" and not _has_float16(model.graph):
-        model = _half(model)
+        model = halved(model, KEPT_IN_FLOAT32)
     onnx.checker.check_model(model)
     return model
 
@@ -134,20 +132,6 @@ def _cast_and_move(
 
 def _has_float16(graph: onnx.GraphProto) -> bool:
     return any(i.data_type == TensorProto.FLOAT16 for i in graph.initializer)
-
-
-def _half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Float parts as float16, Q/DQ scales too; inputs and outputs keep their types."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # one for each constant that float16 rounds to zero
-        half: onnx.ModelProto = convert_float_to_float16(
-            model, keep_io_types=True, op_block_list=list(KEPT_IN_FLOAT32)
-        )
-    OnnxModel(half).topological_sort()  # the casts stand at the end
-    for node in half.graph.node:
-        node.name = ""
-    del half.graph.value_info[:]
-    return half
 
 
 class _TensorRtFused(_Fused):

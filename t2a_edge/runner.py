@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from t2a_edge.bundle import Bundle, engine_file, engines
 from t2a_edge.errors import BundleError, OptionError
+from t2a_edge.onnx_runtime import onnx_runtime
 from t2a_edge.spec import Spec
 
 Float32Array = npt.NDArray[np.float32]
@@ -217,8 +218,7 @@ def int8_sums_saturate() -> bool:
     Those of AVX2 and of AVX-512 without VNNI do. Four products are added to see it, in about 2 ms:
     ONNX Runtime's own answer is yes for every x86 processor, also where nothing saturates.
     """
-    import onnxruntime
-
+    onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(
@@ -234,8 +234,7 @@ def session_options(threads: int) -> Any:
     Where sums of products saturate, weights become uint8 as the session is made: exact and slower.
     Source: onnxruntime_session_options_config_keys.h, "session.x64quantprecision".
     """
-    import onnxruntime
-
+    onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -247,21 +246,17 @@ def session_options(threads: int) -> Any:
 
 def available_providers() -> list[str]:
     """Which of our providers the installed onnxruntime has: "cpu" always, "cuda" perhaps."""
-    import onnxruntime
-
-    installed = onnxruntime.get_available_providers()
+    installed = onnx_runtime().get_available_providers()
     return [name for name, provider in PROVIDERS.items() if provider in installed]
 
 
 def _session(path: Path, threads: int, provider: str) -> Any:
-    import onnxruntime  # here, not above: it is most of the start-up time
-
     if not path.is_file():
         raise BundleError(
             f"The bundle has no {path.name}; expected it in {path.parent}. Restore it."
         )
     try:
-        session = onnxruntime.InferenceSession(
+        session = onnx_runtime().InferenceSession(
             str(path), session_options(threads), providers=[provider]
         )
     except Exception as exc:  # ONNX Runtime raises its own classes, all below Exception

@@ -7,6 +7,8 @@ from pathlib import Path
 
 # One thread: the tests share the machine with whatever else runs, and stay exact.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests that import onnxruntime themselves, or have Node or C++ do so, send nothing either.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import pytest
 from hypothesis import HealthCheck, settings

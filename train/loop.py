@@ -110,11 +110,6 @@ class Fit:
         """Step at which the run is over."""
         return self.state.float_end + self.fit.qat_steps
 
-    @property
-    def in_qat(self) -> bool:
-        """Whether the next step is quantisation-aware."""
-        return self.state.step >= self.state.float_end
-
     def run(self, stop_at: int | None = None) -> State:
         """Train to the end, or to step `stop_at`; the best weights are in the module afterwards."""
         bar = tqdm(

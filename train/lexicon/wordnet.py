@@ -15,7 +15,7 @@ from t2a_edge.errors import DataError
 
 DEFAULT = Path("/usr/share/wordnet")
 WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")  # lower-case, alphabetic or hyphenated
-SIMILAR, ANTONYM, ALSO = "&", "!", "^"  # pointer symbols
+SIMILAR, ANTONYM = "&", "!"  # pointer symbols
 
 
 @dataclass(frozen=True)
