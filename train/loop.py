@@ -115,11 +115,21 @@ class Fit:
         bar = tqdm(
             total=self.last_step, initial=self.state.step, desc=self.folder.name, unit="step"
         )
+        try:
+            with bar:
+                self._train(bar, stop_at)
+        except BaseException:  # also where it is interrupted
+            self.tracker.close(failed=True)
+            raise
+        self.tracker.close()
+        return self.state
+
+    def _train(self, bar: "tqdm[Any]", stop_at: int | None) -> None:
         started = time.monotonic()
         while self.state.step < self.last_step:
             if self.state.step == stop_at:
                 self._save_state()
-                return self.state
+                return
             if self.state.step == self.state.float_end:
                 self._enter_qat()
             figures = self._one_step()
@@ -129,9 +139,7 @@ class Fit:
             bar.update()
             self._after_step(figures, bar)
             bar.total = self.last_step
-        bar.close()
         self._load_best()
-        return self.state
 
     def _one_step(self) -> dict[str, float]:
         fit, state = self.fit, self.state
