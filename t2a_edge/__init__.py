@@ -19,6 +19,11 @@ __all__ = [
 ]  # fmt: skip
 
 
+def __dir__() -> list[str]:
+    """Also what is not loaded yet, so that completion offers it."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Load what is heavy when it is first asked for: `--help` and errors stay instant."""
     if name in ("Artwork", "Meaning", "Request", "TextToArt"):

@@ -1,4 +1,4 @@
-"""Commands that read pictures, recipes and words: inspect, decode, explain, measure."""
+"""Commands that draw recipes, explain words and measure pictures: decode, explain, measure."""
 
 import json
 from pathlib import Path

@@ -40,3 +40,13 @@ def test_the_command_line_is_ready_before_any_heavy_library_is_loaded():
     modules = modules_after("import json, sys, t2a_edge.cli; print(json.dumps(list(sys.modules)))")
     assert "t2a_edge.cli" in modules
     assert modules.isdisjoint([*BANNED, "onnxruntime", "PIL"])
+
+
+def test_what_is_loaded_late_is_listed_and_not_loaded_by_that():
+    modules = modules_after(
+        "import json, sys, t2a_edge\n"
+        "assert set(t2a_edge.__all__) <= set(dir(t2a_edge)), dir(t2a_edge)\n"
+        "print(json.dumps(list(sys.modules)))"
+    )
+    assert modules.isdisjoint([*BANNED, "numpy", "onnxruntime", "PIL"])
+    assert {getattr(t2a_edge, name) for name in t2a_edge.__all__}
