@@ -1,6 +1,6 @@
 """The server of t2a-edge as a Ray Serve deployment.
 
-    pip install "ray[serve]" "t2a-edge[serve]"
+    pip install "ray[serve]" "../..[serve]"
     export RAY_USAGE_STATS_ENABLED=0                # Ray counts its use otherwise
     serve run pictures:app                          # in this folder: http://127.0.0.1:8000
     serve deploy serve.yaml                         # on a cluster that runs
