@@ -1,5 +1,7 @@
 """The documentation: builds strictly, asks no other host for anything, shows code that exists."""
 
+import importlib
+import json
 import os
 import re
 import shlex
@@ -7,11 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from PIL import Image
 
+from t2a_edge.cli import main
+from t2a_edge.errors import T2AEdgeError
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *(page for page in DOCS.rglob("*.md") if page.name != "cli.md")]
+RUN = {"bench", "export", "train"}  # packages that `python -m` runs
 LOADED = re.compile(
     r"<(?:script|img|link|iframe|source)\b[^>]*?(?:src|href)=\"(https?:)?//[^\"]*\""
 )
@@ -86,3 +94,97 @@ def test_every_command_of_the_tutorial_does_what_it_says(tmp_path):
     assert said["t2a-edge inspect first.png --redraw"].count("the same pixels") == 2
     with Image.open(tmp_path / "wide.png") as wide, Image.open(tmp_path / "way.gif") as way:
         assert (wide.size, way.n_frames) == ((768, 256), 46)
+
+
+def shown_commands(program):
+    """Words of every command of a program in code blocks, with the page and the line.
+
+    No comment, and nothing from a pipe or a redirection on.
+    """
+    for page in PAGES:
+        blocks = re.findall(r"^```(?:sh)?\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.M)
+        for line in "".join(blocks).replace("\\\n", " ").splitlines():
+            if not re.match(rf"(?:\$ )?(?:\S*/)?{program} ", line):
+                continue
+            lexer = shlex.shlex(line.removeprefix("$ "), posix=True, punctuation_chars="|&<>;")
+            lexer.whitespace_split = True
+            words = list(lexer)
+            end = next((i for i, word in enumerate(words) if set(word) <= set("|&<>;")), None)
+            yield f"{page.relative_to(ROOT)}: {line}", words[1:end]
+
+
+def check_parses(command, words, where):
+    """Have click read the words as the command would; nothing is run."""
+    while isinstance(command, click.Group):
+        inner = command.get_command(click.Context(command), words[0])
+        assert inner is not None, where
+        command, words = inner, words[1:]
+    try:
+        command.make_context(command.name, list(words))
+    except (T2AEdgeError, click.ClickException) as exc:
+        raise AssertionError(f"{where}: {exc}") from exc
+
+
+def test_every_t2a_edge_command_that_is_shown_is_one():
+    shown = list(shown_commands("t2a-edge"))
+    assert len(shown) > 20
+    for where, words in shown:
+        check_parses(main, words, where)
+
+
+def test_every_python_command_that_is_shown_is_one():
+    shown = [(where, words[1:]) for where, words in shown_commands("python") if words[0] == "-m"]
+    tried = 0
+    for where, (module, *words) in shown:
+        if module.split(".")[0] not in RUN:
+            continue
+        found = importlib.import_module(f"{module}.__main__" if module in RUN else module)
+        commands = [value for value in vars(found).values() if isinstance(value, click.Command)]
+        groups = [value for value in commands if isinstance(value, click.Group)]
+        assert commands, where
+        check_parses((groups or commands)[-1], words, where)
+        tried += 1
+    assert tried > 10
+
+
+def test_every_make_target_that_is_shown_is_one():
+    text = (ROOT / "Makefile").read_text("utf-8")
+    known = set(re.findall(r"^([a-z][a-z-]*):(?!=)", text, flags=re.M))
+    shown = [(where, w) for where, words in shown_commands("make") for w in words if "=" not in w]
+    assert len(shown) > 10
+    assert [where for where, word in shown if word not in known] == []
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", pytest.param("docs/how-to/python.md", marks=pytest.mark.slow)]
+)
+def test_the_page_s_python_runs_as_it_is_written(page, tmp_path, monkeypatch):
+    """All blocks in order, in one program; a web application's is run by its own test."""
+    text = (ROOT / page).read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in [block for block in blocks if "flask" not in block]:
+        exec(compile(block, page, "exec"), names)  # noqa: S102 - it is ours, and what is tested
+    assert (tmp_path / "art.png").is_file()
+
+
+def limits():
+    manifest = ROOT / "t2a_edge" / "bundles" / "base" / "bundle.json"
+    return json.loads(manifest.read_text("utf-8"))["about"]["limits"]
+
+
+def test_the_model_s_limits_stand_once(site):
+    """In the manifest; the card is written from it, the site shows it, all others link there."""
+    plain = " ".join(limits().split())
+    card = (ROOT / "t2a_edge" / "bundles" / "base" / "MODEL_CARD.md").read_text("utf-8")
+    assert plain in " ".join(card.split())
+    shown = (site / "explanation" / "limits.html").read_text("utf-8")
+    assert plain in " ".join(re.sub(r"<[^>]+>", "", shown).split())
+    readme = (ROOT / "README.md").read_text("utf-8").split("## Limits")[1].split("\n## ")[0]
+    assert "docs/explanation/limits.md" in readme
+    sentences = [s for s in re.split(r"(?<=\.) ", plain) if len(s) > 20]
+    for page in PAGES:
+        text = " ".join(page.read_text("utf-8").split())
+        assert [s for s in sentences if s in text] == [], page
+    assert not re.search(r"\d%|circle|angular|spiral", readme, flags=re.I)
