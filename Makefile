@@ -25,7 +25,7 @@ PTQ := .venv-post-training
 RTX := .venv-rtx
 
 .DEFAULT_GOAL := help
-.PHONY: help art cli-docs follow test test-slow test-rtx lint format studio words train checkpoint reselection composition refinement preference reward sampling export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel clean web web-build web-test
+.PHONY: help art cli-docs follow test test-slow test-rtx lint format studio words train checkpoint reselection composition refinement preference reward sampling export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel release clean web web-build web-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -188,6 +188,18 @@ web-test: web-build ## the page's functions in node, the page in Chromium
 
 wheel: $(DEV)/.ready ## build the wheel into dist/wheel
 	$(DEV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist/wheel .
+
+release: $(DEV)/.ready web-build ## wheel, sdist, fused file and page of this version, with notes, into dist/release
+	$(DEV)/bin/python -m pip install --quiet 'build>=1.2'
+	rm -rf dist/release
+	mkdir -p dist/release/assets
+	$(DEV)/bin/python -c 'import t2a_edge; print("v" + t2a_edge.__version__)' > dist/release/VERSION
+	$(DEV)/bin/python -m build --outdir dist/release/packages .
+	cp web/public/models/generator.onnx dist/release/assets/t2a-edge-$$(cat dist/release/VERSION).onnx
+	$(DEV)/bin/python -m zipfile -c dist/release/assets/t2a-edge-page-$$(cat dist/release/VERSION).zip web/dist/
+	sed -n "/^## \[$$(sed s/v// dist/release/VERSION)\]/,/^## \[/p" CHANGELOG.md | sed '/^## \[/d' > dist/release/NOTES.md
+	test -s dist/release/NOTES.md || { echo "CHANGELOG.md has no section of this version" >&2; exit 2; }
+	cd dist/release && sha256sum packages/* assets/* > SHA256SUMS
 
 clean: ## remove environments and everything that is made again
 	rm -rf $(RUNTIME) $(DEV) $(PTQ) $(RTX) dist build .mypy_cache .ruff_cache .pytest_cache

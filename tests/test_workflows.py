@@ -13,7 +13,13 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".github" / "workflows"
 WORKFLOWS = sorted(FOLDER.glob("*.yml"))
 GATING = ROOT / "docs" / "ci-gating.md"
-PINNED = re.compile(r"[\w.-]+/[\w./-]+@v\d+")
+PINNED = re.compile(r"[\w.-]+/[\w./-]+@(v\d+|[0-9a-f]{40})")
+PINNED_TO_COMMIT = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+MAY_WRITE = {
+    "attest": {"id-token": "write", "attestations": "write"},
+    "publish": {"id-token": "write"},
+    "release": {"contents": "write"},
+}  # jobs of release.yml, and what each is permitted
 COMMANDS = {"bench": "bench.__main__:bench"}  # modules whose options the workflows name
 
 
@@ -70,7 +76,7 @@ def called_modules(workflow):
 
 
 def test_there_is_a_workflow():
-    assert [path.name for path in WORKFLOWS] == ["ci.yml"]
+    assert [path.name for path in WORKFLOWS] == ["ci.yml", "release.yml"]
 
 
 @each_workflow
@@ -100,7 +106,7 @@ def test_every_option_is_one_of_the_command(workflow):
 
 
 @each_workflow
-def test_every_action_is_pinned_to_a_major_version(workflow):
+def test_every_action_is_pinned_to_a_major_version_or_a_commit(workflow):
     for step in steps(workflow):
         if "uses" in step:
             assert PINNED.fullmatch(step["uses"]), step["uses"]
@@ -109,13 +115,56 @@ def test_every_action_is_pinned_to_a_major_version(workflow):
 @each_workflow
 def test_a_workflow_may_read_the_repository_and_nothing_else(workflow):
     assert workflow["permissions"] == {"contents": "read"}
-    assert not [job for job in workflow["jobs"].values() if "permissions" in job]
+    if workflow is not ALL["release.yml"]:
+        assert not [job for job in workflow["jobs"].values() if "permissions" in job]
     assert "secrets." not in str(workflow)
     assert "pull_request_target" not in workflow["on"]
 
 
-def test_runs_of_a_branch_do_not_pile_up_and_end_some_time():
-    workflow = ALL["ci.yml"]
+def test_what_publishes_runs_no_code_of_the_repository():
+    """It takes files that a job without rights has made, and hands them on."""
+    workflow = ALL["release.yml"]
+    jobs = workflow["jobs"]
+    assert list(workflow["on"]) == ["push"]
+    assert list(workflow["on"]["push"]) == ["tags"]
+    assert {n: job["permissions"] for n, job in jobs.items() if "permissions" in job} == MAY_WRITE
+    for name in MAY_WRITE:
+        used = [step["uses"].split("@")[0] for step in jobs[name]["steps"] if "uses" in step]
+        assert "actions/checkout" not in used
+        commands = command_lines({"jobs": {name: jobs[name]}})
+        assert all(words[:3] == ["gh", "release", "create"] for words in commands)
+        assert "github.event" not in str(jobs[name])
+    text = (FOLDER / "release.yml").read_text(encoding="utf-8")
+    uses = [line.split("- ", 1)[1] for line in text.splitlines() if "uses: " in line]
+    assert len(uses) >= 9
+    assert [line for line in uses if not PINNED_TO_COMMIT.fullmatch(line)] == []
+
+
+def test_nothing_is_published_that_was_not_tried_and_attested():
+    """One artefact goes from job to job: tests, then attestations, the index, the release."""
+    jobs = ALL["release.yml"]["jobs"]
+    assert [jobs[n].get("needs") for n in ("build", *MAY_WRITE)] == [
+        None, "build", "attest", "publish",
+    ]  # fmt: skip
+    tried = [" ".join(words) for words in command_lines({"jobs": {"build": jobs["build"]}})]
+    order = [
+        next(i for i, line in enumerate(tried) if part in line)
+        for part in ("make test", "make release", "GITHUB_REF_NAME", "tests/test_wheel.py")
+    ]
+    assert order == sorted(order)
+    (publish,) = [s for s in jobs["publish"]["steps"] if "pypi-publish" in s["uses"]]
+    assert publish["with"] == {"packages-dir": "release/packages", "attestations": True}
+    assert jobs["publish"]["environment"] == "pypi"
+    (attest,) = [s for s in jobs["attest"]["steps"] if "attest-build" in s["uses"]]
+    assert attest["with"]["subject-path"].split() == ["release/packages/*", "release/assets/*"]
+    made = (ROOT / "Makefile").read_text(encoding="utf-8").split("\nrelease:")[1].split("\n\n")[0]
+    for part in ("-m build", ".onnx", "page", "NOTES.md", "SHA256SUMS"):
+        assert part in made
+
+
+@pytest.mark.parametrize("name", [path.name for path in WORKFLOWS])
+def test_runs_of_a_branch_do_not_pile_up_and_end_some_time(name):
+    workflow = ALL[name]
     assert "github.ref" in workflow["concurrency"]["group"]
     assert all(job["timeout-minutes"] <= 120 for job in workflow["jobs"].values())
 
