@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -100,22 +101,21 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """Runs a command once, and gives what came of it."""
+    """Every command, run once, by its name; as many at a time as there are cores."""
     work = tmp_path_factory.mktemp("work")
     with TextToArt() as engine:
         art = engine.generate("warm dark", seed=7)
     art.save(work / "art.png")
     art.image.convert("L").point(lambda level: 255 * (level > 128)).save(work / "mask.png")
-    found: dict[str, Ran] = {}
+    folders = {name: tmp_path_factory.mktemp(name) for name in RUNS}
 
     def run(name: str) -> Ran:
-        if name not in found:
-            words = RUNS[name].replace("RECIPE", art.recipe).split()
-            program = ["-m", "t2a_edge", *words] if name != "serve" else ["-c", SERVED]
-            found[name] = Ran(tmp_path_factory.mktemp(name), [sys.executable, *program], work)
-        return found[name]
+        words = RUNS[name].replace("RECIPE", art.recipe).split()
+        program = ["-m", "t2a_edge", *words] if name != "serve" else ["-c", SERVED]
+        return Ran(folders[name], [sys.executable, *program], work, OMP_NUM_THREADS="1")
 
-    return run
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(RUNS, pool.map(run, RUNS), strict=True))
 
 
 each_command = pytest.mark.parametrize("name", RUNS)
@@ -127,21 +127,21 @@ def test_every_command_is_tried():
 
 @each_command
 def test_a_command_leaves_nothing_at_home(ran, name):
-    done = ran(name).done
+    done = ran[name].done
     gates = (0, 1) if name == "bench" else (0,)  # 1: a figure beyond its limit, no failure
     assert done.returncode in gates, done.stderr
-    assert ran(name).left() == []
+    assert ran[name].left() == []
 
 
 @needs_strace
 @each_command
 def test_a_command_looks_up_no_name_and_reaches_no_machine(ran, name):
-    assert asked(ran(name).log) == []
+    assert asked(ran[name].log) == []
 
 
 @needs_namespace
 def test_every_command_works_where_there_is_no_network(ran):
-    codes = {name: ran(name).done.returncode for name in RUNS if name != "bench"}
+    codes = {name: ran[name].done.returncode for name in RUNS if name != "bench"}
     assert set(codes.values()) == {0}, codes
 
 
@@ -220,6 +220,12 @@ def test_onnxruntime_is_imported_in_one_place():
     ]
     assert len(files) > 150
     assert places == ["t2a_edge/onnx_runtime.py"]
+
+
+def test_the_container_and_the_make_targets_turn_it_off():
+    image = (ROOT / "Dockerfile").read_text("utf-8").split("\nFROM ")[-1]
+    assert re.search(r"^ENV [^#]*ORT_DISABLE_TELEMETRY=1", image, flags=re.M)
+    assert "\nexport ORT_DISABLE_TELEMETRY := 1\n" in (ROOT / "Makefile").read_text("utf-8")
 
 
 def test_documents_that_import_it_turn_its_telemetry_off_before():
