@@ -63,7 +63,7 @@ def asked(log: Path) -> list[str]:
     return [
         line for line in lines
         if LOOKS_UP.search(line)
-        or ((found := REACHES.search(line)) and not found[1].startswith(("127.", "::1")))
+        or ((found := REACHES.search(line)) and not re.fullmatch(r"127\..*|::1", found[1]))
     ]  # fmt: skip
 
 
