@@ -34,11 +34,15 @@ def script(folder: Path, wheel: Path) -> str:
     `bench` may end with 1: a figure beyond its limit is no failure of the command.
     """
     lines = []
-    blocks = re.findall(r"```(sh|python)\n(.*?)```", section("Use it"), flags=re.DOTALL)
+    blocks = re.findall(r"```(sh|python|)\n(.*?)```", section("Use it"), flags=re.DOTALL)
     for number, (kind, block) in enumerate(blocks):
         if kind == "python":
             (folder / f"block-{number}.py").write_text(block, encoding="utf-8")
             block = f"python block-{number}.py\n"
+        elif block.startswith("$ "):  # a command, and what it says
+            command, said = block[2:].split("\n", 1)
+            (folder / "expected.txt").write_text(said, encoding="utf-8")
+            block = f"{command} > said.txt 2>&1\n"
         lines.append(block)
     text = "".join(lines)
     for source, taken in (
@@ -105,6 +109,7 @@ def test_the_readme_s_commands_run_in_order_from_the_wheel(wheel, tmp_path):
     said = f"{done.stdout}\n{done.stderr}"
     assert done.returncode == 0, said[-6000:]
     assert [name for name in MADE if not (work / name).is_file()] == []
+    assert (work / "said.txt").read_text("utf-8") == (work / "expected.txt").read_text("utf-8")
     assert len(list((work / "pictures").glob("*.png"))) == 4
     with Image.open(work / "way.gif") as way, Image.open(work / "served.png") as served:
         assert (way.n_frames, served.size) == (46, (256, 256))
