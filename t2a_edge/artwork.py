@@ -11,6 +11,7 @@ import numpy.typing as npt
 from t2a_edge.image import encoded, file_name, image_from_pixels, write_picture
 from t2a_edge.layout import Layout
 from t2a_edge.sampler import SamplingOptions
+from t2a_edge.values import same_fields
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,9 +20,12 @@ Int64Array = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Artwork:
     """One picture and how it was made.
+
+    It is a value: two are equal where all below are, whatever object they are; it can be a member
+    of a set, copied and pickled. To numpy it is its pixels.
 
     Attributes:
         pixels: (H, W, 3) uint8 sRGB.
@@ -52,6 +56,33 @@ class Artwork:
     crop: tuple[int, int, int, int]
     recipe: str
     changed: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other one is the same picture, made in the same way."""
+        return same_fields(self, other) if isinstance(other, Artwork) else NotImplemented
+
+    def __hash__(self) -> int:
+        """The same for equal ones."""
+        return hash((self.recipe, self.prompt, self.blend, self.seed, self.bundle_hash))
+
+    def __repr__(self) -> str:
+        """One line, without pixels and indices."""
+        named = [f"{self.prompt!r}", f"seed={self.seed}"]
+        if self.blend is not None:
+            named.append(f"blend={self.blend!r}")
+        if self.changed:
+            named.append(f"changed={self.changed!r}")
+        width, height = self.size
+        return f"<Artwork {' '.join(named)}, {width} x {height}, bundle {self.bundle_hash}>"
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        """The pixels, (H, W, 3) uint8 sRGB; not a copy unless one is asked for or needed."""
+        kind = self.pixels.dtype if dtype is None else np.dtype(dtype)
+        if copy is False and kind != self.pixels.dtype:
+            raise ValueError(f"The pixels are {self.pixels.dtype}; as {kind} they are a copy.")
+        return self.pixels.astype(kind, copy=bool(copy))
 
     @property
     def image(self) -> "Image":

@@ -1,6 +1,8 @@
 """A bundle: a folder with `bundle.json` and the engines that it describes.
 
 `bundle.json` names every file with its size and sha256. Nothing is run before all of them agree.
+The folder may come from anybody: names are plain ones, files are regular and no larger than said,
+numbers have bounds (`t2a_edge.manifest`).
 """
 
 import hashlib
@@ -12,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from t2a_edge.checks import shown
+from t2a_edge.documents import parse_json, read_bytes, sha256_of
 from t2a_edge.errors import BundleError
+from t2a_edge.manifest import FileEntry, read_manifest
 from t2a_edge.spec import Spec
 
 FORMAT = 3
@@ -20,6 +25,7 @@ MANIFEST = "bundle.json"
 SHIPPED = Path(__file__).parent / "bundles" / "base"
 ENGINES = ("text", "transformer", "refiner", "decoder")
 HASH_CHARACTERS = 16  # of the bundle's hash, where a picture names it
+MOST_MANIFEST_BYTES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,9 @@ class Bundle:
         folder: where its files are.
         spec: shapes and sampling defaults.
         vocabulary: adjectives that training used.
-        precision: of the engines: fp32 or int8.
+        precision: of the engines: fp32, fp16 or int8.
         bundle_hash: first 16 hexadecimal digits of the manifest's sha256; names the model exactly.
-        manifest: all of `bundle.json`.
+        manifest: all of `bundle.json`, checked.
     """
 
     folder: Path
@@ -47,6 +53,15 @@ class Bundle:
         """Bytes of all files, the manifest included."""
         engines = sum(int(entry["bytes"]) for entry in self.manifest["files"].values())
         return engines + (self.folder / MANIFEST).stat().st_size
+
+    @property
+    def model(self) -> str:
+        """The sha256 of the checkpoint that it was made from, hexadecimal."""
+        return str(self.manifest["checkpoint_sha256"])
+
+    def about(self, key: str) -> str:
+        """What it says of itself for people: title, licence, data or limits; "" if nothing."""
+        return str(self.manifest.get("about", {}).get(key, ""))
 
 
 def engines(spec: Spec) -> tuple[str, ...]:
@@ -72,54 +87,68 @@ def load_bundle(folder: Path | str | None = None) -> Bundle:
     path = SHIPPED if folder is None else Path(folder)
     source = path / MANIFEST
     try:
-        raw = source.read_bytes()
+        raw = read_bytes(source, MOST_MANIFEST_BYTES)
     except (OSError, ValueError) as exc:  # ValueError: a NUL in the path
+        reason = getattr(exc, "strerror", None) or exc
         raise BundleError(
-            f"No bundle at {str(path)!r}; expected a folder with {MANIFEST}. "
-            "Name another one, or leave it out to use the bundle that ships with t2a-edge."
+            f"No bundle at {str(path)!r} ({MANIFEST}: {reason}); expected a folder with "
+            f"{MANIFEST}. Name another one, or leave it out to use the bundle that ships with "
+            "t2a-edge."
         ) from exc
-    try:
-        manifest = json.loads(raw)
-        files, vocabulary = dict(manifest["files"]), tuple(manifest["vocabulary"])
-        bundle_format, precision = manifest["format"], str(manifest["precision"])
-        spec_values = manifest["spec"]
-    except (ValueError, KeyError, TypeError) as exc:
+    values = _values(source, raw)
+    if values["format"] != FORMAT:
         raise BundleError(
-            f"{source} cannot be read ({exc!r}); restore or export it again."
-        ) from exc
-    if bundle_format != FORMAT:
-        raise BundleError(
-            f"{path} has bundle format {bundle_format!r}; this version of t2a-edge reads {FORMAT}. "
-            "Export the bundle again, or install the version that made it."
+            f"{path} has bundle format {shown(values['format'])}; this version of t2a-edge reads "
+            f"{FORMAT}. Export the bundle again, or install the version that made it."
         )
-    spec = Spec.from_json(spec_values)
-    if not all(isinstance(word, str) for word in vocabulary):
-        raise BundleError(f"The vocabulary in {source} has other entries than words; restore it.")
-    expected = [engine_file(name) for name in engines(spec)]
-    unlisted = [name for name in expected if name not in files]
+    try:
+        manifest = read_manifest(values)
+    except BundleError as exc:
+        raise _unreadable(source, exc) from exc
+    expected = [engine_file(name) for name in engines(manifest.spec)]
+    unlisted = [name for name in expected if name not in manifest.files]
     if unlisted:
         raise BundleError(
             f"{source} does not list {', '.join(unlisted)}; expected {', '.join(expected)}. "
             "Restore or export the bundle again."
         )
-    for name, entry in files.items():
+    for name, entry in manifest.files.items():
         _check_file(path / name, entry)
     digest = hashlib.sha256(raw).hexdigest()[:HASH_CHARACTERS]
-    return Bundle(path, spec, vocabulary, precision, digest, manifest)
+    return Bundle(path, manifest.spec, manifest.vocabulary, manifest.precision, digest, values)
 
 
-def _check_file(path: Path, entry: Mapping[str, Any]) -> None:
+def _values(source: Path, raw: bytes) -> dict[str, Any]:
+    """The manifest as JSON: an object with a format."""
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, ValueError) as exc:
+        values = parse_json(raw)
+    except ValueError as exc:
+        raise _unreadable(source, f"{exc}.") from exc
+    if not isinstance(values, dict) or "format" not in values:
+        raise _unreadable(source, f"It is {shown(values)}; expected an object with 'format'.")
+    return values
+
+
+def _unreadable(source: Path, reason: object) -> BundleError:
+    return BundleError(f"{source} cannot be read: {reason} Restore or export the bundle again.")
+
+
+def _check_file(path: Path, entry: FileEntry) -> None:
+    try:
+        found = sha256_of(path, entry.size_bytes)
+    except FileNotFoundError as exc:
         raise BundleError(
             f"The bundle has no {path.name}; expected it in {path.parent}. Restore it."
         ) from exc
-    expected = entry.get("sha256") if isinstance(entry, Mapping) else None
-    if found != expected:
+    except OSError as exc:
+        raise BundleError(
+            f"{path} cannot be used ({exc.strerror}). The file is damaged or foreign: "
+            "restore or export the bundle again."
+        ) from exc
+    if found != entry.sha256:
         raise BundleError(
             f"{path} has the sha256 {found[:12]}…; the bundle's manifest expects "
-            f"{str(expected)[:12]}…. The file is damaged or foreign: "
+            f"{entry.sha256[:12]}…. The file is damaged or foreign: "
             "restore or export the bundle again."
         )
 

@@ -3,18 +3,34 @@
 A value that passes comes back as a plain Python number, whatever kind of number it was.
 """
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
 from t2a_edge.errors import OptionError, T2AEdgeError
 
 SHOWN = 60  # characters of a value, in an error
+MAX_THREADS = 256
+MAX_COUNT = 1000  # pictures of one command or request
+MAX_FRAMES = 1000  # of an interpolation
+MAX_GUIDANCE = 30.0
+MAX_TEMPERATURE = 10.0
+MAX_TOP_K = 2**31 - 1
 
 
 def whole_number(
-    name: str, value: Any, least: int, most: int, *, error: type[T2AEdgeError] = OptionError
+    name: str,
+    value: Any,
+    least: int,
+    most: int,
+    *,
+    step: int = 1,
+    error: type[T2AEdgeError] = OptionError,
 ) -> int:
     """A whole number from `least` to `most`, numpy's integers included; no bool, no 3.0.
+
+    Args:
+        step: what it has to be a multiple of.
 
     Raises:
         T2AEdgeError: as `error`, the value is none; the sentence begins with the name.
@@ -23,8 +39,11 @@ def whole_number(
     7
     """
     whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not whole or not least <= value <= most:
-        raise error(f"{name} is {shown(value)}; expected a whole number from {least} to {most}.")
+    if not whole or not least <= value <= most or value % step:
+        multiple = "" if step == 1 else f", a multiple of {step}"
+        raise error(
+            f"{name} is {shown(value)}; expected a whole number from {least} to {most}{multiple}."
+        )
     return int(value)
 
 
@@ -50,10 +69,25 @@ def number(
     return value if isinstance(value, int) else float(value)
 
 
+def sequence(value: Any) -> tuple[Any, ...] | None:
+    """The items of a list, a tuple, an array or the like; None for text and for what has none.
+
+    >>> sequence([512, 384]), sequence("512"), sequence(512)
+    ((512, 384), None, None)
+    """
+    listed = isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
+    if not listed and not hasattr(value, "__array__"):
+        return None
+    try:
+        return tuple(value)
+    except TypeError:  # an array without an axis
+        return None
+
+
 def shown(value: Any) -> str:
     """A value as it stands in an error: its `repr` on one line, cut short where it is long."""
     try:
         text = " ".join(repr(value).split())
-    except ValueError:  # a whole number of more digits than Python writes
-        text = f"a number of type {type(value).__name__} too long to show"
+    except Exception:  # a number of more digits than Python writes, or a repr that fails
+        text = f"a value of type {type(value).__name__} that cannot be shown"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

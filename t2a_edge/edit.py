@@ -1,11 +1,11 @@
 """Which codes of a picture stay when it gets another size, a masked part or more room."""
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from t2a_edge.checks import sequence, shown, whole_number
 from t2a_edge.errors import ImageError, OptionError
 from t2a_edge.layout import MOST_HALVES, Layout
 from t2a_edge.spec import Spec
@@ -44,7 +44,7 @@ def layout_of_size(spec: Spec, size: tuple[int, int], *, wrap: bool = False) -> 
     """The windows for a picture of this size, and what is shown of them.
 
     Args:
-        size: width and height in pixels.
+        size: width and height in pixels, whole numbers of any kind.
         wrap: whether opposite edges meet; the size is a whole number of half windows then.
 
     Raises:
@@ -52,15 +52,13 @@ def layout_of_size(spec: Spec, size: tuple[int, int], *, wrap: bool = False) -> 
     """
     half = half_window(spec)
     step, most = half if wrap else cell_pixels(spec), MOST_HALVES * half
-    pair: tuple[Any, ...] = tuple(size) if isinstance(size, tuple | list) else ()
-    for number in pair or (None,):
-        whole = isinstance(number, int) and not isinstance(number, bool)
-        if len(pair) != 2 or not whole or not 2 * half <= number <= most or number % step:
-            raise OptionError(
-                f"The size is {size!r}; expected width and height from {2 * half} to {most} "
-                f"pixels, multiples of {step}."
-            )
-    width, height = pair
+    pair = sequence(size) or ()
+    if len(pair) != 2:
+        raise OptionError(f"The size is {shown(size)}; expected width and height in pixels.")
+    width, height = (
+        whole_number(f"The {name} of the size", side, 2 * half, most, step=step)
+        for name, side in zip(("width", "height"), pair, strict=True)
+    )
     layout = Layout(-(-height // half), -(-width // half), wrap)
     if not layout.is_plain:
         check_divisible(spec)
@@ -69,7 +67,10 @@ def layout_of_size(spec: Spec, size: tuple[int, int], *, wrap: bool = False) -> 
 
 def covered(mask: npt.ArrayLike, size: tuple[int, int]) -> BoolArray:
     """A mask as (H, W) bool; an ImageError if it has another size than the picture."""
-    array = np.asarray(mask)
+    try:
+        array = np.asarray(mask)
+    except (TypeError, ValueError) as exc:  # rows of several lengths
+        raise ImageError(f"The mask is no array ({exc}); expected one number a pixel.") from exc
     width, height = size
     if array.shape != (height, width) or array.dtype.kind not in "buif":
         raise ImageError(
@@ -125,18 +126,14 @@ def extended(
     half, cell = half_window(spec), cell_pixels(spec)
     if layout.wrap:
         raise OptionError("The picture's edges meet; draw one without `tile` to draw on beyond it.")
-    for name, margin in zip(("left", "right", "top", "bottom"), margins, strict=True):
-        whole = isinstance(margin, int) and not isinstance(margin, bool)
-        if not whole or margin < 0 or margin % cell:
-            raise OptionError(
-                f"The pixels to add at the {name} are {margin!r}; expected 0 or more, a multiple "
-                f"of {cell}."
-            )
-    if not any(margins):
+    left, right, top, bottom = (
+        whole_number(f"The margin at the {name}", margin, 0, MOST_HALVES * half, step=cell)
+        for name, margin in zip(("left", "right", "top", "bottom"), margins, strict=True)
+    )
+    if not left + right + top + bottom:
         raise OptionError(
             f"All four margins are 0; name how many pixels to add, a multiple of {cell}."
         )
-    left, right, top, bottom = margins
     x, y, width, height = crop
     room = layout.columns * half - x - width, layout.rows * half - y - height
     before = [-(-max(0, m - own) // half) for m, own in ((left, x), (top, y))]

@@ -6,6 +6,7 @@
     ├── PromptError         the adjectives that were typed cannot be used
     ├── OptionError         a number or a path given beside the prompt cannot be used
     ├── BundleError         the model files are missing, damaged or from another version
+    ├── ClosedError         what was closed, or left behind by a fork, is used again
     ├── ImageError          an array is not an image, or a picture cannot be written
     ├── RecipeError         a recipe is damaged, or of another model
     ├── ConfigError         a training preset or an override of it cannot be used
@@ -37,6 +38,10 @@ class OptionError(T2AEdgeError):
 
 class BundleError(T2AEdgeError):
     """The model files are missing, damaged or from another version."""
+
+
+class ClosedError(T2AEdgeError):
+    """What was closed, or is of the process that this one was forked from, is used again."""
 
 
 class ImageError(T2AEdgeError):

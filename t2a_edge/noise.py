@@ -39,30 +39,14 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from t2a_edge.errors import OptionError
-
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 
 PRIME = 2**31 - 1
-MAX_SEED = 2**53 - 1  # the largest integer that JavaScript holds exactly
 LEVELS = 32_749  # a prime; twice the square of it fits 31 bits
 REACH = 2.5  # radii from a position to the farthest neighbour that shares its noise
 CHUNK = 64  # positions whose noise is made at a time
-
-
-def check_seed(seed: int) -> int:
-    """The seed, if it is a whole number from 0 to 2^53 - 1; an OptionError otherwise."""
-    if (
-        isinstance(seed, bool)
-        or not isinstance(seed, int | np.integer)
-        or not 0 <= seed <= MAX_SEED
-    ):
-        raise OptionError(
-            f"The seed is {seed!r}; expected a whole number from 0 to {MAX_SEED}. Give another one."
-        )
-    return int(seed)
 
 
 def _fold(x: Int64Array) -> Int64Array:
@@ -165,7 +149,8 @@ def neighbour_weights(side: int, radius: float, wrap: bool = False) -> tuple[ran
     offsets = np.arange(-reach, reach + 1)
     neighbour = offsets[:, None] + np.arange(side)
     inside = wrap | ((neighbour >= 0) & (neighbour < side))
-    weights = np.where(inside, np.exp(-0.5 * (offsets[:, None] / radius) ** 2), 0.0)
+    with np.errstate(over="ignore", under="ignore"):  # of a radius next to 0
+        weights = np.where(inside, np.exp(-0.5 * (offsets[:, None] / radius) ** 2), 0.0)
     weights /= weights.sum(0)
     with np.errstate(divide="ignore"):
         logs = np.round(np.log(weights) * 4096) / 4096

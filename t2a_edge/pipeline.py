@@ -1,19 +1,19 @@
 """The whole way: `TextToArt().generate("warm dark fluid", seed=7)`."""
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self, overload
+from typing import Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from t2a_edge.artwork import Artwork
 from t2a_edge.bundle import load_bundle
+from t2a_edge.checks import MAX_FRAMES, number, sequence, shown, whole_number
 from t2a_edge.edit import (
     check_divisible,
     covered,
@@ -21,24 +21,24 @@ from t2a_edge.edit import (
     kept_outside_mask,
     layout_of_size,
 )
-from t2a_edge.errors import ImageError, OptionError, RecipeError
+from t2a_edge.errors import ClosedError, ImageError, OptionError, PromptError, RecipeError
 from t2a_edge.image import read_metadata
 from t2a_edge.layout import Layout
 from t2a_edge.meaning import Meaning, meanings, unit_rows
-from t2a_edge.noise import check_seed
 from t2a_edge.prompt import Prompt, parse_prompt, text_bytes_from_words
+from t2a_edge.providers import make_runner
 from t2a_edge.recipe import Recipe, pack_recipe, unpack_recipe
-from t2a_edge.runner import Runner, make_runner
+from t2a_edge.runner import Runner
 from t2a_edge.sampler import (
     Conditioning,
     Drawing,
     SamplingOptions,
-    check_range,
     decode_indices,
     pull_of_weight,
     relative_weights,
     sample_scales,
 )
+from t2a_edge.seeds import check_seed, seed_or_fresh
 from t2a_edge.spec import Spec
 from t2a_edge.vocabulary import known_words
 
@@ -48,8 +48,6 @@ Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-FRESH_SEEDS = 2**32  # a seed that nobody named is drawn below this
-MOST_FRAMES = 1000  # of an interpolation
 AT_ONCE = 16  # pictures whose keys and values are kept at one time
 KEPT_SCALES = 3  # of a variation, unless another number is named
 
@@ -70,7 +68,9 @@ class Request:
 class TextToArt:
     """Adjectives in, abstract picture out. Loads the model once; use it for many pictures.
 
-    One object may be used from several threads at once.
+    One object may be used from several threads at once. A process that is forked off loads the
+    engines again when it first draws; on a GPU it raises a ClosedError in place of that. A copy, or
+    what another process unpickles, loads the model from the same folder.
 
     Args:
         bundle: folder of another bundle than the shipped one.
@@ -99,7 +99,7 @@ class TextToArt:
         self.provider = "runner"
         if runner is None:
             runner, self.provider = make_runner(self.bundle, provider, threads)
-        self._runner = runner
+        self._engines, self._threads, self._closed = runner, threads, False
 
     @property
     def spec(self) -> Spec:
@@ -109,7 +109,7 @@ class TextToArt:
     @property
     def model(self) -> str:
         """The sha256 of the checkpoint that the bundle was made from, hexadecimal."""
-        return str(self.bundle.manifest["checkpoint_sha256"])
+        return self.bundle.model
 
     def options(
         self,
@@ -189,13 +189,15 @@ class TextToArt:
             top_k: 0 (all codes) or more.
             size: width and height in pixels, multiples of a cell of the finest grid (8 pixels),
                 256 to 2048 each; None is the size that the model was trained on, 256 x 256.
-            on_scale: is told how many scales are done, after each.
+            on_scale: is told how many scales are done, after each; of more than 16 prompts, which
+                are drawn in turns, how much of all is done, in scales.
 
         Raises:
             PromptError: a prompt cannot be used.
             OptionError: a number is out of range.
+            ClosedError: the model was closed.
         """
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        prompts = _prompts(prompt)
         seeds = _seeds(seed, len(prompts))
         requests = [
             Request(text, own, blend, amount, guidance_scale, temperature, top_k)
@@ -232,7 +234,7 @@ class TextToArt:
         """
         request = Request(prompt, seed, blend, amount, guidance_scale, temperature, top_k)
         layout, crop = self._room(size)
-        request = replace(request, seed=_fresh(seed))
+        request = replace(request, seed=seed_or_fresh(seed))
         return self._previews(self._steps([request], layout, crop), layout)
 
     def tile(
@@ -254,7 +256,7 @@ class TextToArt:
         """
         request = Request(prompt, seed, None, 0.5, guidance_scale, temperature, top_k)
         plain = (self.spec.image_size, self.spec.image_size)
-        layout, crop = layout_of_size(self.spec, size or plain, wrap=True)
+        layout, crop = layout_of_size(self.spec, plain if size is None else size, wrap=True)
         return self._last(self._steps([request], layout, crop, changed="tile"), on_scale)[0]
 
     def interpolate(
@@ -273,19 +275,12 @@ class TextToArt:
         Args:
             frames: how many pictures, 2 to 1000, both ends included.
         """
-        if (
-            isinstance(frames, bool)
-            or not isinstance(frames, int)
-            or not 2 <= frames <= MOST_FRAMES
-        ):
-            raise OptionError(
-                f"The frames are {frames!r}; expected a whole number from 2 to {MOST_FRAMES}."
-            )
-        number = _fresh(seed)
+        frames = whole_number("The number of frames", frames, 2, MAX_FRAMES)
+        own_seed = seed_or_fresh(seed)
         amounts = [round(i / (frames - 1), 6) for i in range(frames)]
         return self.draw(
             [
-                Request(first, number, second, amount, guidance_scale, temperature, top_k)
+                Request(first, own_seed, second, amount, guidance_scale, temperature, top_k)
                 for amount in amounts
             ]
         )
@@ -317,11 +312,7 @@ class TextToArt:
         """
         self._check_own(artwork)
         scales = self.spec.scales
-        if type(from_scale) is not int or not 0 <= from_scale < len(scales):
-            raise OptionError(
-                f"The scale to vary from is {from_scale!r}; expected a whole number from 0 "
-                f"(everything) to {len(scales) - 1} (the finest marks)."
-            )
+        from_scale = whole_number("The scale to vary from", from_scale, 0, len(scales) - 1)
         given = artwork.indices.copy()
         given[artwork.layout.offsets(scales)[from_scale] :] = -1
         return self._redrawn(
@@ -412,24 +403,23 @@ class TextToArt:
                 "Draw it again from its prompt and seed."
             )
         artwork = self.decode(recipe)
-        words, seed = about.get("prompt") or "", about.get("seed")
-        try:
-            blend = (str(about["blend"]), float(about["amount"])) if "blend" in about else None
-            if not isinstance(words, str):
-                raise TypeError(f"prompt {words!r}")
-        except (KeyError, TypeError, ValueError) as exc:
+        words, blend = about.get("prompt") or "", about.get("blend")
+        changed, seed = about.get("changed", ""), about.get("seed")
+        if not all(isinstance(text, str) for text in (words, blend or "", changed)):
             raise ImageError(
-                f"{path} has metadata that t2a-edge did not write ({exc!r}); name another "
-                "picture, or decode its recipe."
-            ) from exc
-        prompts = [text for text in (words, *(blend or ())[:1]) if text]
+                f"{path} has metadata that t2a-edge did not write; name another picture, or "
+                "decode its recipe."
+            )
+        amount = number("The amount in its metadata", about.get("amount", 0), 0, 1)
+        prompts = [text for text in (words, blend) if text]
         known = [word for text in prompts for word in self.parse(text).words]
         options = self.options(*(about.get(k) for k in ("guidance_scale", "temperature", "top_k")))
         return replace(
             artwork,
-            prompt=words, blend=blend, unknown_words=self._unknown(known),
+            prompt=words, blend=None if blend is None else (blend, amount),
+            unknown_words=self._unknown(known),
             seed=None if seed is None else check_seed(seed), options=options,
-            changed=str(about.get("changed", "")),
+            changed=changed,
         )  # fmt: skip
 
     def explain(self, prompt: str | Iterable[str]) -> list[Meaning]:
@@ -446,6 +436,7 @@ class TextToArt:
         Returns:
             Up to `count` pairs of adjective and cosine similarity, nearest first.
         """
+        count = whole_number("The count", count, 0, len(self.bundle.vocabulary))
         embedding, _ = self.embed(self.parse(word).words[:1])
         similarity = self._known_vectors @ unit_rows(embedding[0, :1])[0]
         best = np.argsort(-similarity)[:count]
@@ -464,7 +455,7 @@ class TextToArt:
         Raises:
             OptionError: the amount is out of range.
         """
-        check_range("amount", amount, 1)
+        amount = number("The amount", amount, 0, 1)
         shares = [(prompt, 1.0)]
         if blend is not None:
             shares = [(prompt, 1 - amount), (blend, amount)]
@@ -517,10 +508,11 @@ class TextToArt:
             parsed = self.parse(request.prompt)
             other = None if request.blend is None else self.parse(request.blend)
             options = self.options(request.guidance_scale, request.temperature, request.top_k)
-            seed = _fresh(request.seed)
+            seed = seed_or_fresh(request.seed)
             conditioning = self.conditioning(parsed, other, request.amount)
             words = (*parsed.words, *(other.words if other else ()))
-            blend = None if other is None else (other.text, request.amount)
+            amount = number("The amount", request.amount, 0, 1)
+            blend = None if other is None else (other.text, amount)
             made.append(_Made(parsed.text, blend, self._unknown(words), seed, options, changed))
             drawings.append(Drawing(conditioning, seed, options, given))
         return _Steps(made, drawings, layout, crop)
@@ -529,14 +521,14 @@ class TextToArt:
         self, steps: "_Steps", on_scale: Callable[[int], None] | None = None
     ) -> list[Artwork]:
         artworks: list[Artwork] = []
-        done = 0
-        for start in range(0, len(steps.drawings), AT_ONCE):
+        runner, starts, done = self._runner, range(0, len(steps.drawings), AT_ONCE), 0
+        for start in starts:
             drawings = steps.drawings[start : start + AT_ONCE]
             indices = np.zeros(0, dtype=np.int64)
-            for drawn in sample_scales(self._runner, self.spec, drawings, steps.layout):
+            for drawn in sample_scales(runner, self.spec, drawings, steps.layout):
                 indices, done = drawn, done + 1
-                if on_scale is not None:
-                    on_scale(done)
+                if on_scale is not None and done % len(starts) == 0:  # of a batch, its share
+                    on_scale(done // len(starts))
             made = steps.made[start : start + AT_ONCE]
             artworks += self._artworks(indices, made, steps.layout, steps.crop)
         return artworks
@@ -599,6 +591,8 @@ class TextToArt:
 
     def _check_own(self, artwork: Artwork) -> None:
         """An OptionError unless the indices mean something to this model."""
+        if not isinstance(artwork, Artwork):
+            raise OptionError(f"The artwork is {shown(artwork)}; expected one of this model.")
         model = unpack_recipe(artwork.recipe, self.spec, self.model)  # raises for another model
         if len(model.indices) != len(artwork.indices):
             raise OptionError("The artwork's recipe is not that of its indices; open it again.")
@@ -612,7 +606,29 @@ class TextToArt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._runner.close()
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it is copied and pickled: where it was loaded from."""
+        if self.provider == "runner":
+            raise OptionError("A model with a runner of its own cannot be copied; make another.")
+        folder = self.bundle.folder.absolute()
+        return partial(TextToArt, threads=self._threads, provider=self.provider), (folder,)
+
+    def close(self) -> None:
+        """Free the engines. Nothing can be drawn or read after it; a second time does nothing.
+
+        What another thread is drawing ends with a ClosedError.
+        """
+        self._closed = True
+        self._engines.close()
+
+    @property
+    def _runner(self) -> Runner:
+        """What runs the engines; a ClosedError after `close`."""
+        if self._closed:
+            raise ClosedError("The model was closed; load it again with TextToArt().")
+        return self._engines
 
 
 @dataclass(frozen=True)
@@ -637,17 +653,25 @@ class _Steps:
     crop: tuple[int, int, int, int]
 
 
-def _fresh(seed: int | None) -> int:
-    return secrets.randbelow(FRESH_SEEDS) if seed is None else check_seed(seed)
+def _prompts(prompt: str | Iterable[str]) -> list[str]:
+    """One prompt, or several, as a list."""
+    if isinstance(prompt, str):
+        return [prompt]
+    try:
+        return list(prompt)
+    except TypeError as exc:
+        raise PromptError(
+            f"The prompt is {shown(prompt)}; expected text, or a list of texts."
+        ) from exc
 
 
 def _seeds(seed: int | Sequence[int | None] | None, count: int) -> list[int | None]:
     """One seed for each of `count` prompts."""
-    if seed is None or not isinstance(seed, Sequence) or isinstance(seed, str):
-        return [seed] * count
-    if len(seed) != count:
+    seeds = sequence(seed)
+    if seeds is None:
+        return [seed] * count  # type: ignore[list-item]  # one for all, checked where it is used
+    if len(seeds) != count:
         raise OptionError(
-            f"There are {len(seed)} seeds and {count} prompts; give one seed, or one for each."
+            f"There are {len(seeds)} seeds and {count} prompts; give one seed, or one for each."
         )
-    seeds: list[int | None] = list(seed)
-    return seeds
+    return list(seeds)

@@ -23,9 +23,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from t2a_edge.checks import shown
 from t2a_edge.errors import RecipeError
 from t2a_edge.layout import MOST_HALVES, Layout
 from t2a_edge.spec import Spec
+from t2a_edge.values import same_fields
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -33,12 +35,13 @@ VERSION = 1
 MODEL_DIGITS = 16
 HEAD = struct.Struct(">B8sBBBHHHH")
 WRAP = 1
+MOST_CHARACTERS = 2**24  # the largest picture of the largest codebook has a fifth of it
 HALF = 2  # halves of a window that the image size is divided into
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recipe:
-    """What a recipe says.
+    """What a recipe says; equal ones say the same.
 
     Attributes:
         indices: (P,) int64, coarse to fine.
@@ -49,6 +52,14 @@ class Recipe:
     indices: Int64Array
     layout: Layout
     crop: tuple[int, int, int, int]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other one says the same."""
+        return same_fields(self, other) if isinstance(other, Recipe) else NotImplemented
+
+    def __hash__(self) -> int:
+        """The same for equal ones."""
+        return hash((self.indices.tobytes(), self.layout, self.crop))
 
 
 def _bits(codebook_size: int) -> int:
@@ -81,9 +92,15 @@ def unpack_recipe(text: str, spec: Spec, model: str) -> Recipe:
     Raises:
         RecipeError: the text is damaged, of another version or of another model.
     """
-    shown = text.strip()
+    if not isinstance(text, str) or len(text) > MOST_CHARACTERS:
+        raise RecipeError(
+            f"The recipe is {shown(text)}; expected text of at most {MOST_CHARACTERS} characters."
+        )
+    stripped = text.strip()
     try:
-        whole = base64.b64decode(shown + "=" * (-len(shown) % 4), altchars=b"-_", validate=True)
+        whole = base64.b64decode(
+            stripped + "=" * (-len(stripped) % 4), altchars=b"-_", validate=True
+        )
     except (binascii.Error, ValueError) as exc:
         raise RecipeError(
             "The recipe has characters that no recipe has; copy it whole, letters, digits, - and _."
@@ -91,7 +108,7 @@ def unpack_recipe(text: str, spec: Spec, model: str) -> Recipe:
     body, check = whole[:-4], whole[-4:]
     if len(body) <= HEAD.size or zlib.crc32(body).to_bytes(4, "big") != check:
         raise RecipeError(
-            f"The recipe, {len(shown)} characters, is damaged or cut short; copy it whole."
+            f"The recipe, {len(stripped)} characters, is damaged or cut short; copy it whole."
         )
     version, digits, flags, rows, columns, *crop = HEAD.unpack_from(body)
     if version != VERSION or flags & ~WRAP:

@@ -1,6 +1,7 @@
 """The three engines behind one interface, whatever runs them."""
 
 import base64
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
@@ -11,8 +12,13 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from t2a_edge.bundle import Bundle, engine_file, engines
-from t2a_edge.errors import BundleError, OptionError
+from t2a_edge.bundle import engine_file
+from t2a_edge.checks import MAX_THREADS, whole_number
+from t2a_edge.documents import read_bytes
+from t2a_edge.errors import BundleError, ClosedError, OptionError
+from t2a_edge.fork import in_child_processes, keep_for_ever
+from t2a_edge.interface import Tensors, fits, written
+from t2a_edge.manifest import MOST_FILE_BYTES
 from t2a_edge.onnx_runtime import onnx_runtime
 from t2a_edge.spec import Spec
 
@@ -22,8 +28,8 @@ UInt8Array = npt.NDArray[np.uint8]
 KeysValues = tuple[Float32Array, Float32Array]
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-MAX_THREADS = 256
-TENSORRT_FOLDER = "tensorrt"  # of a bundle's folder, where engines for TensorRT are looked for
+TYPES = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(uint8)": "uint8"}
+EXTERNAL = b"location"  # the key that every tensor has whose numbers are in another file
 
 FOUR_PRODUCTS = (
     "CAoSADqUAQoYCgFhCgFiEgF5Ig1NYXRNdWxJbnRlZ2VyEgFwKksIBAgQEANCAWJKQH9/f39/f39/f39/f39/f39/"
@@ -121,10 +127,13 @@ def empty_past(spec: Spec, batch: int) -> KeysValues:
 class OnnxRunner(Runner):
     """Runs a bundle's engines with ONNX Runtime on the processor.
 
+    Several threads may use one at once. A process that is forked off loads the engines again when
+    it first draws, as the threads of the old ones are not there; on a GPU that cannot be.
+
     Args:
         folder: holds the engines, `text.onnx` and so on.
         names: which engines to load, `t2a_edge.bundle.engines` of the bundle's spec.
-        threads: cores that one operation may use.
+        threads: cores that one operation may use, 1 to 256.
         provider: "cpu", or "cuda" where the installed onnxruntime has it.
 
     Raises:
@@ -135,20 +144,63 @@ class OnnxRunner(Runner):
     def __init__(
         self, folder: Path, names: Sequence[str], *, threads: int = 1, provider: str = "cpu"
     ) -> None:
-        if not 1 <= threads <= MAX_THREADS:
-            raise OptionError(f"The threads are {threads}; expected 1 to {MAX_THREADS}.")
+        self._threads = whole_number("The number of threads", threads, 1, MAX_THREADS)
         if provider not in available_providers():
             raise OptionError(
                 f"The provider is {provider!r}; the installed onnxruntime has "
                 f"{', '.join(available_providers())}. Name one of these, or install another."
             )
-        self._sessions = {
-            name: _session(folder / engine_file(name), threads, PROVIDERS[provider])
-            for name in names
+        self._provider, self._closed = provider, False
+        self._paths = {name: folder / engine_file(name) for name in names}
+        self._sessions = self._loaded()
+        self._declared = {
+            name: {tensor: shape for tensor, (_, shape) in tensors.outputs.items()}
+            for name, tensors in self.tensors.items()
+        }
+        self._versions = {name: _version(path) for name, path in self._paths.items()}
+        self._loading = threading.Lock()
+        in_child_processes(self)
+
+    def _loaded(self) -> dict[str, Any]:
+        return {
+            name: _session(path, self._threads, PROVIDERS[self._provider])
+            for name, path in self._paths.items()
         }
 
+    @property
+    def tensors(self) -> dict[str, Tensors]:
+        """Each engine's inputs and outputs."""
+        return {name: _tensors(self._session(name)) for name in self._paths}
+
+    def forked(self) -> None:
+        """Let go of the parent's engines: their threads are not in this process."""
+        keep_for_ever(self._sessions)
+        self._sessions, self._loading = {}, threading.Lock()
+
+    def _session(self, engine: str) -> Any:
+        if self._closed:
+            raise ClosedError("The engines were closed; load the model again.")
+        session = self._sessions.get(engine)
+        if session is not None:
+            return session
+        if self._provider != "cpu":
+            raise ClosedError(
+                f"The engines were loaded on {self._provider} before this process was forked, "
+                "which a forked process cannot use; load the model after the fork, or take "
+                "multiprocessing's start method spawn."
+            )
+        with self._loading:
+            if engine not in self._sessions:
+                for name, path in self._paths.items():
+                    if _version(path) != self._versions[name]:
+                        raise BundleError(
+                            f"{path} has changed since it was loaded; load the model again."
+                        )
+                self._sessions = self._loaded()
+            return self._sessions[engine]
+
     def _run(self, engine: str, outputs: list[str] | None, inputs: dict[str, Any]) -> list[Any]:
-        session = self._sessions[engine]
+        session = self._session(engine)
         try:
             results: list[Any] = session.run(outputs, inputs)
         except Exception as exc:  # ONNX Runtime raises its own classes, all below Exception
@@ -157,6 +209,13 @@ class OnnxRunner(Runner):
                 f"The engine {engine_file(engine)} cannot run ({reason}); "
                 "restore or export it again."
             ) from exc
+        declared = self._declared[engine]
+        for name, array in zip(outputs or declared, results, strict=True):
+            if not fits(array.shape, declared[name]):
+                raise BundleError(
+                    f"The engine {engine_file(engine)} gives {name} of shape {array.shape}, and "
+                    f"says {written(declared[name])}; restore or export it again."
+                )
         return results
 
     def text(self, text_bytes: UInt8Array) -> Float32Array:
@@ -181,34 +240,9 @@ class OnnxRunner(Runner):
         return pixels
 
     def close(self) -> None:
-        """Drop the sessions."""
-        self._sessions.clear()
-
-
-def make_runner(bundle: Bundle, provider: str, threads: int) -> tuple[Runner, str]:
-    """What runs a bundle's engines, and the name of the provider that was chosen.
-
-    Args:
-        provider: "cpu", "cuda", "tensorrt", or "auto": cuda where the installed onnxruntime has
-            it, else cpu.
-
-    Raises:
-        OptionError: the provider is unknown, or is not to be had here.
-        BundleError: an engine is missing or damaged.
-    """
-    if provider not in ("auto", "tensorrt", *PROVIDERS):
-        raise OptionError(
-            f"The provider is {provider!r}; expected auto, {', '.join(PROVIDERS)} or tensorrt."
-        )
-    if provider == "tensorrt":
-        from t2a_edge.tensorrt_runner import TensorRtRunner
-
-        return TensorRtRunner(bundle.folder / TENSORRT_FOLDER, bundle), provider
-    chosen = provider
-    if provider == "auto":
-        chosen = "cuda" if "cuda" in available_providers() else "cpu"
-    names = engines(bundle.spec)
-    return OnnxRunner(bundle.folder, names, threads=threads, provider=chosen), chosen
+        """Drop the sessions; one that runs in another thread ends first. Twice does nothing."""
+        self._closed = True
+        self._sessions = {}
 
 
 @lru_cache(maxsize=1)
@@ -251,13 +285,22 @@ def available_providers() -> list[str]:
 
 
 def _session(path: Path, threads: int, provider: str) -> Any:
-    if not path.is_file():
+    try:
+        content = read_bytes(path, MOST_FILE_BYTES)
+    except FileNotFoundError as exc:
         raise BundleError(
             f"The bundle has no {path.name}; expected it in {path.parent}. Restore it."
+        ) from exc
+    except OSError as exc:
+        raise BundleError(f"{path} cannot be read ({exc.strerror}); restore it.") from exc
+    if EXTERNAL in content:
+        raise BundleError(
+            f"{path} has weights in other files, or names something {EXTERNAL.decode()!r}; "
+            "expected an engine that is whole. Export it again."
         )
     try:
         session = onnx_runtime().InferenceSession(
-            str(path), session_options(threads), providers=[provider]
+            content, session_options(threads), providers=[provider]
         )
     except Exception as exc:  # ONNX Runtime raises its own classes, all below Exception
         reason = " ".join(str(exc).split())[:200]
@@ -270,3 +313,20 @@ def _session(path: Path, threads: int, provider: str) -> Any:
             "install what the provider needs, or take the provider cpu."
         )
     return session
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """What changes where a file is replaced or written to."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _tensors(session: Any) -> Tensors:
+    inputs, outputs = (
+        {found.name: (TYPES.get(found.type, found.type), tuple(found.shape)) for found in tensors}
+        for tensors in (session.get_inputs(), session.get_outputs())
+    )
+    return Tensors(inputs, outputs)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from t2a_edge.errors import OptionError
+from t2a_edge.checks import MAX_GUIDANCE, MAX_TEMPERATURE, MAX_TOP_K, number, whole_number
 from t2a_edge.layout import (
     Layout,
     position_numbers,
@@ -27,8 +27,6 @@ UInt8Array = npt.NDArray[np.uint8]
 PLAIN = Layout()
 CHUNK = 8  # windows that go through the engines at once
 
-MAX_GUIDANCE = 30.0
-MAX_TEMPERATURE = 10.0
 PULL_ABOVE_ONE = 0.5  # how much of a weight above 1 counts
 NOTHING = 1e-6  # a smaller pull or share is none
 
@@ -41,7 +39,7 @@ class SamplingOptions:
         guidance_scale: how strongly the words pull, 0 to 30; 1 is the model's own strength,
             0 ignores the words.
         temperature: factor on the noise, 0 to 10; 0 always takes the likeliest code.
-        top_k: number of likeliest codes to draw from; 0 is all.
+        top_k: number of likeliest codes to draw from, 0 to 2^31 - 1; 0 is all.
 
     Raises:
         OptionError: a value is out of range or not a number.
@@ -52,19 +50,13 @@ class SamplingOptions:
     top_k: int
 
     def __post_init__(self) -> None:
-        check_range("guidance scale", self.guidance_scale, MAX_GUIDANCE)
-        check_range("temperature", self.temperature, MAX_TEMPERATURE)
-        if isinstance(self.top_k, bool) or not isinstance(self.top_k, int) or self.top_k < 0:
-            raise OptionError(
-                f"The top-k is {self.top_k!r}; expected a whole number, 0 (all codes) or more."
-            )
-
-
-def check_range(name: str, value: float, most: float) -> None:
-    """An OptionError unless the value is a number from 0 to `most`."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= most:  # NaN fails too
-        raise OptionError(f"The {name} is {value!r}; expected a number from 0 to {most:g}.")
+        checked = {
+            "guidance_scale": number("The guidance scale", self.guidance_scale, 0, MAX_GUIDANCE),
+            "temperature": number("The temperature", self.temperature, 0, MAX_TEMPERATURE),
+            "top_k": whole_number("The top-k", self.top_k, 0, MAX_TOP_K),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)  # as a plain number, which JSON can say
 
 
 def choose_indices(logits: Float32Array, noise: Float32Array, top_k: int) -> Int64Array:
@@ -126,7 +118,7 @@ def relative_weights(typed: Float32Array) -> tuple[Float32Array, float]:
     return wanted / max(mean, np.float32(NOTHING)), float(mean)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one answer
 class Conditioning:
     """What steers a picture: one row for each set of words that pulls on it.
 
@@ -187,7 +179,7 @@ def row_factors(
     return np.concatenate([factors, rest], axis=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one answer
 class Drawing:
     """One picture that is to be drawn.
 

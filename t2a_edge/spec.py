@@ -1,19 +1,37 @@
 """The numbers that every part of the pipeline must agree on."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from t2a_edge.checks import (
+    MAX_GUIDANCE,
+    MAX_TEMPERATURE,
+    MAX_TOP_K,
+    number,
+    shown,
+    whole_number,
+)
 from t2a_edge.errors import BundleError
 from t2a_edge.scales import scale_offsets
 
-SIZES = ("image_size", "codebook_size", "code_dim", "max_words", "max_bytes")
-FACTORS = ("scale_guidance", "scale_temperature", "scale_coherence")
+WHOLE = {
+    "image_size": (1, 2048), "codebook_size": (1, 32_749), "code_dim": (1, 4096),
+    "max_words": (1, 64), "max_bytes": (1, 256), "layers": (1, 64), "heads": (1, 64),
+    "head_dim": (1, 1024), "top_k": (0, MAX_TOP_K), "refiner_scales": (1, 15),
+}  # fmt: skip
+"""Field and its bounds. There are as many levels of noise as the largest codebook has codes."""
+NUMBERS = {"guidance_scale": (0, MAX_GUIDANCE), "temperature": (0, MAX_TEMPERATURE)}
+FACTORS = {"scale_guidance": 100, "scale_temperature": 100, "scale_coherence": 64}
 LISTS = ("scales", *FACTORS, "guidance_by_words", "refiner_redraws")
-SHAPE = ("layers", "heads", "head_dim")
 OPTIONAL_LISTS = ("scale_coherence", "guidance_by_words", "refiner_redraws")
 REFINER_PASSES = (0, 1, 2, 4)
+MOST_SCALES = 16
+LARGEST_SIDE = 128  # of a grid: what a scale sees of the coarser ones is a matrix of its cells
+MOST_LOGITS = 2**26  # of one scale of one picture
+MOST_SHARE = 100  # of the guidance scale, for a number of words
+MOST_SHARES = 64
+MOST_REDRAWS = 64
 
 
 class RefinerRun(NamedTuple):
@@ -80,40 +98,42 @@ class Spec:
     quiet_code: int = 0
 
     def __post_init__(self) -> None:
-        sizes = [(name, getattr(self, name)) for name in (*SIZES, *SHAPE)]
-        for name, size in sizes + [("scales", side) for side in self.scales]:
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise BundleError(
-                    f"The spec's {name} has {size!r}; expected a whole number from 1. "
-                    "Export the bundle again."
-                )
-        if not self.scales or any(self.scales[-1] % side for side in self.scales):
-            raise BundleError(
-                f"The scales are {list(self.scales)}; expected at least one, each a divisor of "
-                "the last. Export the bundle again."
-            )
+        for name, bounds in WHOLE.items():
+            self._set(name, _whole(name, getattr(self, name), *bounds))
+        for name, (low, high) in NUMBERS.items():
+            self._set(name, _number(name, getattr(self, name), low, high))
+        self._set("scales", _scales(self.scales))
         if not self.scale_coherence:
-            object.__setattr__(self, "scale_coherence", (0.0,) * len(self.scales))
-        for name in FACTORS:
-            factors = getattr(self, name)
-            numbers = all(type(f) in (int, float) and 0 <= f < math.inf for f in factors)
-            if len(factors) != len(self.scales) or not numbers:
+            self._set("scale_coherence", (0.0,) * len(self.scales))
+        for name, most in FACTORS.items():
+            factors = _numbers(name, getattr(self, name), most)
+            if len(factors) != len(self.scales):
                 raise BundleError(
-                    f"The spec's {name} is {list(factors)}; expected {len(self.scales)} numbers "
-                    "from 0, one for each scale. Export the bundle again."
+                    f"The spec's {name} has {len(factors)} numbers; expected {len(self.scales)}, "
+                    "one for each scale."
                 )
-        _check_shares(self.guidance_by_words)
-        _check_refiner(self)
-        code = self.quiet_code
-        if type(code) is not int or not 0 <= code < self.codebook_size:
+            self._set(name, factors)
+        shares = _numbers("guidance_by_words", self.guidance_by_words, MOST_SHARE)
+        self._set("guidance_by_words", shares)
+        self._set("quiet_code", _whole("quiet_code", self.quiet_code, 0, self.codebook_size - 1))
+        self._set("refiner_redraws", _redraws(self))
+        self._check_sizes()
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)  # as a plain Python value
+
+    def _check_sizes(self) -> None:
+        finest = self.scales[-1]
+        if self.image_size % finest:
             raise BundleError(
-                f"The spec's quiet_code is {code!r}; expected a whole number from 0 to "
-                f"{self.codebook_size - 1}. Export the bundle again."
+                f"The spec's image_size is {self.image_size}; expected a multiple of the finest "
+                f"scale, {finest}."
             )
-        if self.image_size % self.scales[-1]:
+        logits = finest * finest * self.codebook_size
+        if logits > MOST_LOGITS:
             raise BundleError(
-                f"The image size is {self.image_size}; expected a multiple of the finest scale, "
-                f"{self.scales[-1]}. Export the bundle again."
+                f"The spec's finest scale has {finest} x {finest} positions of "
+                f"{self.codebook_size} codes, {logits} numbers; expected at most {MOST_LOGITS}."
             )
 
     @property
@@ -145,42 +165,66 @@ class Spec:
         """Read a spec as `to_json` wrote it; a missing or unknown key is a BundleError."""
         try:
             given = {**dict.fromkeys(OPTIONAL_LISTS, ()), **values}
-            return cls(**{**given, **{name: tuple(given[name]) for name in LISTS}})
+            lists = {name: _items(name, given[name]) for name in LISTS}
+            return cls(**{**given, **lists})
         except (KeyError, TypeError) as exc:
             raise BundleError(
-                f"The bundle's spec cannot be read ({exc}); expected the keys "
-                f"{', '.join(cls.__dataclass_fields__)}. Export the bundle again."
+                f"The spec cannot be read ({exc}); expected the keys "
+                f"{', '.join(cls.__dataclass_fields__)}."
             ) from exc
 
 
-def _check_shares(shares: tuple[float, ...]) -> None:
-    if not all(type(share) in (int, float) and 0 <= share < math.inf for share in shares):
-        raise BundleError(
-            f"The spec's guidance_by_words is {list(shares)}; expected numbers from 0, one for "
-            "each number of words. Export the bundle again."
-        )
+def _whole(name: str, value: Any, least: int, most: int) -> int:
+    return whole_number(f"The spec's {name}", value, least, most, error=BundleError)
 
 
-def _check_refiner(spec: Spec) -> None:
-    if type(spec.refiner_passes) is not int or spec.refiner_passes not in REFINER_PASSES:
+def _number(name: str, value: Any, least: float, most: float) -> float:
+    return number(f"The spec's {name}", value, least, most, error=BundleError)
+
+
+def _items(name: str, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise BundleError(f"The spec's {name} is {shown(value)}; expected a list.")
+    return tuple(value)
+
+
+def _numbers(name: str, values: Sequence[Any], most: float) -> tuple[float, ...]:
+    if len(values) > MOST_SHARES:
         raise BundleError(
-            f"The spec's refiner_passes is {spec.refiner_passes!r}; expected 0, 1, 2 or 4. "
-            "Export the bundle again."
+            f"The spec's {name} has {len(values)} numbers; expected at most {MOST_SHARES}."
         )
-    count, most = spec.refiner_scales, len(spec.scales) - 1
-    if type(count) is not int or count < 1 or (spec.refiner_passes and count > most):
+    return tuple(_number(name, value, 0, most) for value in values)
+
+
+def _scales(scales: Sequence[Any]) -> tuple[int, ...]:
+    if not 1 <= len(scales) <= MOST_SCALES:
+        raise BundleError(f"The spec has {len(scales)} scales; expected 1 to {MOST_SCALES}.")
+    sides = tuple(_whole("scales", side, 1, LARGEST_SIDE) for side in scales)
+    if any(sides[-1] % side for side in sides):
+        raise BundleError(f"The spec's scales are {list(sides)}; expected divisors of the last.")
+    return sides
+
+
+def _redraws(spec: Spec) -> tuple[int, ...]:
+    """The spec's `refiner_redraws`, one for each of the refiner's scales."""
+    passes, count, most = spec.refiner_passes, spec.refiner_scales, len(spec.scales) - 1
+    if type(passes) is not int or passes not in REFINER_PASSES:
+        raise BundleError(f"The spec's refiner_passes is {shown(passes)}; expected 0, 1, 2 or 4.")
+    if passes and count > most:
         raise BundleError(
-            f"The spec's refiner_scales is {count!r} of {len(spec.scales)} scales; expected a "
-            "whole number from 1 that leaves the transformer one. Export the bundle again."
+            f"The spec's refiner_scales is {count} of {len(spec.scales)} scales; expected a whole "
+            "number from 1 that leaves the transformer one."
         )
-    if not spec.refiner_redraws:
-        object.__setattr__(spec, "refiner_redraws", (0,) * count)
-    redraws = spec.refiner_redraws
-    numbers = all(type(number) is int and number >= 0 for number in redraws)
-    if len(redraws) != count or not numbers or (any(redraws) and spec.refiner_passes < 2):
+    redraws = spec.refiner_redraws or (0,) * count
+    if len(redraws) != count:
         raise BundleError(
-            f"The spec's refiner_redraws is {list(redraws)} and refiner_passes "
-            f"{spec.refiner_passes}; expected {count} whole numbers from 0, one for each of the "
-            "refiner's scales, all 0 where there are fewer than two passes. Export the bundle "
-            "again."
+            f"The spec's refiner_redraws has {len(redraws)} numbers; expected {count}, one for "
+            "each of the refiner's scales."
         )
+    redraws = tuple(_whole("refiner_redraws", n, 0, MOST_REDRAWS) for n in redraws)
+    if any(redraws) and passes < 2:
+        raise BundleError(
+            f"The spec's refiner_redraws is {list(redraws)} and refiner_passes {passes}; expected "
+            "all 0 where there are fewer than two passes."
+        )
+    return redraws

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from t2a_edge import __version__
+from t2a_edge.checks import whole_number
 from t2a_edge.commands.gates import (
     FAIL,
     NOT_MEASURED,
@@ -42,6 +43,7 @@ MEGABYTE = 1e6
 PROMPT = ("warm", "dark", "fluid")
 SEED = 7  # of the cold starts; the warm pictures have the seeds that follow
 WARM_UP = 5
+MOST_RUNS = 100_000
 BUSY = 0.5  # load for each core from which a machine is called busy
 
 
@@ -88,10 +90,8 @@ def bench(
       t2a-edge bench --json > bench.json
       t2a-edge bench --threads 2 --limit p50_ms=30 --strict
     """  # noqa: D301
-    if pictures < 1 or starts < 1:
-        raise OptionError(
-            f"The pictures are {pictures} and the starts {starts}; expected 1 or more of each."
-        )
+    whole_number("The number of pictures", pictures, 1, MOST_RUNS)
+    whole_number("The number of starts", starts, 1, MOST_RUNS)
     gates = gates_with(limits)
     figures, about = measure_all(engine, pictures, starts, show=not quiet)
     judged = [gate.judge(figures[gate.name], about["provider"]) for gate in gates]

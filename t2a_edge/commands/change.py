@@ -23,7 +23,6 @@ from t2a_edge.commands.output import (
     Progress,
     Stopwatch,
     Writer,
-    all_seeds,
     check_count,
     check_writable,
 )
@@ -138,7 +137,7 @@ def make_changes(picture: Path, change: ChangeOptions, edit: Edit) -> None:
     """Open a picture, change it once for each seed, and save what comes of it."""
     check_count(change.seeds.count, change.output.out)
     check_writable(change.output.out, change.output.picture_format)
-    seeds, show = all_seeds(change.seeds), not change.output.quiet
+    seeds, show = change.seeds.all(), not change.output.quiet
 
     with change.engine.load() as engine:
         artwork = engine.open(picture)

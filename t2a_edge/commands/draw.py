@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from t2a_edge.checks import number
 from t2a_edge.commands.options import (
     EngineOptions,
     OutputOptions,
@@ -22,7 +23,6 @@ from t2a_edge.commands.output import (
     Progress,
     Stopwatch,
     Writer,
-    all_seeds,
     check_count,
     check_writable,
     limited,
@@ -84,7 +84,7 @@ def generate(
     """  # noqa: D301
     check_count(seeds.count, output.out, one_file=grid)
     check_writable(output.out, output.picture_format)
-    all_seeds(seeds)  # an error before anything is loaded
+    seeds.all()  # an error before anything is loaded
     with engine.load() as loaded:
         arguments = {**sampling.as_arguments(), "size": size, "blend": blend, "amount": amount}
         check_arguments(loaded, arguments)
@@ -138,7 +138,7 @@ def tile(
     """  # noqa: D301
     check_count(seeds.count, output.out)
     check_writable(output.out, output.picture_format)
-    all_seeds(seeds)
+    seeds.all()
     with engine.load() as loaded:
         arguments = sampling.as_arguments()
         check_arguments(loaded, {**arguments, "size": size}, wrap=True)
@@ -184,7 +184,7 @@ class Series:
         number, steps = 0, len(self._engine.spec.scales)
         for prompt in prompts:
             self._notes.tell((*self._engine.parse(prompt).words, *self._others))
-            for seed in all_seeds(self._seeds):
+            for seed in self._seeds.all():
                 with Progress(number, total, steps, show=self._show) as progress:
                     watch = Stopwatch()
                     artwork = self._draw_one(prompt, seed, progress.update)
@@ -201,12 +201,11 @@ def check_arguments(engine: "TextToArt", arguments: dict[str, Any], *, wrap: boo
         wrap: whether the edges of the pictures meet.
     """
     from t2a_edge.edit import layout_of_size
-    from t2a_edge.sampler import check_range
 
     if arguments.get("blend") is not None:
         engine.parse(arguments["blend"])
     engine.options(*(arguments[name] for name in ("guidance_scale", "temperature", "top_k")))
-    check_range("amount", arguments.get("amount", 0), 1)
+    number("The amount", arguments.get("amount", 0), 0, 1)
     if arguments["size"] is not None:
         layout_of_size(engine.spec, arguments["size"], wrap=wrap)
 
@@ -219,8 +218,8 @@ def _fitting(prompts: Iterator[str], count: int, size: tuple[int, int]) -> Itera
     """
     from t2a_edge.commands.sheet import shape_of_sheet, size_of_sheet
 
-    for number, prompt in enumerate(prompts, 1):
-        size_of_sheet(shape_of_sheet(number, count), size)
+    for rows, prompt in enumerate(prompts, 1):
+        size_of_sheet(shape_of_sheet(rows, count), size)
         yield prompt
 
 

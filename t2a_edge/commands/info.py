@@ -87,7 +87,7 @@ def about_bundle(engine: "TextToArt") -> dict[str, Any]:
 
 def providers(engine: "TextToArt", threads: int) -> dict[str, str]:
     """Each provider -> "" if it runs this bundle here, else why it does not."""
-    from t2a_edge.runner import make_runner
+    from t2a_edge.providers import make_runner
 
     found = {}
     for name in PROVIDERS[1:]:

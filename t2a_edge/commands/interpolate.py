@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from t2a_edge.checks import MAX_FRAMES, number, whole_number
 from t2a_edge.commands.draw import check_arguments
 from t2a_edge.commands.options import (
     EngineOptions,
     OutputOptions,
     SamplingArguments,
-    SeedOptions,
     engine_options,
     output_options_with,
     sampling_options,
@@ -23,18 +23,17 @@ from t2a_edge.commands.output import (
     Progress,
     Stopwatch,
     Writer,
-    all_seeds,
     check_writable,
     is_file_name,
 )
 from t2a_edge.commands.words import WordsCommand, complete_words
 from t2a_edge.errors import OptionError
+from t2a_edge.seeds import seed_or_fresh
 
 if TYPE_CHECKING:
     from t2a_edge.artwork import Artwork
 
 ANIMATIONS = {".gif": "gif", ".webp": "webp"}
-MOST_FRAMES = 1000
 SLOWEST_FPS, FASTEST_FPS = 0.1, 50.0  # browsers slow a GIF down that is faster
 
 
@@ -92,7 +91,7 @@ def interpolate(
     moves = is_file_name(output.out, ANIMATIONS)
     if bounce and not moves:
         raise OptionError("--bounce is for a file that moves; name a .gif or .webp with --out.")
-    (number,) = all_seeds(SeedOptions(seed=seed, count=1, seed_step=1))
+    own_seed = seed_or_fresh(seed)
     with engine.load() as loaded:
         arguments = {**sampling.as_arguments(), "size": size, "blend": second}
         check_arguments(loaded, arguments)
@@ -105,7 +104,7 @@ def interpolate(
                     watch = Stopwatch()
                     amount = round(i / (frames - 1), 6)
                     artwork = loaded.generate(
-                        first, seed=number, amount=amount, on_scale=shown.update, **arguments
+                        first, seed=own_seed, amount=amount, on_scale=shown.update, **arguments
                     )
                     ms = watch.ms
                 yield artwork, ms
@@ -121,15 +120,8 @@ def interpolate(
 
 def check_frames(frames: int, fps: float) -> None:
     """An OptionError if a number is out of range."""
-    if not 2 <= frames <= MOST_FRAMES:
-        raise OptionError(
-            f"The frames are {frames}; expected a whole number from 2 to {MOST_FRAMES}."
-        )
-    if not SLOWEST_FPS <= fps <= FASTEST_FPS:  # NaN fails too
-        raise OptionError(
-            f"The frames a second are {fps}; expected a number from {SLOWEST_FPS:g} to "
-            f"{FASTEST_FPS:g}."
-        )
+    whole_number("The number of frames", frames, 2, MAX_FRAMES)
+    number("The number of frames a second", fps, SLOWEST_FPS, FASTEST_FPS)
 
 
 def save_animation(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from t2a_edge.commands.words import complete_words
+from t2a_edge.seeds import run_of_seeds
 
 if TYPE_CHECKING:
     from t2a_edge.pipeline import TextToArt
@@ -54,6 +55,10 @@ class SeedOptions:
     seed: int | None
     count: int
     seed_step: int
+
+    def all(self) -> list[int]:
+        """The seeds, a step apart; an OptionError where one is out of range."""
+        return run_of_seeds(self.seed, self.count, self.seed_step)
 
 
 @dataclass(frozen=True, kw_only=True)

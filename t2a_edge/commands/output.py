@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from t2a_edge.commands.options import OutputOptions, SeedOptions
+from t2a_edge.checks import MAX_COUNT, whole_number
+from t2a_edge.commands.options import OutputOptions
 from t2a_edge.errors import OptionError
 
 if TYPE_CHECKING:
     from t2a_edge.artwork import Artwork
     from t2a_edge.pipeline import TextToArt
 
-MAX_COUNT = 1000
 LIKELY = 0.5  # cosine similarity from which a known adjective is named as near
 SUFFIXES = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg", ".npy": "npy"}
 FILE_SUFFIX = {"png": ".png", "webp": ".webp", "jpeg": ".jpg", "npy": ".npy"}
@@ -29,38 +29,12 @@ def check_count(count: int, out: Path, *, one_file: bool = False) -> None:
     Args:
         one_file: all pictures go into one.
     """
-    if not 1 <= count <= MAX_COUNT:
-        raise OptionError(f"The count is {count}; expected 1 to {MAX_COUNT}.")
+    whole_number("The count", count, 1, MAX_COUNT)
     if count > 1 and is_file_name(out) and not one_file:
         raise OptionError(
             f"--out names one file, {str(out)!r}, and --count asks for {count} pictures; "
             "name a folder."
         )
-
-
-def all_seeds(seeds: SeedOptions) -> list[int]:
-    """The seeds of one prompt's pictures, a step apart; from a fresh one where none is named.
-
-    Raises:
-        OptionError: the seed, the step, or the last of the seeds is out of range.
-    """
-    import secrets
-
-    from t2a_edge.noise import MAX_SEED, check_seed
-    from t2a_edge.pipeline import FRESH_SEEDS
-
-    if not 1 <= seeds.seed_step <= MAX_SEED:
-        raise OptionError(f"The seed step is {seeds.seed_step}; expected 1 to {MAX_SEED}.")
-    if seeds.seed is None:
-        first = secrets.randbelow(FRESH_SEEDS)
-        return [(first + i * seeds.seed_step) % (MAX_SEED + 1) for i in range(seeds.count)]
-    first = check_seed(seeds.seed)
-    if first + (seeds.count - 1) * seeds.seed_step > MAX_SEED:
-        apart = "" if seeds.seed_step == 1 else f", {seeds.seed_step} apart,"
-        raise OptionError(
-            f"{seeds.count} seeds from {first}{apart} go past the largest, {MAX_SEED}; start lower."
-        )
-    return [first + i * seeds.seed_step for i in range(seeds.count)]
 
 
 def is_file_name(out: Path, suffixes: Collection[str] = SUFFIXES.keys()) -> bool:

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import io
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -12,9 +11,9 @@ from fastapi import APIRouter, Request, Response
 
 from t2a_edge import __version__
 from t2a_edge.edit import layout_of_size
-from t2a_edge.noise import MAX_SEED
-from t2a_edge.pipeline import FRESH_SEEDS, Artwork
+from t2a_edge.pipeline import Artwork
 from t2a_edge.pipeline import Request as PictureRequest
+from t2a_edge.seeds import run_of_seeds
 from t2a_edge.server import schemas
 from t2a_edge.server.batching import Work
 from t2a_edge.server.service import RECORD, RefusalError, Service
@@ -153,12 +152,8 @@ def sized_work(
 
 
 def first_seed(asked: schemas.Sampling, count: int = 1) -> int:
-    """The seed that was asked for, or a fresh one; a RefusalError where `count` go too far."""
-    if asked.seed is None:
-        return secrets.randbelow(FRESH_SEEDS)
-    if asked.seed + count - 1 > MAX_SEED:
-        raise RefusalError(422, f"The last seed is above {MAX_SEED}; expected a smaller first one.")
-    return asked.seed
+    """The seed that was asked for, or a fresh one; an OptionError where `count` go too far."""
+    return run_of_seeds(asked.seed, count)[0]
 
 
 @router.post(

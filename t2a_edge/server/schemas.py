@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from t2a_edge.noise import MAX_SEED
-from t2a_edge.sampler import MAX_GUIDANCE, MAX_TEMPERATURE
+from t2a_edge.checks import MAX_GUIDANCE, MAX_TEMPERATURE
+from t2a_edge.seeds import MAX_SEED
 
 
 def whole(value: Any) -> Any:

@@ -4,18 +4,19 @@ import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from t2a_edge.checks import MAX_COUNT, MAX_FRAMES, MAX_THREADS, number, whole_number
 from t2a_edge.errors import OptionError
 
 WINDOW = 256  # pixels along a side of a plain picture, which costs 1
 LARGEST_SIZE = 2048
+CELL = 8  # pixels, of the finest grid
 LEAST_TOKEN = 8  # characters
 ORIGIN = re.compile(r"\*|https?://[^\s/,*]+")
 WHOLE = {
     "max_batch": (1, 256), "max_queue": (1, 100_000), "max_body": (64, 100_000_000),
-    "max_count": (1, 1000), "max_frames": (2, 1000), "max_prompt": (1, 100_000),
-    "max_connections": (1, 100_000), "threads": (1, 1024),
+    "max_count": (1, MAX_COUNT), "max_frames": (2, MAX_FRAMES), "max_prompt": (1, 100_000),
+    "max_connections": (1, 100_000), "threads": (1, MAX_THREADS),
     "keep_alive_s": (1, 600), "port": (0, 65535),
 }  # fmt: skip
 NUMBERS = {
@@ -83,12 +84,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, (least, most) in WHOLE.items():
-            self._check(name, int, least, most)
+            self._set(name, whole_number(name, getattr(self, name), least, most))
         for name, (low, high) in NUMBERS.items():
-            self._check(name, int | float, low, high)
-        self._check("max_size", int, WINDOW, LARGEST_SIZE)
-        if self.max_size % 8:
-            raise OptionError(f"max_size is {self.max_size}; expected a multiple of 8.")
+            self._set(name, number(name, getattr(self, name), low, high))
+        size = whole_number("max_size", self.max_size, WINDOW, LARGEST_SIZE, step=CELL)
+        self._set("max_size", size)
         if not self.host:
             raise OptionError("host is empty; expected an address such as 127.0.0.1.")
         if self.token is not None and not re.fullmatch(
@@ -106,11 +106,8 @@ class Settings:
             raise OptionError(f"{self.page} has no index.html; name the folder of a built page.")
         self._check_queue()
 
-    def _check(self, name: str, kind: Any, least: float, most: float) -> None:
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most:
-            number = "a whole number" if kind is int else "a number"
-            raise OptionError(f"{name} is {value!r}; expected {number} from {least:g} to {most:g}.")
+    def _set(self, name: str, value: float) -> None:
+        object.__setattr__(self, name, value)  # as a plain number
 
     def _check_queue(self) -> None:
         """The costliest picture, and the most of the plain ones, must fit an empty queue."""

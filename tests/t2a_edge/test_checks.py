@@ -52,7 +52,7 @@ def test_the_error_is_the_callers_kind() -> None:
 def test_what_is_shown_is_one_short_line() -> None:
     assert shown(np.arange(4).reshape(2, 2)) == "array([[0, 1], [2, 3]])"
     assert len(shown("a" * 1000)) < 70
-    assert shown(10**5000) == "a number of type int too long to show"
+    assert shown(10**5000) == "a value of type int that cannot be shown"
 
 
 def test_a_seed_is_kept_and_a_missing_one_is_fresh() -> None:

@@ -1,0 +1,120 @@
+"""Files that somebody else may have written: regular ones of a bounded size, and strict JSON."""
+
+import errno
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+from t2a_edge.checks import shown
+
+DEEPEST = 32  # objects and lists inside each other
+MOST_DIGITS = 20  # of a whole number
+FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+@contextmanager
+def opened(path: Path, most_bytes: int) -> Iterator[BufferedReader]:
+    """A regular file of at most so many bytes, open for reading.
+
+    A link is followed, as the caches of model hubs are made of links; a device, a pipe or a folder
+    is not even opened.
+
+    Raises:
+        OSError: it is missing, no regular file, too large, or may not be read; `strerror` says so.
+        ValueError: the path has a NUL.
+    """
+    _check(path.stat(), most_bytes)
+    with os.fdopen(os.open(path, FLAGS), "rb") as file:
+        _check(os.fstat(file.fileno()), most_bytes)  # another may have taken its place
+        yield file
+
+
+def _check(found: os.stat_result, most_bytes: int) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    if found.st_size > most_bytes:
+        raise OSError(errno.EFBIG, f"it has {found.st_size} bytes; expected at most {most_bytes}")
+
+
+def read_bytes(path: Path, most_bytes: int) -> bytes:
+    """The bytes of a regular file; see `opened` for the errors."""
+    with opened(path, most_bytes) as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:  # it grew
+        raise OSError(errno.EFBIG, f"it has more than {most_bytes} bytes")
+    return content
+
+
+def sha256_of(path: Path, most_bytes: int) -> str:
+    """The sha256 of a regular file, hexadecimal; see `opened` for the errors."""
+    with opened(path, most_bytes) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def parse_json(content: bytes | str) -> Any:
+    """JSON as the standard has it, in UTF-8, of numbers and depths that mean something.
+
+    Raises:
+        ValueError: it is none: a key stands twice, a number is no finite one or has more than 20
+            digits, text has half a surrogate pair, or more than 32 levels are nested.
+    """
+    text = content.decode("utf-8") if isinstance(content, bytes) else content
+    try:
+        value = json.loads(
+            text,
+            parse_constant=_no_number,
+            parse_float=_finite,
+            parse_int=_whole,
+            object_pairs_hook=_object,
+        )
+    except RecursionError:
+        raise ValueError(f"more than {DEEPEST} levels are nested") from None
+    _check_values(value)
+    return value
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value - value != 0:
+        raise ValueError("a number is too large")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        raise ValueError(f"a number has {len(text)} digits")
+    return int(text)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the key {shown(name)} stands twice")
+        found[name] = value
+    return found
+
+
+def _check_values(value: Any) -> None:
+    """A ValueError for half a surrogate pair, and for too many levels; without recursion."""
+    waiting = [(value, 1)]
+    while waiting:
+        found, level = waiting.pop()
+        if level > DEEPEST:
+            raise ValueError(f"more than {DEEPEST} levels are nested")
+        if isinstance(found, str):
+            found.encode("utf-8")  # a UnicodeEncodeError is a ValueError
+        elif isinstance(found, list):
+            waiting += [(item, level + 1) for item in found]
+        elif isinstance(found, dict):
+            waiting += [(item, level + 1) for pair in found.items() for item in pair]

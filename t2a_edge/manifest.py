@@ -1,0 +1,162 @@
+"""What a bundle's manifest may say: one schema with bounds, checked before anything is done."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from t2a_edge.checks import shown, whole_number
+from t2a_edge.errors import BundleError
+from t2a_edge.spec import Spec
+
+PRECISIONS = ("fp32", "fp16", "int8")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # no folder, no hidden file
+SHA256 = re.compile(r"[0-9a-f]{64}")
+CONTROL = re.compile(r"[^\n\t -~\xa0-\U0010ffff]")
+MOST_FILES = 32
+MOST_FILE_BYTES = 2**30
+MOST_WORDS = 100_000
+MOST_CHARACTERS = 100_000  # of a text
+MOST_PARAMETERS = 10**12
+
+
+class FileEntry(NamedTuple):
+    """How the manifest names a file: its bytes, and their sha256 in hexadecimal."""
+
+    size_bytes: int
+    sha256: str
+
+
+class Manifest(NamedTuple):
+    """The checked part of a manifest that the runtime makes use of.
+
+    Attributes:
+        spec: shapes and sampling defaults.
+        vocabulary: adjectives that training used.
+        precision: of the engines: fp32, fp16 or int8.
+        files: each file's entry by its name.
+        model: the sha256 of the checkpoint, hexadecimal.
+        about: title, licence, data and limits, for people; any may be missing.
+        parameters: how many the model has; None where it is not said.
+    """
+
+    spec: Spec
+    vocabulary: tuple[str, ...]
+    precision: str
+    files: Mapping[str, FileEntry]
+    model: str
+    about: Mapping[str, str]
+    parameters: int | None
+
+
+def read_manifest(values: Mapping[str, Any]) -> Manifest:
+    """Check a manifest of this format, all of it.
+
+    Args:
+        values: as `t2a_edge.documents.parse_json` gives them.
+
+    Raises:
+        BundleError: a key is missing, or a value is of another kind or out of bounds.
+    """
+    for name in ("spec", "vocabulary", "precision", "files", "checkpoint_sha256"):
+        if name not in values:
+            raise BundleError(f"It has no key {name!r}.")
+    for name, check in OPTIONAL.items():
+        if name in values:
+            check(name, values[name])
+    spec = Spec.from_json(values["spec"])
+    parameters = values.get("parameters")
+    return Manifest(
+        spec=spec,
+        vocabulary=_vocabulary(values["vocabulary"], spec.max_bytes),
+        precision=_one_of("precision", values["precision"], PRECISIONS),
+        files=_files(values["files"]),
+        model=_sha256("checkpoint_sha256", values["checkpoint_sha256"]),
+        about=values.get("about", {}),
+        parameters=parameters,
+    )
+
+
+def _expected(name: str, value: Any, expected: str) -> BundleError:
+    return BundleError(f"Its {name} is {shown(value)}; expected {expected}.")
+
+
+def _mapping(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _expected(name, value, "an object")
+    return value
+
+
+def _text(name: str, value: Any) -> str:
+    fits = isinstance(value, str) and len(value) <= MOST_CHARACTERS
+    if not fits or CONTROL.search(value):  # a terminal would do what it says
+        raise _expected(
+            name, value, f"text of at most {MOST_CHARACTERS} characters, none of them for control"
+        )
+    return str(value)
+
+
+def _texts(name: str, value: Any) -> None:
+    for key, text in _mapping(name, value).items():
+        _text(name, key)
+        _text(f"{name}.{shown(key)}", text)
+
+
+def _whole(least: int, most: int) -> Callable[[str, Any], int]:
+    return lambda name, value: whole_number(f"Its {name}", value, least, most, error=BundleError)
+
+
+OPTIONAL: Mapping[str, Callable[[str, Any], Any]] = {
+    "about": _texts,
+    "card": _mapping,
+    "integer_kernels": _mapping,
+    "licence": _text,
+    "noise": _text,
+    "opset": _whole(1, 1000),
+    "parameters": _whole(0, MOST_PARAMETERS),
+    "parity": _mapping,
+    "post_training": _mapping,
+    "scores": _mapping,
+    "source_commit": _text,
+    "versions": _texts,
+}
+
+
+def _one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in known:
+        raise _expected(name, value, f"one of {', '.join(known)}")
+    return value
+
+
+def _sha256(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not SHA256.fullmatch(value):
+        raise _expected(name, value, "a sha256, 64 hexadecimal digits")
+    return value
+
+
+def _vocabulary(value: Any, most_bytes: int) -> tuple[str, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MOST_WORDS:
+        raise _expected("vocabulary", value, f"a list of 1 to {MOST_WORDS} words")
+    for word in value:
+        fits = isinstance(word, str) and 1 <= len(word.encode("utf-8")) <= most_bytes
+        if not fits or not word.isprintable() or word != word.strip():
+            raise _expected(
+                "vocabulary", word, f"words of 1 to {most_bytes} bytes, and nothing else"
+            )
+    return tuple(value)
+
+
+def _files(value: Any) -> dict[str, FileEntry]:
+    if not isinstance(value, Mapping) or len(value) > MOST_FILES:
+        raise _expected("files", value, f"an object of at most {MOST_FILES} files")
+    found = {}
+    for name, entry in value.items():
+        if not NAME.fullmatch(name):
+            raise _expected("files", name, "plain names of files in the bundle's folder")
+        entry = _mapping(f"files.{name}", entry)
+        size = whole_number(
+            f"Its files.{name}.bytes", entry.get("bytes"), 1, MOST_FILE_BYTES, error=BundleError
+        )
+        found[name] = FileEntry(size, _sha256(f"files.{name}.sha256", entry.get("sha256")))
+    if sum(entry.size_bytes for entry in found.values()) > MOST_FILE_BYTES:
+        raise BundleError(f"Its files have more than {MOST_FILE_BYTES} bytes together.")
+    return found
