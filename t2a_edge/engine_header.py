@@ -8,7 +8,6 @@ the process. So `text.engine` has a `text.engine.json`, and nothing is loaded be
     foreign     another TensorRT, operating system, processor or CUDA, or another kind of GPU
 """
 
-import hashlib
 import json
 import platform
 import re
@@ -16,9 +15,11 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from t2a_edge.bundle import Bundle
+from t2a_edge.checks import shown, whole_number
+from t2a_edge.documents import parse_json, read_bytes, sha256_of
 from t2a_edge.errors import BundleError
 
 FORMAT = 1
@@ -28,9 +29,12 @@ BACKENDS = {"rtx": "tensorrt_rtx", "tensorrt": "tensorrt"}
 COMPATIBILITY = ("none", "same-compute-capability", "ampere-plus")
 FIRST_AMPERE = 80
 TARGET = re.compile(r"SM(\d+)")
+MOST_HEADER_BYTES = 4_000_000
+MOST_BYTES = 2**34  # of an engine
 CHARACTERS = 12  # of a sha256, in messages
 
 Shape = tuple[int, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -144,22 +148,37 @@ class EngineHeader:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "EngineHeader":
-        """Read a header as `to_json` wrote it; a KeyError, TypeError or ValueError if it is not."""
+        """Read a header as `to_json` wrote it; a BundleError, KeyError or ValueError if it is not.
+
+        Args:
+            values: as `t2a_edge.documents.parse_json` gives them.
+        """
         given = {field.name: values[field.name] for field in fields(cls)}
+        for field in fields(cls):
+            if field.type is str:
+                _of(field.name, given[field.name], str)
+            elif field.type is int:
+                whole_number(field.name, given[field.name], 0, MOST_BYTES, error=BundleError)
+        _of("version_compatible", given["version_compatible"], bool)
         for name in ("inputs", "outputs"):
             given[name] = tuple(
-                TensorInfo(str(v["name"]), str(v["dtype"]), _shape(v["shape"])) for v in given[name]
+                TensorInfo(
+                    _of(name, v["name"], str), _of(name, v["dtype"], str), _shape(v["shape"])
+                )
+                for v in _items(name, given[name], dict)
             )
         for name in ("targets", "options"):
-            given[name] = tuple(map(str, given[name]))
+            given[name] = _items(name, given[name], str)
         given["profiles"] = tuple(
             {
                 name: ShapeRange(*(_shape(ends[end]) for end in ("least", "usual", "most")))
                 for name, ends in profile.items()
             }
-            for profile in given["profiles"]
+            for profile in _items("profiles", given["profiles"], dict)
         )
-        given["sources"] = dict(given["sources"])
+        for name in ("sources", "spec"):
+            _of(name, given[name], dict)
+        _items("sources", list(given["sources"].values()), str)
         for name, known in (("backend", BACKENDS), ("compatibility", COMPATIBILITY)):
             if given[name] not in known:
                 raise ValueError(f"{name} is {given[name]!r}")
@@ -168,8 +187,22 @@ class EngineHeader:
         return cls(**given)
 
 
+def _of(name: str, value: Any, kind: type[T]) -> T:
+    """The value, if it is of this kind; a ValueError otherwise."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} has {shown(value)}; expected {kind.__name__}")
+    return value
+
+
+def _items(name: str, values: Any, kind: type[T]) -> tuple[T, ...]:
+    return tuple(_of(name, value, kind) for value in _of(name, values, list))
+
+
 def _shape(axes: Any) -> Shape:
-    return tuple(int(axis) for axis in axes)
+    return tuple(
+        whole_number("An axis", axis, -1, MOST_BYTES, error=BundleError)
+        for axis in _of("a shape", axes, list)
+    )
 
 
 def engine_path(folder: Path, name: str) -> Path:
@@ -213,10 +246,10 @@ def read_header(engine: Path) -> EngineHeader:
                 "Build it: python -m export.trt_build --help."
             )
     try:
-        values = json.loads(source.read_bytes())
+        values = parse_json(read_bytes(source, MOST_HEADER_BYTES))
         found = values["format"]
         header = EngineHeader.from_json(values) if found == FORMAT else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, BundleError) as exc:
         raise BundleError(
             f"{source} cannot be read as an engine's header ({exc!r}); build the engine again: "
             "python -m export.trt_build --help."
@@ -238,7 +271,10 @@ def rebuild_command(header: EngineHeader, bundle: Path, folder: Path) -> str:
 def check_engine(header: EngineHeader, engine: Path, bundle: Bundle) -> None:
     """Raise a BundleError if the engine is damaged, or was built from another bundle."""
     again = f"Build it again: {rebuild_command(header, bundle.folder, engine.parent)}"
-    found = hashlib.sha256(engine.read_bytes()).hexdigest()
+    try:
+        found = sha256_of(engine, header.engine_bytes)
+    except OSError as exc:
+        raise BundleError(f"{engine} cannot be used ({exc.strerror}). {again}") from exc
     if found != header.engine_sha256:
         raise BundleError(
             f"{engine} has the sha256 {_short(found)}; its header names "

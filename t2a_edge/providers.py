@@ -1,7 +1,7 @@
 """What runs a bundle's engines here, by the name of a provider."""
 
 from t2a_edge.bundle import Bundle, engines
-from t2a_edge.errors import OptionError
+from t2a_edge.errors import BundleError, OptionError
 from t2a_edge.interface import check_interface
 from t2a_edge.runner import PROVIDERS, OnnxRunner, Runner, available_providers
 
@@ -26,10 +26,16 @@ def make_runner(bundle: Bundle, provider: str, threads: int) -> tuple[Runner, st
     if provider == "tensorrt":
         from t2a_edge.tensorrt_runner import TensorRtRunner
 
-        return TensorRtRunner(bundle.folder / TENSORRT_FOLDER, bundle), provider
-    chosen = provider
-    if provider == "auto":
-        chosen = "cuda" if "cuda" in available_providers() else "cpu"
-    runner = OnnxRunner(bundle.folder, engines(bundle.spec), threads=threads, provider=chosen)
-    check_interface(bundle.spec, runner.tensors)
+        chosen: str = provider
+        runner: OnnxRunner | TensorRtRunner
+        runner = TensorRtRunner(bundle.folder / TENSORRT_FOLDER, bundle)
+    else:
+        best = "cuda" if "cuda" in available_providers() else "cpu"
+        chosen, names = best if provider == "auto" else provider, engines(bundle.spec)
+        runner = OnnxRunner(bundle.folder, names, threads=threads, provider=chosen)
+    try:
+        check_interface(bundle.spec, runner.tensors)
+    except BundleError:
+        runner.close()
+        raise
     return runner, chosen

@@ -5,6 +5,7 @@ imported: it can end the process where there is no driver, and so can a foreign 
 """
 
 import importlib
+import threading
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,8 +28,10 @@ from t2a_edge.engine_header import (
     read_header,
     rebuild_command,
 )
-from t2a_edge.errors import BundleError, OptionError
+from t2a_edge.errors import BundleError, ClosedError, OptionError
+from t2a_edge.fork import in_child_processes, keep_for_ever
 from t2a_edge.gpu import Memory, check_driver, compute_capability, cuda_major, empty
+from t2a_edge.interface import Tensors
 from t2a_edge.runner import (
     Float32Array,
     Int64Array,
@@ -264,10 +267,20 @@ def this_machine(trt: Any, header: EngineHeader, device: int) -> Machine:
     )
 
 
+def _tensors(header: EngineHeader) -> Tensors:
+    inputs, outputs = (
+        {tensor.name: (tensor.dtype, tensor.shape) for tensor in tensors}
+        for tensors in (header.inputs, header.outputs)
+    )
+    return Tensors(inputs, outputs)
+
+
 class TensorRtRunner(Runner):
     """Runs a bundle's engines with TensorRT.
 
-    Arrays come from and go to the computer's memory at every call, keys and values too.
+    Arrays come from and go to the computer's memory at every call, keys and values too. Threads
+    take turns, as the engines share a stream and buffers; a process that is forked off gets a
+    ClosedError, since it cannot use the GPU of its parent.
 
     Args:
         folder: what `python -m export.trt_build` wrote.
@@ -284,27 +297,50 @@ class TensorRtRunner(Runner):
     def __init__(self, folder: Path | str, bundle: Bundle, *, device: int = 0) -> None:
         names = engines(bundle.spec)
         self._engines, self._memory = load_engines(Path(folder), bundle, names, device)
+        self.tensors = {name: _tensors(engine.header) for name, engine in self._engines.items()}
+        self._turn, self._gone = threading.Lock(), ""
+        in_child_processes(self)
+
+    def forked(self) -> None:
+        """Let go of the parent's engines and of its GPU."""
+        keep_for_ever((self._engines, self._memory))
+        self._engines, self._turn = {}, threading.Lock()
+        self._gone = (
+            "The engines were loaded on the GPU before this process was forked, which a forked "
+            "process cannot use; load the model after the fork, or take multiprocessing's start "
+            "method spawn."
+        )
+
+    def _run(self, engine: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        with self._turn:
+            if self._gone:
+                raise ClosedError(self._gone)
+            return self._engines[engine].run(inputs)
 
     def text(self, text_bytes: UInt8Array) -> Float32Array:
         """See `Runner.text`."""
-        return self._engines["text"].run({"text_bytes": text_bytes})["text_embedding"]
+        return self._run("text", {"text_bytes": text_bytes})["text_embedding"]
 
     def transformer(self, inputs: ScaleInputs) -> tuple[Float32Array, KeysValues]:
         """See `Runner.transformer`."""
-        found = self._engines["transformer"].run(inputs._asdict())
+        found = self._run("transformer", inputs._asdict())
         return found["logits"], (found["keys"], found["values"])
 
     def refiner(self, inputs: RefinerInputs) -> Float32Array:
         """See `Runner.refiner`."""
-        return self._engines["refiner"].run(inputs._asdict())["logits"]
+        return self._run("refiner", inputs._asdict())["logits"]
 
     def decoder(self, indices: Int64Array) -> UInt8Array:
         """See `Runner.decoder`."""
-        return self._engines["decoder"].run({"indices": indices})["pixels"]
+        return self._run("decoder", {"indices": indices})["pixels"]
 
     def close(self) -> None:
         """Drop the engines and free the GPU's memory; a second time does nothing."""
-        for engine in self._engines.values():
-            engine.close()
-        self._engines.clear()
-        self._memory.close()
+        with self._turn:
+            if self._gone:
+                return
+            self._gone = "The engines were closed; load the model again."
+            for engine in self._engines.values():
+                engine.close()
+            self._engines.clear()
+            self._memory.close()

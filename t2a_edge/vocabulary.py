@@ -5,7 +5,6 @@ pole. Hues and moods have no opposite: each is its own scale, from 0 (absent) to
 Any adjective may be typed; these are the ones whose effect is labelled and measured.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -128,13 +127,3 @@ def poles() -> dict[str, tuple[str, int]]:
 def known_words() -> tuple[str, ...]:
     """All known adjectives: of the axes, then hues, then moods."""
     return (*poles(), *HUES, *MOODS)
-
-
-def opposed(words: Iterable[str]) -> bool:
-    """Whether both poles of one axis are among the words."""
-    signs: dict[str, int] = {}
-    for word in words:
-        axis, sign = poles().get(word, (word, 0))
-        if signs.setdefault(axis, sign) != sign:
-            return True
-    return False

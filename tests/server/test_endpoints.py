@@ -12,7 +12,7 @@ from PIL import Image
 
 from t2a_edge import __version__
 from t2a_edge.image import METADATA_KEY
-from t2a_edge.noise import MAX_SEED
+from t2a_edge.seeds import MAX_SEED
 
 
 def pixels_of(content: bytes) -> np.ndarray:

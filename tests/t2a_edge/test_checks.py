@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from t2a_edge.checks import number, shown, whole_number
+from t2a_edge.checks import number, sequence, shown, whole_number
 from t2a_edge.errors import BundleError, OptionError
-from t2a_edge.seeds import FRESH_SEEDS, MAX_SEED, check_seed, seed_or_fresh
 
 HUGE = pytest.param(10**5000, id="huge")  # of more digits than Python writes
 
@@ -55,10 +54,18 @@ def test_what_is_shown_is_one_short_line() -> None:
     assert shown(10**5000) == "a value of type int that cannot be shown"
 
 
-def test_a_seed_is_kept_and_a_missing_one_is_fresh() -> None:
-    assert check_seed(np.int64(MAX_SEED)) == MAX_SEED
-    assert seed_or_fresh(7) == 7
-    assert len({seed_or_fresh(None) for _ in range(20)}) > 1
-    assert 0 <= seed_or_fresh(None) < FRESH_SEEDS
-    with pytest.raises(OptionError, match=r"The seed is -1; expected a whole number from 0"):
-        seed_or_fresh(-1)
+@pytest.mark.parametrize("value", [8, np.int64(24)])
+def test_a_multiple_is_one(value: Any) -> None:
+    assert whole_number("The width", value, 0, 100, step=8) == value
+    with pytest.raises(OptionError, match=r"from 0 to 100, a multiple of 8\.$"):
+        whole_number("The width", value + 1, 0, 100, step=8)
+
+
+@pytest.mark.parametrize("value", [(3, 4), [3, 4], np.array([3, 4]), range(3, 5)])
+def test_a_sequence_is_a_tuple_of_its_items(value: Any) -> None:
+    assert sequence(value) == (3, 4)
+
+
+@pytest.mark.parametrize("value", [None, 3, "34", b"34", {3, 4}, {3: 4}, np.array(3), iter([3])])
+def test_what_has_no_order_or_no_items_is_no_sequence(value: Any) -> None:
+    assert sequence(value) is None

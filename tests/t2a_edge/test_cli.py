@@ -15,7 +15,7 @@ from t2a_edge.cli import main
 from t2a_edge.command import run_command
 from t2a_edge.commands import draw, output
 from t2a_edge.image import read_metadata
-from t2a_edge.noise import MAX_SEED
+from t2a_edge.seeds import MAX_SEED
 
 ROOT = Path(t2a_edge.__file__).parents[1]
 LONG_NAME = "a" * 300
