@@ -201,7 +201,7 @@ BAD = [
     ("/v1/generate", {"prompt": "warm", "count": 2}, "or the format json"),
     ("/v1/generate", {"prompt": "warm", "format": "gif"}, "format is 'gif'"),
     ("/v1/generate", {"prompt": "warm", "size": [256]}, "size is [256]"),
-    ("/v1/generate", {"prompt": "warm", "size": [256, 260]}, "multiples of 8"),
+    ("/v1/generate", {"prompt": "warm", "size": [256, 260]}, "a multiple of 8"),
     ("/v1/generate", {"prompt": "warm", "size": [256, 1032]}, "allows 1024 or fewer"),
     ("/v1/generate", {"prompt": "warm", "guidance_scale": 31}, "guidance_scale is 31"),
     ("/v1/generate", {"prompt": "warm", "temperature": -1}, "temperature is -1"),

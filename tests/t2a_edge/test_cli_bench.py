@@ -167,7 +167,7 @@ def test_what_is_not_measured_fails_only_where_that_is_asked_for(run, monkeypatc
         (["--limit", "p50_ms=nan"], "The limit is 'p50_ms=nan'"),
         (["--limit", "p50_ms=-1"], "The limit is 'p50_ms=-1'"),
         (["--bundle", "missing"], "No bundle at"),
-        (["--threads", 0], "threads are 0"),
+        (["--threads", 0], "threads is 0"),
     ],
 )
 def test_bad_input_is_one_line(run, arguments, said):

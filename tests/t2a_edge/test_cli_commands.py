@@ -211,9 +211,9 @@ def test_a_size_is_drawn(tiny, typed, size):
         ("64x48x3", "is not a size"),
         ("-64x48", "is not a size"),
         ("64x", "is not a size"),
-        ("63x48", "multiples of"),
-        ("8x8", "expected width and height from"),
-        ("999999999x48", "expected width and height from"),
+        ("63x48", "a multiple of"),
+        ("8x8", "width of the size is 8; expected a whole number from"),
+        ("999999999x48", "width of the size is 999999999; expected"),
     ],
 )
 def test_a_size_that_cannot_be_drawn_is_refused(tiny, out, size, said):
@@ -326,7 +326,7 @@ def test_a_tile_says_so_and_can_be_drawn_again(tiny, out):
     ("arguments", "said"),
     [
         ([], "no adjectives"),
-        (["warm", "--size", "40x32"], "multiples of 16"),
+        (["warm", "--size", "40x32"], "a multiple of 16"),
         (["warm", "--count", 0], "count is 0"),
         (["warm", "--guidance", 99], "guidance scale is 99"),
         (["warm", "--amount", "0.5"], "No such option"),
@@ -382,8 +382,8 @@ def test_frames_can_be_one_file_that_moves(tiny, out, suffix):
         (["warm", "cool", "dark"], "unexpected extra argument"),
         (["warm", ","], "no adjectives"),
         (["", "warm"], "no adjectives"),
-        (["warm", "cool", "--frames", 1], "frames are 1; expected a whole number from 2"),
-        (["warm", "cool", "--frames", 1001], "frames are 1001"),
+        (["warm", "cool", "--frames", 1], "frames is 1; expected a whole number from 2"),
+        (["warm", "cool", "--frames", 1001], "frames is 1001"),
         (["warm", "cool", "--fps", 0], "frames a second are 0"),
         (["warm", "cool", "--fps", "nan"], "frames a second are nan"),
         (["warm", "cool", "--bounce"], "--bounce is for a file that moves"),

@@ -138,7 +138,7 @@ def test_the_trained_size_is_the_plain_picture(engine, artwork):
     "size", [(31, 32), (32, 34), (16, 32), (32, 4096), (32,), 32, "32x32", (True, 32), (32.0, 32)]
 )
 def test_a_size_that_cannot_be_had_is_an_error(engine, size):
-    with pytest.raises(OptionError, match="expected width and height from 32 to 256"):
+    with pytest.raises(OptionError, match=r"expected (width and height|a whole.*from 32 to 256)"):
         engine.generate("warm", seed=1, size=size)
 
 
@@ -146,7 +146,7 @@ def test_a_tile_is_a_whole_number_of_half_windows(engine):
     drawn = engine.tile("warm", seed=1, size=(48, 32))
     assert (drawn.size, drawn.layout.wrap, drawn.metadata["tile"]) == ((48, 32), True, True)
     assert_same(engine.decode(drawn.recipe), drawn)
-    with pytest.raises(OptionError, match="multiples of 16"):
+    with pytest.raises(OptionError, match="width of the size is 36; .* a multiple of 16"):
         engine.tile("warm", seed=1, size=(36, 32))
 
 
@@ -214,7 +214,7 @@ def test_a_variation_may_have_other_words(engine, artwork):
 
 @pytest.mark.parametrize("from_scale", [-1, 4, 1.0, True, None])
 def test_a_scale_that_there_is_not_is_an_error(engine, artwork, from_scale):
-    with pytest.raises(OptionError, match=r"from 0 .* to 3"):
+    with pytest.raises(OptionError, match=r"scale to vary from is .*; expected a whole number from 0 to 3"):
         engine.vary(artwork, from_scale=from_scale)
 
 

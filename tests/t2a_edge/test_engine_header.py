@@ -99,7 +99,10 @@ def test_a_missing_file_is_told(engine, gone):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"format": 1}', '{"format": 1, "engine": "decoder"}']
+    "text",
+    ["", "[]", "{}", '{"format": 1}', '{"format": 1, "engine": "decoder"}', "[" * 100_000,
+     '{"format": 1, "format": 1}', '{"format": NaN}', " " * 5_000_000],
+    ids=lambda text: text[:20],
 )
 def test_a_header_that_is_none_is_told(engine, text):
     header_path(engine).write_text(text)
@@ -110,7 +113,11 @@ def test_a_header_that_is_none_is_told(engine, text):
 @pytest.mark.parametrize(
     ("name", "value"),
     [("backend", "cpu"), ("compatibility", "all"), ("profiles", []), ("inputs", [{"name": "x"}]),
-     ("profiles", [{"indices": {"least": [1]}}]), ("targets", None)],
+     ("profiles", [{"indices": {"least": [1]}}]), ("targets", None), ("targets", [7]),
+     ("engine_bytes", 1e308), ("engine_bytes", "9"), ("engine_bytes", -1), ("engine", None),
+     ("sources", ["x"]), ("sources", {"x": 7}), ("spec", 7), ("version_compatible", "no"),
+     ("inputs", [{"name": "x", "dtype": "int64", "shape": [1e308]}]),
+     ("inputs", [{"name": "x", "dtype": "int64", "shape": ["1"]}])],
 )  # fmt: skip
 def test_a_header_with_an_entry_that_cannot_be_is_told(engine, name, value):
     values = header().to_json() | {name: value}
@@ -126,13 +133,20 @@ def test_another_format_is_told(engine):
 
 
 def test_a_damaged_engine_names_both_hashes_and_the_command(engine, bundle):
-    engine.write_bytes(CONTENT + b"!")
-    found = hashlib.sha256(CONTENT + b"!").hexdigest()[:12]
+    engine.write_bytes(CONTENT.upper())
+    found = hashlib.sha256(CONTENT.upper()).hexdigest()[:12]
     told = header().engine_sha256[:12]
     with pytest.raises(BundleError, match="damaged") as caught:
         check_engine(header(), engine, bundle)
     for part in (found, told, "--target SM80 --target SM86", str(bundle.folder)):
         assert part in str(caught.value)
+
+
+def test_an_engine_that_is_larger_than_its_header_says_is_not_read(engine, bundle):
+    with engine.open("r+b") as file:
+        file.truncate(2**40)  # takes no room on the disk, and minutes to read
+    with pytest.raises(BundleError, match=r"cannot be used \(it has 1099511627776 bytes; expected"):
+        check_engine(header(), engine, bundle)
 
 
 def test_a_stale_engine_names_both_files_and_the_command(engine, bundle):
