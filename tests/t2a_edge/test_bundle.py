@@ -159,7 +159,9 @@ def test_files_that_are_no_mapping_are_an_error(bundle, files):
 def test_a_file_without_a_hash_is_not_trusted(bundle, entry):
     files = read_manifest(bundle)["files"]
     change_manifest(bundle, files={**files, "text.onnx": entry})
-    with pytest.raises(BundleError, match=r"cannot be read: Its files\.text\.onnx.* is .*; expected"):
+    with pytest.raises(
+        BundleError, match=r"cannot be read: Its files\.text\.onnx.* is .*; expected"
+    ):
         load_bundle(bundle)
 
 

@@ -18,9 +18,9 @@ from t2a_edge import cli
 from t2a_edge.command import run_command
 from t2a_edge.commands import change, draw, output, sheet
 from t2a_edge.image import read_metadata, write_picture
-from t2a_edge.seeds import MAX_SEED
 from t2a_edge.pipeline import TextToArt
 from t2a_edge.recipe import pack_recipe, unpack_recipe
+from t2a_edge.seeds import MAX_SEED
 
 ROOT = Path(t2a_edge.__file__).parents[1]
 SIDE = 32  # pixels of a picture of the tiny model

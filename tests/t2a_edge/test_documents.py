@@ -53,7 +53,9 @@ def test_what_may_be_nested_is_read() -> None:
     assert parse_json("[" * DEEPEST + "]" * DEEPEST)
 
 
-@given(st.binary(max_size=60) | st.text(alphabet='[]{},:"0123456789eE+-.\\u truefalsn', max_size=60))
+@given(
+    st.binary(max_size=60) | st.text(alphabet='[]{},:"0123456789eE+-.\\u truefalsn', max_size=60)
+)
 def test_no_text_raises_anything_but_a_value_error(content: bytes | str) -> None:
     try:
         parse_json(content)
@@ -92,5 +94,5 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         read_bytes(Path("a\0b"), 100)
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
-    with pytest.raises(OSError, match="loop|symbolic"):
+    with pytest.raises(OSError, match=r"loop|symbolic"):
         read_bytes(loop, 100)

@@ -146,7 +146,7 @@ def test_a_tile_is_a_whole_number_of_half_windows(engine):
     drawn = engine.tile("warm", seed=1, size=(48, 32))
     assert (drawn.size, drawn.layout.wrap, drawn.metadata["tile"]) == ((48, 32), True, True)
     assert_same(engine.decode(drawn.recipe), drawn)
-    with pytest.raises(OptionError, match="width of the size is 36; .* a multiple of 16"):
+    with pytest.raises(OptionError, match=r"width of the size is 36; .* a multiple of 16"):
         engine.tile("warm", seed=1, size=(36, 32))
 
 
@@ -214,7 +214,9 @@ def test_a_variation_may_have_other_words(engine, artwork):
 
 @pytest.mark.parametrize("from_scale", [-1, 4, 1.0, True, None])
 def test_a_scale_that_there_is_not_is_an_error(engine, artwork, from_scale):
-    with pytest.raises(OptionError, match=r"scale to vary from is .*; expected a whole number from 0 to 3"):
+    with pytest.raises(
+        OptionError, match=r"scale to vary from is .*; expected a whole number from 0 to 3"
+    ):
         engine.vary(artwork, from_scale=from_scale)
 
 

@@ -100,8 +100,17 @@ def test_a_missing_file_is_told(engine, gone):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"format": 1}', '{"format": 1, "engine": "decoder"}', "[" * 100_000,
-     '{"format": 1, "format": 1}', '{"format": NaN}', " " * 5_000_000],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": 1}',
+        '{"format": 1, "engine": "decoder"}',
+        "[" * 100_000,
+        '{"format": 1, "format": 1}',
+        '{"format": NaN}',
+        " " * 5_000_000,
+    ],
     ids=lambda text: text[:20],
 )
 def test_a_header_that_is_none_is_told(engine, text):

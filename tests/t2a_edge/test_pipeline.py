@@ -322,7 +322,9 @@ def test_an_option_out_of_range_is_an_error(engine, option):
 
 @pytest.mark.parametrize("threads", [0, -1, 257])
 def test_threads_out_of_range_are_an_error(tiny_bundle, threads):
-    with pytest.raises(OptionError, match=f"threads is {threads}; expected a whole number from 1 to 256"):
+    with pytest.raises(
+        OptionError, match=f"threads is {threads}; expected a whole number from 1 to 256"
+    ):
         TextToArt(tiny_bundle, threads=threads)
 
 

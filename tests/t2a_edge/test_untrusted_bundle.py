@@ -149,7 +149,7 @@ def test_every_value_has_a_kind_and_bounds(bundle: Path, changed: Any, told: str
 
 @pytest.mark.parametrize(
     "text",
-    ["[" * 100_000, '{"format": 3, "format": 3}', r'{"format": "\ud800"}', '{"format": NaN}', "9" * 999],
+    ["[" * 100_000, '{"format": 3, "format": 3}', r'{"format": "\ud800"}', "[NaN]", "9" * 999],
     ids=lambda text: text[:12],
 )  # fmt: skip
 def test_a_manifest_is_plain_json(bundle: Path, text: str) -> None:
@@ -195,11 +195,12 @@ def test_a_changed_manifest_is_read_or_refused(changes: list[tuple[Any, Any]]) -
     try:
         found = read_manifest(values)
     except BundleError as exc:
-        assert str(exc).endswith(".")
-        assert len(str(exc)) < 800
-        return
-    assert found.spec.to_json() == {**found.spec.to_json(), **values["spec"]}
-    assert all(entry.size_bytes > 0 for entry in found.files.values())
+        told = str(exc)
+    else:
+        assert {**found.spec.to_json(), **values["spec"]} == found.spec.to_json()
+        told = "read."
+    assert told.endswith(".")
+    assert len(told) < 800
 
 
 # ---- engines
@@ -220,7 +221,7 @@ def engine_with(bundle: Path, name: str, change: Callable[[onnx.ModelProto], Non
         ({"codebook_size": 500}, r"transformer has logits as float32 \(any, any, 512\)"),
         ({"max_bytes": 64}, r"text has text_bytes as uint8 \(any, any, 32\)"),
         ({"heads": 4}, r"transformer has past_keys as"),
-        ({"scales": [1, 2, 4, 8, 16, 64], "image_size": 256}, r"decoder has indices as int64 \(any, 1365\)"),
+        ({"scales": [1, 2, 4, 8, 16, 64]}, r"decoder has indices as int64 \(any, 1365\)"),
         ({"scales": [1, 2, 4, 16, 16, 32]}, r"refiner has indices as int64 \(any, 341\)"),
     ],
 )  # fmt: skip
