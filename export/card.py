@@ -4,6 +4,7 @@ from typing import Any
 
 from export.parity import SIDES
 from t2a_edge.bundle import Bundle
+from t2a_edge.errors import BundleError
 from t2a_edge.spec import Spec
 
 CARD = "MODEL_CARD.md"
@@ -23,7 +24,21 @@ FURTHER_DRAWING = ("refinement", *DRAWERS)  # and those that teach the refiner f
 
 
 def model_card(bundle: Bundle) -> str:
-    """Markdown with data, licence, figures, limits and the commands that made the bundle."""
+    """Markdown with data, licence, figures, limits and the commands that made the bundle.
+
+    Raises:
+        BundleError: the manifest does not say what was trained and measured.
+    """
+    try:
+        return _card(bundle)
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise BundleError(
+            f"The manifest in {bundle.folder} does not say all that a model card tells ({exc!r}); "
+            "export the bundle again."
+        ) from exc
+
+
+def _card(bundle: Bundle) -> str:
     manifest = bundle.manifest
     about = manifest["about"]
     spec, training = bundle.spec, manifest["card"]["training"]

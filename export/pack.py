@@ -135,8 +135,8 @@ def export_fused(folder: Path, target: Path) -> FusedParity:
         graph = fused_graph(parts, bundle.spec)
         parity = compare_fused(graph, engine)
     parity.check()
-    about = {name: bundle.manifest[name] for name in DESCRIPTION}
-    about |= {"bundle": bundle.bundle_hash, "title": bundle.manifest["about"]["title"]}
+    about = {name: bundle.manifest.get(name, "") for name in DESCRIPTION}
+    about |= {"bundle": bundle.bundle_hash, "title": bundle.about("title")}
     onnx.helper.set_model_props(graph, {METADATA: json.dumps(about, sort_keys=True)})
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.part")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from t2a_edge.checks import shown
-from t2a_edge.documents import parse_json, read_bytes, sha256_of
+from t2a_edge.documents import MOST_JSON_BYTES, parse_json, read_bytes, sha256_of
 from t2a_edge.errors import BundleError
 from t2a_edge.manifest import FileEntry, read_manifest
 from t2a_edge.spec import Spec
@@ -25,7 +25,6 @@ MANIFEST = "bundle.json"
 SHIPPED = Path(__file__).parent / "bundles" / "base"
 ENGINES = ("text", "transformer", "refiner", "decoder")
 HASH_CHARACTERS = 16  # of the bundle's hash, where a picture names it
-MOST_MANIFEST_BYTES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def load_bundle(folder: Path | str | None = None) -> Bundle:
     path = SHIPPED if folder is None else Path(folder)
     source = path / MANIFEST
     try:
-        raw = read_bytes(source, MOST_MANIFEST_BYTES)
+        raw = read_bytes(source, MOST_JSON_BYTES)
     except (OSError, ValueError) as exc:  # ValueError: a NUL in the path
         reason = getattr(exc, "strerror", None) or exc
         raise BundleError(

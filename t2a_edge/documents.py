@@ -13,6 +13,7 @@ from typing import Any
 
 from t2a_edge.checks import shown
 
+MOST_JSON_BYTES = 4_000_000  # of a document
 DEEPEST = 32  # objects and lists inside each other
 MOST_DIGITS = 20  # of a whole number
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -55,6 +56,16 @@ def sha256_of(path: Path, most_bytes: int) -> str:
     """The sha256 of a regular file, hexadecimal; see `opened` for the errors."""
     with opened(path, most_bytes) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> Any:
+    """The JSON of a regular file of at most 4 MB.
+
+    Raises:
+        OSError: as `opened`.
+        ValueError: as `parse_json`.
+    """
+    return parse_json(read_bytes(path, MOST_JSON_BYTES))
 
 
 def parse_json(content: bytes | str) -> Any:

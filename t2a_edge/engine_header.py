@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from t2a_edge.bundle import Bundle
 from t2a_edge.checks import shown, whole_number
-from t2a_edge.documents import parse_json, read_bytes, sha256_of
+from t2a_edge.documents import read_json, sha256_of
 from t2a_edge.errors import BundleError
 
 FORMAT = 1
@@ -29,7 +29,6 @@ BACKENDS = {"rtx": "tensorrt_rtx", "tensorrt": "tensorrt"}
 COMPATIBILITY = ("none", "same-compute-capability", "ampere-plus")
 FIRST_AMPERE = 80
 TARGET = re.compile(r"SM(\d+)")
-MOST_HEADER_BYTES = 4_000_000
 MOST_BYTES = 2**34  # of an engine
 CHARACTERS = 12  # of a sha256, in messages
 
@@ -246,7 +245,7 @@ def read_header(engine: Path) -> EngineHeader:
                 "Build it: python -m export.trt_build --help."
             )
     try:
-        values = parse_json(read_bytes(source, MOST_HEADER_BYTES))
+        values = read_json(source)
         found = values["format"]
         header = EngineHeader.from_json(values) if found == FORMAT else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, BundleError) as exc:

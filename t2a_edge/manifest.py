@@ -27,25 +27,19 @@ class FileEntry(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """The checked part of a manifest that the runtime makes use of.
+    """The parts of a manifest that the runtime makes use of at load.
 
     Attributes:
         spec: shapes and sampling defaults.
         vocabulary: adjectives that training used.
         precision: of the engines: fp32, fp16 or int8.
         files: each file's entry by its name.
-        model: the sha256 of the checkpoint, hexadecimal.
-        about: title, licence, data and limits, for people; any may be missing.
-        parameters: how many the model has; None where it is not said.
     """
 
     spec: Spec
     vocabulary: tuple[str, ...]
     precision: str
     files: Mapping[str, FileEntry]
-    model: str
-    about: Mapping[str, str]
-    parameters: int | None
 
 
 def read_manifest(values: Mapping[str, Any]) -> Manifest:
@@ -57,23 +51,15 @@ def read_manifest(values: Mapping[str, Any]) -> Manifest:
     Raises:
         BundleError: a key is missing, or a value is of another kind or out of bounds.
     """
-    for name in ("spec", "vocabulary", "precision", "files", "checkpoint_sha256"):
+    for name in REQUIRED:
         if name not in values:
             raise BundleError(f"It has no key {name!r}.")
-    for name, check in OPTIONAL.items():
+    for name, check in CHECKS.items():
         if name in values:
             check(name, values[name])
     spec = Spec.from_json(values["spec"])
-    parameters = values.get("parameters")
-    return Manifest(
-        spec=spec,
-        vocabulary=_vocabulary(values["vocabulary"], spec.max_bytes),
-        precision=_one_of("precision", values["precision"], PRECISIONS),
-        files=_files(values["files"]),
-        model=_sha256("checkpoint_sha256", values["checkpoint_sha256"]),
-        about=values.get("about", {}),
-        parameters=parameters,
-    )
+    vocabulary = _vocabulary(values["vocabulary"], spec.max_bytes)
+    return Manifest(spec, vocabulary, values["precision"], _files(values["files"]))
 
 
 def _expected(name: str, value: Any, expected: str) -> BundleError:
@@ -105,9 +91,22 @@ def _whole(least: int, most: int) -> Callable[[str, Any], int]:
     return lambda name, value: whole_number(f"Its {name}", value, least, most, error=BundleError)
 
 
-OPTIONAL: Mapping[str, Callable[[str, Any], Any]] = {
+def _precision(name: str, value: Any) -> None:
+    if not isinstance(value, str) or value not in PRECISIONS:
+        raise _expected(name, value, f"one of {', '.join(PRECISIONS)}")
+
+
+def _sha256(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not SHA256.fullmatch(value):
+        raise _expected(name, value, "a sha256, 64 hexadecimal digits")
+    return value
+
+
+REQUIRED = ("spec", "vocabulary", "precision", "files", "checkpoint_sha256")
+CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "about": _texts,
     "card": _mapping,
+    "checkpoint_sha256": _sha256,
     "integer_kernels": _mapping,
     "licence": _text,
     "noise": _text,
@@ -115,22 +114,11 @@ OPTIONAL: Mapping[str, Callable[[str, Any], Any]] = {
     "parameters": _whole(0, MOST_PARAMETERS),
     "parity": _mapping,
     "post_training": _mapping,
+    "precision": _precision,
     "scores": _mapping,
     "source_commit": _text,
     "versions": _texts,
 }
-
-
-def _one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
-    if not isinstance(value, str) or value not in known:
-        raise _expected(name, value, f"one of {', '.join(known)}")
-    return value
-
-
-def _sha256(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not SHA256.fullmatch(value):
-        raise _expected(name, value, "a sha256, 64 hexadecimal digits")
-    return value
 
 
 def _vocabulary(value: Any, most_bytes: int) -> tuple[str, ...]:

@@ -128,7 +128,8 @@ class TextToArt:
     def parse(self, prompt: str | Iterable[str]) -> Prompt:
         """The prompt's adjectives, of one text or of several; a PromptError if it is none."""
         spec = self.bundle.spec
-        return parse_prompt(prompt, max_words=spec.max_words, max_bytes=spec.max_bytes)
+        texts = prompt if isinstance(prompt, str) else _texts(prompt)
+        return parse_prompt(texts, max_words=spec.max_words, max_bytes=spec.max_bytes)
 
     # ---- drawing
 
@@ -197,7 +198,7 @@ class TextToArt:
             OptionError: a number is out of range.
             ClosedError: the model was closed.
         """
-        prompts = _prompts(prompt)
+        prompts = [prompt] if isinstance(prompt, str) else _texts(prompt)
         seeds = _seeds(seed, len(prompts))
         requests = [
             Request(text, own, blend, amount, guidance_scale, temperature, top_k)
@@ -505,6 +506,8 @@ class TextToArt:
         """Check all requests; nothing is drawn before the steps are walked."""
         made, drawings = [], []
         for request in requests:
+            if not isinstance(request, Request):
+                raise OptionError(f"A request is {shown(request)}; expected a Request.")
             parsed = self.parse(request.prompt)
             other = None if request.blend is None else self.parse(request.blend)
             options = self.options(request.guidance_scale, request.temperature, request.top_k)
@@ -653,16 +656,15 @@ class _Steps:
     crop: tuple[int, int, int, int]
 
 
-def _prompts(prompt: str | Iterable[str]) -> list[str]:
-    """One prompt, or several, as a list."""
-    if isinstance(prompt, str):
-        return [prompt]
+def _texts(prompt: Iterable[str]) -> list[str]:
+    """Several texts as a list; a PromptError where there are none."""
     try:
-        return list(prompt)
-    except TypeError as exc:
-        raise PromptError(
-            f"The prompt is {shown(prompt)}; expected text, or a list of texts."
-        ) from exc
+        texts = list(prompt)
+    except TypeError:
+        texts = [prompt]  # type: ignore[list-item]
+    if not all(isinstance(text, str) for text in texts):
+        raise PromptError(f"The prompt is {shown(prompt)}; expected text, or a list of texts.")
+    return texts
 
 
 def _seeds(seed: int | Sequence[int | None] | None, count: int) -> list[int | None]:

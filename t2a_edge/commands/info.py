@@ -60,16 +60,16 @@ def versions() -> dict[str, str]:
 
 def about_bundle(engine: "TextToArt") -> dict[str, Any]:
     """The bundle's card, in short."""
-    bundle, manifest = engine.bundle, engine.bundle.manifest
-    spec, about = bundle.spec, manifest.get("about", {})
+    bundle = engine.bundle
+    spec = bundle.spec
     return {
-        "title": about.get("title", ""),
+        "title": bundle.about("title"),
         "folder": str(bundle.folder),
         "hash": bundle.bundle_hash,
         "model": engine.model,
         "precision": bundle.precision,
         "size_bytes": bundle.size_bytes,
-        "parameters": manifest.get("parameters"),
+        "parameters": bundle.manifest.get("parameters"),
         "image_size": spec.image_size,
         "scales": list(spec.scales),
         "max_words": spec.max_words,
@@ -78,9 +78,9 @@ def about_bundle(engine: "TextToArt") -> dict[str, Any]:
             "temperature": spec.temperature,
             "top_k": spec.top_k,
         },
-        "licence": about.get("licence", ""),
-        "data": about.get("data", ""),
-        "limits": about.get("limits", ""),
+        "licence": bundle.about("licence"),
+        "data": bundle.about("data"),
+        "limits": bundle.about("limits"),
         "vocabulary": list(bundle.vocabulary),
     }
 

@@ -1,6 +1,5 @@
 """Adjectives on the command line: a leading minus, standard input, completion."""
 
-import json
 import re
 import sys
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from t2a_edge.documents import read_json
 from t2a_edge.errors import PromptError
 
 AVOIDED = re.compile(r"^-(?=[^\W\d]{2}|[^\x00-\x7f])")  # the minus of -busy, not of -h or -5
@@ -35,7 +35,7 @@ def complete_words(ctx: click.Context, _param: click.Parameter, incomplete: str)
     bundle = ctx.params.get("bundle")
     manifest = MANIFEST if bundle is None else Path(bundle) / MANIFEST.name
     try:
-        vocabulary = json.loads(manifest.read_bytes())["vocabulary"]
+        vocabulary = list(read_json(manifest)["vocabulary"])
     except (OSError, ValueError, KeyError, TypeError):
         return []  # a completion that cannot be had is none
     typed = incomplete.casefold()
