@@ -14,12 +14,14 @@ from typing import Any
 import numpy.typing as npt
 import onnx
 
+from t2a_edge.checks import whole_number
 from t2a_edge.errors import OptionError
 from t2a_edge.onnx_runtime import onnx_runtime
 
 QUIET_HUB = ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_OFFLINE")
 LIBRARIES = {"optimum": "optimum-onnx", "onnxruntime": "onnxruntime"}  # name -> distribution
 METHODS = {"minmax": "MinMax", "percentile": "Percentile"}
+MOST_PICTURES = 10_000  # for calibration
 PERCENTILE = 99.999  # of the activations' histogram
 
 Inputs = Mapping[str, npt.NDArray[Any]]  # of one call of an engine
@@ -58,10 +60,7 @@ class Settings:
                 "inputs of one shape alone; expected --with optimum, or --method minmax. Change "
                 "one of the two."
             )
-        if self.pictures < 1:
-            raise OptionError(
-                f"--pictures is {self.pictures}; expected a whole number from 1. Give a larger one."
-            )
+        whole_number("--pictures", self.pictures, 1, MOST_PICTURES)
 
 
 def place_pairs(

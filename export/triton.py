@@ -22,9 +22,11 @@ import click
 import onnx
 
 from export.pack import METADATA, replaced
+from t2a_edge.checks import whole_number
 from t2a_edge.command import run_command
 from t2a_edge.errors import ExportError, OptionError
 
+MOST = 2**31 - 1  # of the configuration's whole numbers
 CONFIG = "config.pbtxt"
 MODEL = "1/model.onnx"  # version 1
 SCHEMA = "tritonclient.grpc.model_config_pb2"
@@ -82,10 +84,7 @@ class ServerOptions:
             ("instances", self.instances, 1),
             ("threads", self.threads, 0),
         ):
-            if value < least:
-                raise OptionError(
-                    f"--{what} is {value}; expected a whole number from {least}. Give a larger one."
-                )
+            whole_number(f"--{what}", value, least, MOST)
         beyond = [s for s in self.preferred_batch_sizes if not 1 <= s <= self.max_batch_size]
         if beyond:
             raise OptionError(

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from t2a_edge.errors import OptionError
+from t2a_edge.seeds import check_seed
 from t2a_edge.vocabulary import AXIS_NAMES
 from train.studio.families import FAMILIES
 from train.studio.finish import finish
@@ -54,8 +55,7 @@ class Composition:
             raise OptionError(
                 f"The hues are {list(self.hues)!r}; expected at most two of {', '.join(HUES)}."
             )
-        if self.seed < 0:
-            raise OptionError(f"The seed is {self.seed}; expected 0 or more.")
+        check_seed(self.seed)
 
     def values(self) -> dict[str, float]:
         """Every axis to the number it is painted with: as asked, near neutral where not."""
