@@ -238,9 +238,9 @@ def recorded_calls(folder: Path, prompt: str) -> list[tuple[str, dict[str, tuple
     calls: list[tuple[str, dict[str, tuple[int, ...]]]] = []
 
     class Recorder(OnnxRunner):
-        def _run(self, engine: str, outputs: list[str] | None, inputs: dict[str, Any]) -> list[Any]:
+        def _run(self, engine: str, inputs: dict[str, Any], outputs: Any) -> dict[str, Any]:
             calls.append((engine, {name: array.shape for name, array in inputs.items()}))
-            return super()._run(engine, outputs, inputs)
+            return super()._run(engine, inputs, outputs)
 
     names = engines(load_bundle(folder).spec)
     with TextToArt(folder, runner=Recorder(folder, names)) as engine:

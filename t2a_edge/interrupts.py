@@ -45,12 +45,13 @@ class Interruptible:
 
     def __init__(self) -> None:
         self.happened = False
+        self._alarm: Any = None
         self._before: Any = signal.getsignal(signal.SIGINT)
         self._told: Callable[[Any], object] = sys.unraisablehook
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         if not self.happened and hasattr(signal, "setitimer"):
-            signal.signal(signal.SIGALRM, self._interrupt)
+            self._alarm = signal.signal(signal.SIGALRM, self._interrupt)
             signal.setitimer(signal.ITIMER_REAL, AGAIN_S, AGAIN_S)
         self.happened = True
         raise StopError
@@ -68,12 +69,13 @@ class Interruptible:
     def __exit__(self, *_: object) -> None:
         if self.happened and hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0)
+            _set(self._alarm, signal.SIGALRM)
         _set(self._before)
         sys.unraisablehook = self._told
 
 
-def _set(handler: Any) -> None:
+def _set(handler: Any, number: int = signal.SIGINT) -> None:
     try:
-        signal.signal(signal.SIGINT, handler)
+        signal.signal(number, handler)
     except (TypeError, ValueError):  # set outside of Python, or not in the main thread
         return

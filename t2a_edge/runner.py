@@ -3,7 +3,7 @@
 import base64
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,7 @@ from t2a_edge.checks import MAX_THREADS, whole_number
 from t2a_edge.documents import read_bytes
 from t2a_edge.errors import BundleError, ClosedError, OptionError
 from t2a_edge.fork import in_child_processes, keep_for_ever
-from t2a_edge.interface import Tensors, fits, written
+from t2a_edge.interface import Shape, Tensors, fits, written
 from t2a_edge.manifest import MOST_FILE_BYTES
 from t2a_edge.onnx_runtime import onnx_runtime
 from t2a_edge.spec import Spec
@@ -199,44 +199,60 @@ class OnnxRunner(Runner):
                 self._sessions = self._loaded()
             return self._sessions[engine]
 
-    def _run(self, engine: str, outputs: list[str] | None, inputs: dict[str, Any]) -> list[Any]:
+    def _run(
+        self, engine: str, inputs: dict[str, Any], outputs: Mapping[str, Shape]
+    ) -> dict[str, Any]:
+        """Run an engine; a BundleError where an output is not of the shape that it says or should.
+
+        Args:
+            outputs: name -> shape; None is an axis that the engine's own words tell.
+        """
         session = self._session(engine)
         try:
-            results: list[Any] = session.run(outputs, inputs)
+            results = session.run(list(outputs), inputs)
         except Exception as exc:  # ONNX Runtime raises its own classes, all below Exception
             reason = " ".join(str(exc).split())[:200]
             raise BundleError(
                 f"The engine {engine_file(engine)} cannot run ({reason}); "
                 "restore or export it again."
             ) from exc
-        declared = self._declared[engine]
-        for name, array in zip(outputs or declared, results, strict=True):
-            if not fits(array.shape, declared[name]):
-                raise BundleError(
-                    f"The engine {engine_file(engine)} gives {name} of shape {array.shape}, and "
-                    f"says {written(declared[name])}; restore or export it again."
-                )
-        return results
+        found = dict(zip(outputs, results, strict=True))
+        for name, wanted in outputs.items():
+            for shape in (wanted, self._declared[engine][name]):
+                if not fits(found[name].shape, shape):
+                    raise BundleError(
+                        f"The engine {engine_file(engine)} gives {name} of shape "
+                        f"{found[name].shape}; expected {written(shape)}. "
+                        "Restore or export it again."
+                    )
+        return found
 
     def text(self, text_bytes: UInt8Array) -> Float32Array:
         """See `Runner.text`."""
-        embedding: Float32Array = self._run("text", None, {"text_bytes": text_bytes})[0]
+        shape = {"text_embedding": (*text_bytes.shape[:2], None)}
+        found = self._run("text", {"text_bytes": text_bytes}, shape)
+        embedding: Float32Array = found["text_embedding"]
         return embedding
 
     def transformer(self, inputs: ScaleInputs) -> tuple[Float32Array, KeysValues]:
         """See `Runner.transformer`."""
-        outputs = ["logits", "keys", "values"]
-        logits, keys, values = self._run("transformer", outputs, inputs._asdict())
-        return logits, (keys, values)
+        batch, new = len(inputs.text_embedding), len(inputs.positions)
+        cache = (None, batch, None, inputs.past_keys.shape[3] + new, None)
+        shapes = {"logits": (batch, new, None), "keys": cache, "values": cache}
+        found = self._run("transformer", inputs._asdict(), shapes)
+        return found["logits"], (found["keys"], found["values"])
 
     def refiner(self, inputs: RefinerInputs) -> Float32Array:
         """See `Runner.refiner`."""
-        logits: Float32Array = self._run("refiner", None, inputs._asdict())[0]
+        batch, side, _ = inputs.drawn.shape
+        shape = {"logits": (batch, side * side, None)}
+        logits: Float32Array = self._run("refiner", inputs._asdict(), shape)["logits"]
         return logits
 
     def decoder(self, indices: Int64Array) -> UInt8Array:
         """See `Runner.decoder`."""
-        pixels: UInt8Array = self._run("decoder", None, {"indices": indices})[0]
+        shape = {"pixels": (len(indices), None, None, 3)}
+        pixels: UInt8Array = self._run("decoder", {"indices": indices}, shape)["pixels"]
         return pixels
 
     def close(self) -> None:

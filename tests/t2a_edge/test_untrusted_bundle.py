@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -267,16 +268,22 @@ def test_an_engine_that_gives_another_shape_than_it_says_is_told(tmp_path: Path)
     graph = helper.make_graph(
         [helper.make_node("Cast", ["indices"], ["pixels"], to=TensorProto.UINT8)],
         "g",
-        [helper.make_tensor_value_info("indices", TensorProto.INT64, ["b", 4])],
-        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["b", 4])],
+        [helper.make_tensor_value_info("indices", TensorProto.INT64, ["a", "b", "c", "d"])],
+        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["a", "b", "c", "d"])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
     onnx.save(model, tmp_path / "decoder.onnx")
     with OnnxRunner(tmp_path, ["decoder"]) as runner:
-        runner._declared = {"decoder": {"pixels": ("b", 8)}}
-        with pytest.raises(BundleError, match=r"gives pixels of shape \(1, 4\), and says \(any, 8"):
-            runner.decoder([[1, 2, 3, 4]])  # type: ignore[arg-type]
+        whole = np.zeros((2, 4, 4, 3), np.int64)
+        assert runner.decoder(whole).shape == (2, 4, 4, 3)
+        with pytest.raises(
+            BundleError, match=r"gives pixels of shape \(2, 4, 4, 1\); expected \(2,"
+        ):
+            runner.decoder(whole[..., :1])
+        runner._declared = {"decoder": {"pixels": ("a", 8, 8, 3)}}
+        with pytest.raises(BundleError, match=r"shape \(2, 4, 4, 3\); expected \(any, 8, 8, 3\)"):
+            runner.decoder(whole)
 
 
 def test_a_bundle_says_what_it_is(bundle: Path) -> None:
