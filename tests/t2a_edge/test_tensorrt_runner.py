@@ -5,13 +5,16 @@ and into "device memory": bytes that only the stand-in for CUDA hands out. So wh
 between the two is checked number by number: shapes, addresses, copies, their order.
 """
 
+import copy
 import ctypes
 import enum
 import hashlib
 import importlib
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -32,7 +35,8 @@ from t2a_edge.engine_header import (
     read_header,
     write_header,
 )
-from t2a_edge.errors import BundleError, OptionError
+from t2a_edge.errors import BundleError, ClosedError, OptionError
+from t2a_edge.providers import TENSORRT_FOLDER
 from t2a_edge.runner import session_options
 from t2a_edge.spec import Spec
 from t2a_edge.tensorrt_runner import TensorRtRunner, load_engines
@@ -564,14 +568,51 @@ def test_the_major_version_of_cuda_is_in_the_package_s_name_or_the_driver_s(monk
     assert gpu.cuda_major("tensorrt") == 0
 
 
-def test_it_draws_what_onnx_runtime_draws(machine, tiny_bundle, tmp_path):
-    bundle = load_bundle(tiny_bundle)
+def write_engines(folder, bundle, **other):
+    """Engines of a bundle; `other` names one to take in another's place."""
+    folder.mkdir(exist_ok=True)
     for name in engines(bundle.spec):
-        content = (tiny_bundle / engine_file(name)).read_bytes()
-        sources = {engine_file(name): hashlib.sha256(content).hexdigest()}
+        content = (bundle.folder / engine_file(other.get(name, name))).read_bytes()
+        sources = {engine_file(other.get(name, name)): hashlib.sha256(content).hexdigest()}
         shown = FakeEngine(None, content)
         profile = {n: range_of(shown.axes[n], 300) for n in shown.inputs}
-        write_engine(tmp_path, name, content, bundle.spec, sources, profiles=(profile,))
+        write_engine(folder, name, content, bundle.spec, sources, profiles=(profile,))
+
+
+def test_what_is_closed_or_forked_off_does_not_touch_the_gpu(machine, tiny_bundle, tmp_path):
+    bundle, text = load_bundle(tiny_bundle), np.zeros((1, 8, 32), np.uint8)
+    write_engines(tmp_path, bundle)
+    runner = TensorRtRunner(tmp_path, bundle)
+    runner.text(text)
+    blocks = len(machine.cuda.blocks)
+    forked = copy.copy(runner)
+    forked.forked()  # as in a new process
+    with pytest.raises(ClosedError, match="before this process was forked"):
+        forked.text(text)
+    forked.close()
+    assert len(machine.cuda.blocks) == blocks
+    runner.close()
+    runner.close()
+    assert not machine.cuda.blocks
+    with pytest.raises(ClosedError, match="engines were closed"):
+        runner.text(text)
+
+
+def test_the_provider_holds_the_engines_against_the_spec(machine, tiny_bundle, tmp_path):
+    folder = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    bundle = load_bundle(folder)
+    write_engines(folder / TENSORRT_FOLDER, bundle)
+    with TextToArt(folder, provider="tensorrt") as engine:
+        assert engine.provider == "tensorrt"
+    write_engines(folder / TENSORRT_FOLDER, bundle, decoder="text")
+    with pytest.raises(BundleError, match="decoder has the inputs and outputs text_bytes"):
+        TextToArt(folder, provider="tensorrt")
+    assert not machine.cuda.blocks
+
+
+def test_it_draws_what_onnx_runtime_draws(machine, tiny_bundle, tmp_path):
+    bundle = load_bundle(tiny_bundle)
+    write_engines(tmp_path, bundle)
     with (
         TextToArt(tiny_bundle) as plain,
         TextToArt(tiny_bundle, runner=TensorRtRunner(tmp_path, bundle)) as engine,
