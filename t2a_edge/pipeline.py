@@ -406,12 +406,14 @@ class TextToArt:
         artwork = self.decode(recipe)
         words, blend = about.get("prompt") or "", about.get("blend")
         changed, seed = about.get("changed", ""), about.get("seed")
-        if not all(isinstance(text, str) for text in (words, blend or "", changed)):
+        texts = all(isinstance(text, str) for text in (words, blend or "", changed))
+        if not texts or (blend is not None and "amount" not in about):
             raise ImageError(
                 f"{path} has metadata that t2a-edge did not write; name another picture, or "
                 "decode its recipe."
             )
-        amount = number("The amount in its metadata", about.get("amount", 0), 0, 1)
+        share = about.get("amount", 0)
+        amount = number(f"The amount in {path}'s metadata", share, 0, 1, error=ImageError)
         prompts = [text for text in (words, blend) if text]
         known = [word for text in prompts for word in self.parse(text).words]
         options = self.options(*(about.get(k) for k in ("guidance_scale", "temperature", "top_k")))

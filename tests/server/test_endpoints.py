@@ -215,7 +215,7 @@ BAD = [
     (
         "/v1/generate",
         {"prompt": "warm", "seed": MAX_SEED, "count": 2, "format": "json"},
-        "The last seed",
+        "2 seeds from 9007199254740991 go past the largest",
     ),
     ("/v1/interpolate", {"first": "warm"}, "second is missing"),
     ("/v1/interpolate", {"first": "warm", "second": "icy", "frames": 1}, "frames is 1"),

@@ -384,11 +384,11 @@ def test_frames_can_be_one_file_that_moves(tiny, out, suffix):
         (["", "warm"], "no adjectives"),
         (["warm", "cool", "--frames", 1], "frames is 1; expected a whole number from 2"),
         (["warm", "cool", "--frames", 1001], "frames is 1001"),
-        (["warm", "cool", "--fps", 0], "frames a second are 0"),
-        (["warm", "cool", "--fps", "nan"], "frames a second are nan"),
+        (["warm", "cool", "--fps", 0], "frames a second is 0"),
+        (["warm", "cool", "--fps", "nan"], "frames a second is nan"),
         (["warm", "cool", "--bounce"], "--bounce is for a file that moves"),
         (["warm", "cool", "--seed", -1], "seed is -1"),
-        (["warm", "cool", "--size", "9x9"], "expected width and height"),
+        (["warm", "cool", "--size", "9x9"], "width of the size is 9"),
         (["warm", "cool", "--out", "way.png"], "expected a .gif .webp file or a folder"),
         (["warm", "cool", "--format", "png", "--out", "way.gif"], "--format is png"),
     ],
@@ -495,9 +495,12 @@ def test_a_picture_that_cannot_be_changed_is_refused(
         (["inpaint", "PICTURE", "BLACK"], "covers no cell"),
         (["inpaint", "PICTURE", "LARGE"], "has 40 x 40 pixels and the picture 32 x 32"),
         (["outpaint", "PICTURE"], "All four margins are 0"),
-        (["outpaint", "PICTURE", "--left", 3], "at the left are 3; expected 0 or more"),
-        (["outpaint", "PICTURE", "--top", -8], "at the top are -8"),
-        (["outpaint", "PICTURE", "--right", 80000], "Add less"),
+        (["outpaint", "PICTURE", "--left", 3], "at the left is 3; expected a whole number from 0"),
+        (["outpaint", "PICTURE", "--top", -8], "at the top is -8"),
+        (
+            ["outpaint", "PICTURE", "--right", 80000],
+            "right is 80000; expected a whole number from 0",
+        ),
     ],
 )
 def test_a_change_that_cannot_be_made_is_refused(tiny, out, picture, tmp_path, arguments, said):
@@ -757,5 +760,5 @@ def test_a_command_that_is_not_there_is_answered_with_the_one_that_is_meant(run,
 def test_draw_checks_what_all_pictures_share_before_any_is_drawn(tiny, out, monkeypatch):
     drawn = []
     monkeypatch.setattr(draw.Series, "draw", lambda *_args: drawn.append(1) or iter(()))
-    assert_refused(tiny("generate", "warm", "--size", "9x9"), out, "expected width")
+    assert_refused(tiny("generate", "warm", "--size", "9x9"), out, "width of the size is 9")
     assert drawn == []
