@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from t2a_edge.checks import file_path
+from t2a_edge.errors import ImageError
 from t2a_edge.image import encoded, file_name, image_from_pixels, write_picture
 from t2a_edge.layout import Layout
 from t2a_edge.sampler import SamplingOptions
@@ -127,8 +129,9 @@ class Artwork:
         Raises:
             ImageError: the suffix is another one, or the path cannot be written.
         """
-        write_picture(self.pixels, Path(path), self.metadata)
-        return Path(path)
+        target = file_path("The path", path, error=ImageError)
+        write_picture(self.pixels, target, self.metadata)
+        return target
 
     def encode(self, picture_format: str = "png") -> bytes:
         """The bytes of a file: "png", "webp", "jpeg" or "npy"; an ImageError for another one."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from t2a_edge.checks import shown
+from t2a_edge.checks import file_path, shown
 from t2a_edge.documents import MOST_JSON_BYTES, parse_json, read_bytes, sha256_of
 from t2a_edge.errors import BundleError
 from t2a_edge.manifest import FileEntry, read_manifest
@@ -83,7 +83,7 @@ def load_bundle(folder: Path | str | None = None) -> Bundle:
         BundleError: the folder or a file is missing, a file is not the one that the manifest
             names, or the format is unknown.
     """
-    path = SHIPPED if folder is None else Path(folder)
+    path = SHIPPED if folder is None else file_path("The bundle", folder, error=BundleError)
     source = path / MANIFEST
     try:
         raw = read_bytes(source, MOST_JSON_BYTES)

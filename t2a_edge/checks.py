@@ -5,6 +5,7 @@ A value that passes comes back as a plain Python number, whatever kind of number
 
 from collections.abc import Sequence
 from numbers import Integral, Real
+from pathlib import Path, PurePath
 from typing import Any
 
 from t2a_edge.errors import OptionError, T2AEdgeError
@@ -67,6 +68,17 @@ def number(
     if not real or not least <= value <= most:  # NaN fails too
         raise error(f"{name} is {shown(value)}; expected a number from {least:g} to {most:g}.")
     return value if isinstance(value, int) else float(value)
+
+
+def file_path(name: str, value: Any, *, error: type[T2AEdgeError] = OptionError) -> Path:
+    """A path, of text or of a path.
+
+    Raises:
+        T2AEdgeError: as `error`, the value is none; the sentence begins with the name.
+    """
+    if not isinstance(value, str | PurePath):
+        raise error(f"{name} is {shown(value)}; expected a path.")
+    return Path(value)
 
 
 def sequence(value: Any) -> tuple[Any, ...] | None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from t2a_edge.artwork import Artwork
 from t2a_edge.bundle import load_bundle
-from t2a_edge.checks import MAX_FRAMES, number, sequence, shown, whole_number
+from t2a_edge.checks import MAX_FRAMES, file_path, number, sequence, shown, whole_number
 from t2a_edge.edit import (
     check_divisible,
     covered,
@@ -396,7 +396,7 @@ class TextToArt:
             ImageError: the file is no picture of ours.
             RecipeError: it is of another model, or its recipe is damaged.
         """
-        about = read_metadata(Path(path))
+        about = read_metadata(file_path("The picture", path, error=ImageError))
         recipe = about.get("recipe")
         if not isinstance(recipe, str):
             raise RecipeError(

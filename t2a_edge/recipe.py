@@ -59,7 +59,7 @@ class Recipe:
 
     def __hash__(self) -> int:
         """The same for equal ones."""
-        return hash((self.indices.tobytes(), self.layout, self.crop))
+        return hash((self.indices.astype(np.int64).tobytes(), self.layout, self.crop))
 
 
 def _bits(codebook_size: int) -> int:

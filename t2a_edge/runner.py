@@ -150,8 +150,8 @@ class OnnxRunner(Runner):
                 f"The provider is {provider!r}; the installed onnxruntime has "
                 f"{', '.join(available_providers())}. Name one of these, or install another."
             )
-        self._provider, self._closed = provider, False
-        self._paths = {name: folder / engine_file(name) for name in names}
+        self._provider, self._closed, self._forked = provider, False, False
+        self._paths = {name: folder.absolute() / engine_file(name) for name in names}
         self._sessions = self._loaded()
         self._declared = {
             name: {tensor: shape for tensor, (_, shape) in tensors.outputs.items()}
@@ -175,14 +175,14 @@ class OnnxRunner(Runner):
     def forked(self) -> None:
         """Let go of the parent's engines: their threads are not in this process."""
         keep_for_ever(self._sessions)
-        self._sessions, self._loading = {}, threading.Lock()
+        self._sessions, self._loading, self._forked = {}, threading.Lock(), True
 
     def _session(self, engine: str) -> Any:
-        if self._closed:
-            raise ClosedError("The engines were closed; load the model again.")
         session = self._sessions.get(engine)
         if session is not None:
             return session
+        if self._closed or not self._forked:
+            raise ClosedError("The engines were closed; load the model again.")
         if self._provider != "cpu":
             raise ClosedError(
                 f"The engines were loaded on {self._provider} before this process was forked, "
@@ -190,7 +190,7 @@ class OnnxRunner(Runner):
                 "multiprocessing's start method spawn."
             )
         with self._loading:
-            if engine not in self._sessions:
+            if engine not in self._sessions:  # else another thread was faster
                 for name, path in self._paths.items():
                     if _version(path) != self._versions[name]:
                         raise BundleError(

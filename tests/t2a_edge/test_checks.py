@@ -2,12 +2,13 @@
 
 import math
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from t2a_edge.checks import number, sequence, shown, whole_number
+from t2a_edge.checks import file_path, number, sequence, shown, whole_number
 from t2a_edge.errors import BundleError, OptionError
 
 HUGE = pytest.param(10**5000, id="huge")  # of more digits than Python writes
@@ -59,6 +60,13 @@ def test_a_multiple_is_one(value: Any) -> None:
     assert whole_number("The width", value, 0, 100, step=8) == value
     with pytest.raises(OptionError, match=r"from 0 to 100, a multiple of 8\.$"):
         whole_number("The width", value + 1, 0, 100, step=8)
+
+
+@pytest.mark.parametrize("value", [None, 5, b"a", ["a"], object])
+def test_a_path_is_text_or_a_path(value: Any) -> None:
+    assert file_path("The file", "a/b") == file_path("The file", Path("a/b")) == Path("a/b")
+    with pytest.raises(OptionError, match=r"^The file is .*; expected a path\.$"):
+        file_path("The file", value)
 
 
 @pytest.mark.parametrize("value", [(3, 4), [3, 4], np.array([3, 4]), range(3, 5)])

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from t2a_edge.bundle import SHIPPED, engines, load_bundle
-from t2a_edge.errors import BundleError, ClosedError, OptionError
+from t2a_edge.errors import BundleError, ClosedError, OptionError, T2AEdgeError
 from t2a_edge.pipeline import Request, TextToArt
 from t2a_edge.runner import OnnxRunner
 
@@ -221,8 +221,10 @@ def test_numbers_of_numpy_are_numbers(model: TextToArt, tmp_path: Path) -> None:
         (lambda model: model.interpolate("a", "b", frames=2.0), "number of frames is 2.0"),
         (lambda model: model.nearest_words("warm", 2.5), "The count is 2.5"),
         (lambda model: model.vary(5), "The artwork is 5"),
+        (lambda model: model.open(5), "The picture is 5; expected a path"),
+        (lambda model: TextToArt(5), "The bundle is 5; expected a path"),
     ],
 )
 def test_the_argument_is_blamed(model: TextToArt, call: Any, told: str) -> None:
-    with pytest.raises(OptionError, match=told):
+    with pytest.raises(T2AEdgeError, match=told):
         call(model)
