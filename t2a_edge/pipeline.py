@@ -24,6 +24,7 @@ from t2a_edge.edit import (
 from t2a_edge.errors import ClosedError, ImageError, OptionError, PromptError, RecipeError
 from t2a_edge.image import read_metadata
 from t2a_edge.layout import Layout
+from t2a_edge.manifest import MOST_WORDS
 from t2a_edge.meaning import Meaning, meanings, unit_rows
 from t2a_edge.prompt import Prompt, parse_prompt, text_bytes_from_words
 from t2a_edge.providers import make_runner
@@ -439,7 +440,7 @@ class TextToArt:
         Returns:
             Up to `count` pairs of adjective and cosine similarity, nearest first.
         """
-        count = whole_number("The count", count, 0, len(self.bundle.vocabulary))
+        count = whole_number("The count", count, 0, MOST_WORDS)
         embedding, _ = self.embed(self.parse(word).words[:1])
         similarity = self._known_vectors @ unit_rows(embedding[0, :1])[0]
         best = np.argsort(-similarity)[:count]

@@ -205,6 +205,10 @@ def test_numbers_of_numpy_are_numbers(model: TextToArt, tmp_path: Path) -> None:
     assert frames == model.interpolate("warm", "cool", frames=2, seed=3)
 
 
+def test_more_words_than_there_are_is_all_of_them(model: TextToArt) -> None:
+    assert len(model.nearest_words("warm", np.int64(1000))) == len(model.bundle.vocabulary)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("call", "told"),
     [
