@@ -35,7 +35,7 @@ class Bundle:
         folder: where its files are.
         spec: shapes and sampling defaults.
         vocabulary: adjectives that training used.
-        precision: of the engines: fp32, fp16 or int8.
+        precision: of the engines: fp32, fp16, int8 or ptq-int8.
         bundle_hash: first 16 hexadecimal digits of the manifest's sha256; names the model exactly.
         manifest: all of `bundle.json`, checked.
     """

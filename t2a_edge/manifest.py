@@ -8,7 +8,7 @@ from t2a_edge.checks import shown, whole_number
 from t2a_edge.errors import BundleError
 from t2a_edge.spec import Spec
 
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("fp32", "fp16", "int8", "ptq-int8")  # the last is INT8 without training
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # no folder, no hidden file
 SHA256 = re.compile(r"[0-9a-f]{64}")
 CONTROL = re.compile(r"[^\n\t -~\xa0-\U0010ffff]")
@@ -32,7 +32,7 @@ class Manifest(NamedTuple):
     Attributes:
         spec: shapes and sampling defaults.
         vocabulary: adjectives that training used.
-        precision: of the engines: fp32, fp16 or int8.
+        precision: of the engines: fp32, fp16, int8 or ptq-int8.
         files: each file's entry by its name.
     """
 

@@ -160,8 +160,8 @@ def test_what_is_not_measured_fails_only_where_that_is_asked_for(run, monkeypatc
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--pictures", 0], "pictures are 0"),
-        (["--starts", -1], "starts -1"),
+        (["--pictures", 0], "pictures is 0"),
+        (["--starts", -1], "starts is -1"),
         (["--limit", "speed=3"], "The limit is 'speed=3'; expected one of size_mb"),
         (["--limit", "p50_ms"], "The limit is 'p50_ms'"),
         (["--limit", "p50_ms=nan"], "The limit is 'p50_ms=nan'"),

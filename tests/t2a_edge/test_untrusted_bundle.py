@@ -117,7 +117,10 @@ def test_files_are_few_and_not_too_large_together(bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"precision": "int3"}, "Its precision is 'int3'; expected one of fp32, fp16, int8"),
+        (
+            {"precision": "int3"},
+            "Its precision is 'int3'; expected one of fp32, fp16, int8, ptq-int8",
+        ),
         ({"precision": ["int8"]}, "Its precision is "),
         ({"checkpoint_sha256": "xyz"}, "Its checkpoint_sha256 is 'xyz'; expected a sha256"),
         ({"checkpoint_sha256": None}, "Its checkpoint_sha256 is None"),
