@@ -255,8 +255,9 @@ def _session(path: Path, threads: int, provider: str) -> Any:
         raise BundleError(
             f"The bundle has no {path.name}; expected it in {path.parent}. Restore it."
         )
+    onnxruntime = onnx_runtime()  # here, not above: it is most of the start-up time
     try:
-        session = onnx_runtime().InferenceSession(
+        session = onnxruntime.InferenceSession(
             str(path), session_options(threads), providers=[provider]
         )
     except Exception as exc:  # ONNX Runtime raises its own classes, all below Exception
