@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 UInt8Array = npt.NDArray[np.uint8]
 
-METADATA_KEY = KEY  # of the iTXt chunk, or the first word of the EXIF description
+METADATA_KEY = KEY  # of the tEXt chunk, or the first word of the EXIF description
 IMAGE_DESCRIPTION = 0x010E  # EXIF tag that holds the metadata as JSON, where there are no chunks
 FORMATS = {
     "png": (".png",), "webp": (".webp",), "jpeg": (".jpg", ".jpeg"), "npy": (".npy",),
@@ -66,7 +66,7 @@ def encoded(pixels: UInt8Array, picture_format: str, metadata: Mapping[str, Any]
             from PIL.PngImagePlugin import PngInfo
 
             about = PngInfo()
-            about.add_itxt(METADATA_KEY, text)
+            about.add_text(METADATA_KEY, text)  # ASCII: tEXt, which more programs keep than iTXt
             image.save(stream, format="PNG", pnginfo=about, compress_level=COMPRESSION)
         elif picture_format in ("webp", "jpeg"):
             exif = image.getexif()
@@ -163,32 +163,38 @@ def read_metadata(path: Path) -> dict[str, Any]:
     Raises:
         ImageError: the file is no picture of ours.
     """
-    problem = None
-    for text in _texts_of(path):
-        try:
-            return object_of(text, whole=False)
-        except ValueError as exc:
-            problem = problem or exc
-    if problem is not None:
-        raise ImageError(
-            f"{path} has metadata that t2a-edge did not write ({problem}); name another picture."
-        )
+    for find in (_texts_walked_to, _texts_of_pillow):
+        problem = None
+        for text in find(path):
+            try:
+                return object_of(text, whole=False)
+            except ValueError as exc:
+                problem = problem or exc
+        if problem is not None:
+            raise ImageError(
+                f"{path} has metadata that t2a-edge did not write ({problem}); name another "
+                "picture."
+            )
     raise ImageError(f"{path} has no {METADATA_KEY} metadata; name a picture that t2a-edge wrote.")
 
 
-def _texts_of(path: Path) -> Iterator[str]:
-    """Texts that may be metadata of ours; an ImageError, after all of them, for no picture."""
+def _texts_walked_to(path: Path) -> Iterator[str]:
+    """Texts that may be metadata of ours, in the formats whose chunks we walk through."""
     try:
         with path.open("rb") as source:
             yield from texts_in(source)
     except (OSError, ValueError) as exc:  # ValueError: a NUL in the path
         reason = getattr(exc, "strerror", None) or exc
         raise ImageError(f"{path} cannot be read ({reason}); name another file.") from exc
+
+
+def _texts_of_pillow(path: Path) -> Iterator[str]:
+    """The same in other formats, such as TIFF; an ImageError for what is no picture."""
     with opened_picture(path) as image:
         if image.format in WALKED:
             return
         fields = [image.getexif().get(IMAGE_DESCRIPTION), *map(image.info.get, ("comment", "xmp"))]
-    for field in fields:  # of formats such as TIFF, as Pillow reads them
+    for field in fields:
         block = field.encode("utf-8", "replace") if isinstance(field, str) else field
         if isinstance(block, bytes):
             yield from marked(block)

@@ -1,6 +1,6 @@
 """How a picture was made, as text inside its file: what fits into a format, and finding it again.
 
-A PNG has it in an iTXt chunk of the key "t2a-edge"; WebP and JPEG as the EXIF description, a GIF as
+A PNG has it in a tEXt chunk of the key "t2a-edge"; WebP and JPEG as the EXIF description, a GIF as
 its comment, in both after the word "t2a-edge". Programs that save a picture anew move it: behind
 the pixels, into another kind of chunk, a comment, XMP, or a profile in hexadecimal. All of these
 are looked through; pixels are not decoded, and nothing large is read.
@@ -101,10 +101,9 @@ def fitting(metadata: Mapping[str, Any], picture_format: str) -> tuple[str, tupl
 
 
 def _written(metadata: Mapping[str, Any], picture_format: str) -> str:
-    """PNG text is UTF-8; the fields of the other formats are ASCII, with the key before it."""
-    if picture_format == "png":
-        return json.dumps(metadata, ensure_ascii=False, sort_keys=True)
-    return f"{KEY} {json.dumps(metadata, sort_keys=True)}"
+    """ASCII; a PNG has chunks with a key, and in the fields of other formats it stands before."""
+    text = json.dumps(metadata, sort_keys=True)
+    return text if picture_format == "png" else f"{KEY} {text}"
 
 
 # ---- text in files

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ class Target:
     """
 
     text: str = ""
-    suffixes: Mapping[str, str] = SUFFIXES
+    suffixes: Mapping[str, str] = field(default_factory=SUFFIXES.copy)
 
     def __str__(self) -> str:
         return self.text
