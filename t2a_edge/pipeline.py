@@ -423,8 +423,9 @@ class TextToArt:
         recipe = about.get("recipe")
         if not isinstance(recipe, str):
             raise RecipeError(
-                f"{path} has no recipe in its metadata; it was drawn by an older t2a-edge. "
-                "Draw it again from its prompt and seed."
+                f"{path} has no recipe in its metadata: it holds several pictures, its format had "
+                "no room for it, or an older t2a-edge drew it. Draw it again from its prompt and "
+                "seed, as a PNG."
             )
         artwork = self.decode(recipe)
         words, seed = about.get("prompt") or "", about.get("seed")
