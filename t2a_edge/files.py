@@ -34,6 +34,13 @@ def check_target(
             _found(path)
 
 
+def is_open_file(path: Path) -> bool:
+    """Whether a path is that of a device, a FIFO, or a file that is open, such as /dev/stdout."""
+    if not path.exists() or path.is_dir():
+        return False
+    return not path.is_file() or str(path.absolute()).startswith(IN_PLACE)
+
+
 def write_whole(path: Path, content: bytes, *, error: type[T2AEdgeError] = OptionError) -> None:
     """Write a file whole or not at all; its folder is made if it is missing.
 
@@ -47,7 +54,7 @@ def write_whole(path: Path, content: bytes, *, error: type[T2AEdgeError] = Optio
         if found is None:
             path.parent.mkdir(parents=True, exist_ok=True)
             _replace(path, content, None)
-        elif _is_open_file(path, found) or found.st_nlink > 1:
+        elif is_open_file(path) or found.st_nlink > 1:
             _write_into(path, content)
         else:
             try:
@@ -122,10 +129,6 @@ def _check_folder(folder: Path) -> None:
 def _check_access(path: Path, how: int) -> None:
     if not os.access(path, how, effective_ids=os.access in os.supports_effective_ids):
         raise PermissionError(errno.EACCES, f"no permission to write to {path}")
-
-
-def _is_open_file(path: Path, found: os.stat_result) -> bool:
-    return not stat.S_ISREG(found.st_mode) or str(path.absolute()).startswith(IN_PLACE)
 
 
 def _write_into(path: Path, content: bytes) -> None:

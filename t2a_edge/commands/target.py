@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from t2a_edge.errors import OptionError
-from t2a_edge.files import check_target
+from t2a_edge.files import check_target, is_open_file
 
 SUFFIXES = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg", ".npy": "npy"}
 FILE_SUFFIX = {"png": ".png", "webp": ".webp", "jpeg": ".jpg", "npy": ".npy"}
@@ -44,12 +44,7 @@ class Target:
         """Whether it is one file, and not a folder."""
         if self.text.endswith(SEPARATORS) or self.path.is_dir():
             return False
-        return self.path.suffix.lower() in self.suffixes or self._is_device
-
-    @property
-    def _is_device(self) -> bool:
-        """Whether it is there and neither a file on a disk nor a folder."""
-        return self.path.exists() and not self.path.is_dir() and not self.path.is_file()
+        return self.path.suffix.lower() in self.suffixes or is_open_file(self.path)
 
     @property
     def is_standard_output(self) -> bool:
@@ -110,7 +105,7 @@ class TargetType(click.Path):
     name = "path"
 
     def __init__(self, suffixes: Mapping[str, str] = SUFFIXES) -> None:
-        super().__init__()
+        super().__init__(readable=False)  # a folder that may be written is enough
         self._suffixes = suffixes
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
