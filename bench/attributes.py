@@ -25,6 +25,7 @@ from t2a_edge import attribute_table
 from t2a_edge.attribute_table import AXIS_MEASURES, WORD_MEASURES, Measure
 from t2a_edge.attributes import UNMEASURABLE, attribute_scores, attribute_statistics, evidence
 from t2a_edge.command import run_command
+from t2a_edge.files import write_whole
 from t2a_edge.image import read_pixels
 from t2a_edge.vocabulary import HUES
 from train.data import find_annotations, load_rows
@@ -194,7 +195,7 @@ def attributes(data: Path, fit: bool) -> None:
     axes, words = AXIS_MEASURES, WORD_MEASURES
     if fit:
         axes, words, notes = fit_all(samples)
-        TABLE.write_text(table_source(axes, words), encoding="utf-8")
+        write_whole(TABLE, table_source(axes, words).encode())
         for note in notes:
             click.echo(f"dropped {note}")
         click.echo(f"wrote {TABLE.name}")
