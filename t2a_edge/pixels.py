@@ -14,6 +14,7 @@
 """
 
 import io
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ SIXTEEN_BITS = ("PNG", "PPM")  # formats whose mode "I" has 16 bits without a si
 PROGRAMS = ("EPS", "WMF")  # not pixels: Pillow would run another program to draw them
 ROUNDING = 1e-6  # that a number of 0 to 1 may be beyond
 _quiet = threading.RLock()
+_SILENT, _NOTHING = logging.getLogger("PIL"), logging.NullHandler()
 
 
 def read_pixels(path: Path) -> UInt8Array:
@@ -60,10 +62,11 @@ def opened_picture(path: Path) -> Iterator["Image"]:
     """A picture whose header is read; whatever Pillow raises on it is one ImageError.
 
     Pillow's warnings are held back meanwhile, one picture at a time: the filters that do it
-    belong to the whole process.
+    belong to the whole process. What it logs goes to the handlers of the program, if it has any.
     """
     from PIL import Image, UnidentifiedImageError
 
+    _SILENT.addHandler(_NOTHING)  # one that is there is not added again
     advice = "name a PNG or JPEG file"
     try:
         with _quiet, warnings.catch_warnings():

@@ -1,7 +1,10 @@
 """One reader of pictures: every kind is read as people see it, or refused in one sentence."""
 
 import io
+import os
 import struct
+import subprocess
+import sys
 import threading
 import warnings
 import zlib
@@ -250,6 +253,32 @@ def test_no_warning_of_pillow_is_heard_and_no_filter_stays(tmp_path):
         for thread in threads:
             thread.join()
         assert warnings.filters == filters
+
+
+def test_what_pillow_logs_is_not_printed(tmp_path):
+    path = saved(tmp_path, Image.new("RGB", (4, 4)), "a.tif")
+    content = path.read_bytes()
+    samples = struct.pack("<HHIHH", 277, 3, 1, 3, 0)  # samples per pixel
+    assert content.count(samples) == 1
+    path.write_bytes(content.replace(samples, struct.pack("<HHIHH", 277, 3, 1, 999, 0)))
+    program = """
+import sys
+from pathlib import Path
+from t2a_edge.errors import ImageError
+from t2a_edge.pixels import read_pixels
+try:
+    read_pixels(Path(sys.argv[1]))
+except ImageError as exc:
+    print("refused")
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, path],
+        env={**os.environ, "PYTHONPATH": str(Path(pixels.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.stdout, ended.stderr) == ("refused\n", "")
 
 
 def test_the_limit_is_ours_and_lets_our_largest_sheet_through():
