@@ -7,6 +7,7 @@ are looked through; pixels are not decoded, and nothing large is read.
 """
 
 import html
+import io
 import json
 import math
 import re
@@ -19,7 +20,7 @@ KEY = "t2a-edge"
 LEFT_OUT = "left_out"  # entry that names those that did not fit into the file
 LONGEST = 4 * 2**20  # bytes of one text
 MOST_TEXTS = 64  # that are looked at in one file
-MOST_JPEG = 2**28  # bytes of a JPEG that are searched
+MOST_JPEG = MOST_PIPED = 2**28  # bytes of a JPEG, or of a pipe, that are searched
 ROOM = {"jpeg": 65_000}  # bytes of text that a format holds, where that is less
 DEEPEST = 32  # lists and objects inside each other
 LARGEST = 2**1023  # whole numbers below it have a float
@@ -113,8 +114,10 @@ def texts_in(source: BinaryIO) -> Iterator[str]:
     """Texts of a PNG, JPEG, WebP or GIF that may be our metadata: each begins with a brace.
 
     Args:
-        source: at its beginning.
+        source: at its beginning; of one that cannot be searched, such as a pipe, all is read.
     """
+    if not source.seekable():
+        source = io.BytesIO(source.read(MOST_PIPED))
     head = source.read(12)
     source.seek(0)
     chunks: Iterator[Chunk] = iter(())

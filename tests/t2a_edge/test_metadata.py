@@ -4,7 +4,9 @@ import contextlib
 import html
 import io
 import json
+import os
 import struct
+import threading
 import zlib
 
 import numpy as np
@@ -164,6 +166,16 @@ def test_a_comment_outlives_pillow(tmp_path, suffix):
     with Image.open(source) as opened:
         opened.save(tmp_path / f"b{suffix}")
     assert read_metadata(tmp_path / f"b{suffix}") == ABOUT
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a FIFO")
+def test_it_is_found_in_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    content = PLACES["PNG tEXt after"]
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(content))
+    writer.start()
+    assert read_metadata(tmp_path / "pipe") == ABOUT
+    writer.join(30)
 
 
 def test_the_first_place_with_whole_metadata_counts(file):
