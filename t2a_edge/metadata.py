@@ -14,12 +14,15 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, BinaryIO
 
 KEY = "t2a-edge"
 LEFT_OUT = "left_out"  # entry that names those that did not fit into the file
-LONGEST = 4 * 2**20  # bytes of one text
-MOST_TEXTS = 64  # that are looked at in one file
+LONGEST = 4 * 2**20  # bytes of one text that is read
+LONGEST_WRITTEN = LONGEST - 4096  # the key and the fields around it are read along
+MOST_TEXTS = 16  # after our key that are looked at in one file
+MOST_UNPACKED = 16 * LONGEST  # bytes of the packed texts of one file
 MOST_JPEG = MOST_PIPED = 2**28  # bytes of a JPEG, or of a pipe, that are searched
 ROOM = {"jpeg": 65_000}  # bytes of text that a format holds, where that is less
 DEEPEST = 32  # lists and objects inside each other
@@ -29,7 +32,9 @@ Chunk = tuple[bytes, bytes]  # a key, b"" where there is none, and the text or b
 MARK = re.compile(KEY.encode() + rb"\s*\{")
 PNG, JPEG, RIFF, GIF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8", b"RIFF", b"GIF8"
 NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # after a scan of a JPEG
-PROFILE = re.compile(rb"\s*\w+\s+\d+\s")  # before the digits of a profile in hexadecimal
+PROFILE = re.compile(
+    rb"\s{0,9}\w{1,99}\s{1,99}\d{1,99}\s"
+)  # before the digits of a profile in hexadecimal
 
 
 # ---- text from values and back
@@ -91,8 +96,10 @@ def fitting(metadata: Mapping[str, Any], picture_format: str) -> tuple[str, tupl
         kept = dict(metadata)
         text = _written(kept, picture_format)
         left_out: list[str] = []
-        while len(text) > min(LONGEST, ROOM.get(picture_format, LONGEST)):
-            largest = max(kept.keys() - {LEFT_OUT}, key=lambda name: len(json.dumps(kept[name])))
+        while len(text) > min(LONGEST_WRITTEN, ROOM.get(picture_format, LONGEST_WRITTEN)):
+            if not kept:
+                raise ValueError("the names of its entries are too long")
+            largest = max(kept, key=lambda name: len(json.dumps(kept[name])))
             del kept[largest]
             left_out.append(largest)
             text = _written({**kept, LEFT_OUT: sorted(left_out)}, picture_format)
@@ -129,8 +136,8 @@ def texts_in(source: BinaryIO) -> Iterator[str]:
         chunks = _webp(source)
     elif head.startswith(GIF):
         chunks = _gif(source)
-    for _, (key, block) in zip(range(MOST_TEXTS), chunks, strict=False):
-        yield from marked(block, key)
+    texts = (text for key, block in chunks for text in marked(block, key))
+    yield from islice(texts, MOST_TEXTS)
 
 
 def marked(block: bytes, key: bytes = b"") -> Iterator[str]:
@@ -157,6 +164,7 @@ def _decoded(block: bytes) -> str:
 def _png(source: BinaryIO) -> Iterator[Chunk]:
     """Texts before and after the pixels; a chunk whose checksum is wrong is passed over."""
     source.seek(len(PNG))
+    unpacked = 0
     while len(head := source.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
         if kind not in (b"tEXt", b"zTXt", b"iTXt", b"eXIf") or length > LONGEST:
@@ -164,10 +172,15 @@ def _png(source: BinaryIO) -> Iterator[Chunk]:
             continue
         content = source.read(length)
         if zlib.crc32(kind + content).to_bytes(4, "big") == source.read(4):
-            yield from [(b"", content)] if kind == b"eXIf" else _png_text(kind, content)
+            found = (b"", content) if kind == b"eXIf" else _png_text(kind, content)
+            unpacked += len(found[1]) if kind in (b"zTXt", b"iTXt") else 0
+            yield found
+            if unpacked > MOST_UNPACKED:
+                return
 
 
-def _png_text(kind: bytes, content: bytes) -> Iterator[Chunk]:
+def _png_text(kind: bytes, content: bytes) -> Chunk:
+    """Key and text; no text where it is damaged."""
     key, _, text = content.partition(b"\0")
     packed = kind == b"zTXt"
     if packed:
@@ -179,15 +192,14 @@ def _png_text(kind: bytes, content: bytes) -> Iterator[Chunk]:
         try:
             text = zlib.decompressobj().decompress(text, LONGEST)  # no further: a bomb ends here
         except zlib.error:
-            return
+            text = b""
     if key.startswith(b"Raw profile type"):
-        digits = re.sub(rb"\s", b"", PROFILE.sub(b"", text, count=1))
-        text = (
-            bytes.fromhex(digits.decode("latin-1"))
-            if re.fullmatch(rb"(?:[\da-fA-F]{2})*", digits)
-            else b""
-        )
-    yield key, text
+        head = PROFILE.match(text)
+        try:
+            text = bytes.fromhex(text[head.end() if head else 0 :].decode("latin-1"))
+        except ValueError:
+            text = b""
+    return key, text
 
 
 def _jpeg(content: bytes) -> Iterator[Chunk]:

@@ -218,9 +218,28 @@ def test_metadata_that_is_no_plain_object_is_one_sentence(file, text, said, kind
     assert len(str(caught.value)) < 500
 
 
+def test_many_other_texts_do_not_hide_it(file):
+    others = [chunk(b"tEXt", b"Comment\0other")] * 500
+    good = chunk(b"tEXt", b"t2a-edge\0" + TEXT.encode())
+    assert read_metadata(file(png_with(*others, good))) == ABOUT
+    jpeg = jpeg_with(0xFE, MARKED)
+    other = b"\xff\xe2\0\x08MPF123"
+    assert read_metadata(file(jpeg[:2] + other * 500 + jpeg[2:])) == ABOUT
+
+
+@pytest.mark.parametrize("key", [b"Comment", b"Raw profile type exif"])
+def test_bombs_of_another_key_end_somewhere(file, monkeypatch, key):
+    sizes = []
+    monkeypatch.setattr(metadata, "marked", lambda block, _key: sizes.append(len(block)) or ())
+    bomb = zlib.compress(b"x" * 2**24)
+    chunks = [chunk(b"zTXt", key + b"\0\0" + bomb)] * 99
+    list(metadata.texts_in(io.BytesIO(png_with(*chunks))))
+    assert sum(sizes) <= metadata.MOST_UNPACKED + metadata.LONGEST
+
+
 def test_a_bomb_is_not_unpacked(file, monkeypatch):
-    bomb = zlib.compress(b'{"prompt": "' + b" " * 2**26)
-    chunks = [chunk(b"zTXt", b"t2a-edge\0\0" + bomb) for _ in range(200)]
+    bomb = zlib.compress(b'{"prompt": "' + b" " * 2**24)
+    chunks = [chunk(b"zTXt", b"t2a-edge\0\0" + bomb) for _ in range(50)]
     sizes = []
     of_block = metadata._decoded
     monkeypatch.setattr(metadata, "_decoded", lambda b: sizes.append(len(b)) or of_block(b[:99]))
@@ -275,9 +294,15 @@ def test_the_largest_entries_go_first():
 
 
 def test_what_is_written_can_be_read_again_however_long(tmp_path):
-    about = {"long": "x" * (metadata.LONGEST + 1), "seed": 7}
+    about = {"long": "x" * (metadata.LONGEST_WRITTEN + 1), "seed": 7}
     assert write_picture(PIXELS, tmp_path / "a.png", about) == ("long",)
     assert read_metadata(tmp_path / "a.png") == {"seed": 7, "left_out": ["long"]}
+    about["long"] = "x" * (metadata.LONGEST_WRITTEN - 40)
+    for name in ("a.png", "a.webp"):
+        assert write_picture(PIXELS, tmp_path / name, about) == ()
+        assert read_metadata(tmp_path / name) == about
+    with pytest.raises(ImageError, match="names of its entries are too long"):
+        encoded(PIXELS, "jpeg", {"x" * 70_000: 1})
 
 
 @pytest.mark.parametrize(
