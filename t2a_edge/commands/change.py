@@ -26,11 +26,10 @@ from t2a_edge.commands.output import (
     all_seeds,
     check_count,
 )
-from t2a_edge.errors import ImageError, PromptError
+from t2a_edge.errors import PromptError
 
 if TYPE_CHECKING:
     from t2a_edge.artwork import Artwork
-    from t2a_edge.image import UInt8Array
     from t2a_edge.pipeline import TextToArt
 
 DEFAULT_SCALE = 3
@@ -110,33 +109,11 @@ def inpaint(picture: Path, mask: Path, feather: int | None, change: ChangeOption
     """  # noqa: D301
 
     def edit(engine: "TextToArt", artwork: "Artwork", common: dict[str, Any]) -> "Artwork":
+        from t2a_edge.commands.pictures import read_mask
+
         return engine.inpaint(artwork, read_mask(mask, artwork.size), feather=feather, **common)
 
     make_changes(picture, change, edit)
-
-
-def read_mask(path: Path, size: tuple[int, int]) -> "UInt8Array":
-    """The grey levels of a mask's file, (H, W) uint8.
-
-    Args:
-        size: width and height that it must have.
-
-    Raises:
-        ImageError: the file is missing, no picture, or of another size.
-    """
-    import numpy as np
-
-    from t2a_edge.image import read_pixels
-
-    pixels = read_pixels(path)
-    height, width = pixels.shape[:2]
-    if (width, height) != size:
-        raise ImageError(
-            f"The mask {path} has {width} x {height} pixels and the picture {size[0]} x {size[1]}; "
-            "give it the same size."
-        )
-    grey: UInt8Array = np.rint(pixels.mean(-1)).astype(np.uint8)
-    return grey
 
 
 @click.command(short_help="Draw on beyond the edges of a picture.")

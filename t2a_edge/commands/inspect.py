@@ -98,6 +98,8 @@ def entry_lines(about: Mapping[str, Any]) -> Iterator[str]:
                 yield f"  {f'picture {number}':12}{shown(own)}"
         elif name == "recipe":
             yield f"  {'recipe':12}{len(str(value))} characters; --recipe prints it"
+        elif name == "left_out" and isinstance(value, list):
+            yield f"  {'left out':12}{shown(', '.join(map(str, value)))}"
         elif value is not None and value is not False and value != "":
             yield f"  {shown(TITLES.get(name, name)):12}{shown(value)}"
 
