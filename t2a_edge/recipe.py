@@ -64,7 +64,7 @@ class Recipe:
     pasted: "Pasted | None" = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pasted:
     """How a picture lies in another one.
 
