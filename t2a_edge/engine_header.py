@@ -20,6 +20,7 @@ from typing import Any
 
 from t2a_edge.bundle import Bundle
 from t2a_edge.errors import BundleError
+from t2a_edge.files import write_whole
 
 FORMAT = 1
 ENGINE_SUFFIX = ".engine"
@@ -196,7 +197,7 @@ def processor() -> str:
 def write_header(engine: Path, header: EngineHeader) -> None:
     """Write the header beside an engine."""
     text = json.dumps(header.to_json(), indent=1, sort_keys=True) + "\n"
-    header_path(engine).write_text(text, encoding="utf-8")
+    write_whole(header_path(engine), text.encode())
 
 
 def read_header(engine: Path) -> EngineHeader:
