@@ -25,6 +25,7 @@ from t2a_edge import attribute_table
 from t2a_edge.attribute_table import AXIS_MEASURES, WORD_MEASURES, Measure
 from t2a_edge.attributes import UNMEASURABLE, attribute_scores, attribute_statistics, evidence
 from t2a_edge.command import run_command
+from t2a_edge.files import write_whole
 from t2a_edge.image import read_pixels
 from t2a_edge.vocabulary import HUES
 from train.data import find_annotations, load_rows
@@ -176,8 +177,7 @@ def table_source(axes: dict[str, Measure], words: dict[str, Measure]) -> str:
 
 def time_ms(path: Path, runs: int = 50) -> float:
     """Median milliseconds of processor time for the scores of one picture at 256 x 256."""
-    with Image.open(path) as opened:
-        picture = np.asarray(opened.convert("RGB").resize((256, 256)))
+    picture = np.asarray(Image.fromarray(read_pixels(path)).resize((256, 256)))
     spent = []
     for _ in range(runs):
         start = time.process_time()
@@ -195,7 +195,7 @@ def attributes(data: Path, fit: bool) -> None:
     axes, words = AXIS_MEASURES, WORD_MEASURES
     if fit:
         axes, words, notes = fit_all(samples)
-        TABLE.write_text(table_source(axes, words), encoding="utf-8")
+        write_whole(TABLE, table_source(axes, words).encode())
         for note in notes:
             click.echo(f"dropped {note}")
         click.echo(f"wrote {TABLE.name}")

@@ -72,13 +72,14 @@ def training_thumbnails(data: Path) -> FloatArray | None:
     """Thumbnails of the middle squares of training pictures; None without the folder."""
     if not data.is_dir():
         return None
-    from train.data import load_rows, read_image
+    from train.data import load_rows, readable_images
 
     rows = [row for row in load_rows(data) if row.split == "train"]
     rows = rows[:: max(1, len(rows) // TRAINING_PICTURES)]  # files are in order of their painters
     thumbnails = []
-    for row in rows:
-        image = read_image(row, 64)
+    for image in readable_images(rows, 64):
+        if isinstance(image, str):  # a picture that cannot be read
+            continue
         top, left = ((side - 64) // 2 for side in image.shape[:2])
         thumbnails.append(thumbnail(np.ascontiguousarray(image[top : top + 64, left : left + 64])))
     return np.stack(thumbnails)

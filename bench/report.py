@@ -12,6 +12,7 @@ from bench.gates import Judgement, Outcome
 from bench.measure import STAGES
 from bench.statistics import PERCENTILES
 from t2a_edge.errors import OptionError
+from t2a_edge.files import write_whole
 
 STYLES = {Outcome.PASS: "green", Outcome.FAIL: "bold red", Outcome.NOT_MEASURED: "yellow"}
 ROWS = (*STAGES, "sampling", "pipeline")
@@ -216,9 +217,8 @@ def write_json(report: Any, path: Path | None) -> None:
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write a file, its folder made if it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    """Write a file whole or not at all, its folder made if it is missing."""
+    write_whole(path, text.encode())
 
 
 def check_outputs(files: Sequence[Path | None], folder: Path | None) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import importlib.metadata
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -149,10 +150,10 @@ def export_fused(folder: Path, target: Path) -> FusedParity:
 def replaced(folder: Path) -> Iterator[Path]:
     """A new folder to fill, which takes the place of `folder` if nothing fails."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    temporary = folder.with_name(f".{folder.name}.{os.urandom(8).hex()}")
+    temporary.mkdir()  # of the mode that the umask leaves, unlike one of `tempfile`
     try:
         yield temporary
-        temporary.chmod(0o755)
         if folder.exists():
             shutil.rmtree(folder)
         temporary.rename(folder)

@@ -126,6 +126,9 @@ class Artwork:
     def save(self, path: Path | str) -> Path:
         """Write a .png, .webp, .jpg or .npy; all but the last with the metadata inside.
 
+        A JPEG holds 64 kB of it, and is saved without the recipe where that is longer:
+        `t2a_edge.image.left_out` tells.
+
         Raises:
             ImageError: the suffix is another one, or the path cannot be written.
         """

@@ -7,8 +7,6 @@ numbers have bounds (`t2a_edge.manifest`).
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 from t2a_edge.checks import file_path, shown
 from t2a_edge.documents import MOST_JSON_BYTES, parse_json, read_bytes, sha256_of
 from t2a_edge.errors import BundleError
+from t2a_edge.files import write_whole
 from t2a_edge.manifest import FileEntry, read_manifest
 from t2a_edge.spec import Spec
 
@@ -163,8 +162,4 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any], files: list[str]) 
     entries = {name: file_entry(folder / name) for name in files}
     content = {"format": FORMAT, **manifest, "files": entries}
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{MANIFEST}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as opened:
-        opened.write(text)
-    Path(temporary).chmod(0o644)
-    os.replace(temporary, folder / MANIFEST)
+    write_whole(folder / MANIFEST, text.encode(), error=BundleError)

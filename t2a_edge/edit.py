@@ -12,9 +12,10 @@ from t2a_edge.spec import Spec
 
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+UInt8Array = npt.NDArray[np.uint8]
 Crop = tuple[int, int, int, int]
 
-GREY = 127  # a mask of numbers marks what is above
+WHITES = {"i": 255, "f": 1}  # of a mask, by its kind of number
 MOST_OF_A_CELL = 0.5  # of the finest grid, from which on it is drawn anew
 ALL_OF_A_CELL = 1 - 1e-6  # of a coarser grid
 
@@ -66,7 +67,16 @@ def layout_of_size(spec: Spec, size: tuple[int, int], *, wrap: bool = False) -> 
 
 
 def covered(mask: npt.ArrayLike, size: tuple[int, int]) -> BoolArray:
-    """A mask as (H, W) bool; an ImageError if it has another size than the picture."""
+    """A mask as (H, W) bool: what is more than half of the way to white.
+
+    Args:
+        mask: (H, W) bool, unsigned integers of any width (white is their largest), other integers
+            of 0 to 255, or floats of 0 to 1.
+        size: width and height that it must have.
+
+    Raises:
+        ImageError: it has another size or kind, or values out of range.
+    """
     try:
         array = np.asarray(mask)
     except (TypeError, ValueError) as exc:  # rows of several lengths
@@ -77,7 +87,56 @@ def covered(mask: npt.ArrayLike, size: tuple[int, int]) -> BoolArray:
             f"The mask is {array.dtype} of shape {array.shape}; expected one number or bool a "
             f"pixel, of shape ({height}, {width}), as the picture has."
         )
-    return array if array.dtype == np.bool_ else array > GREY
+    if array.dtype == np.bool_:
+        return array
+    most = np.iinfo(array.dtype).max if array.dtype.kind == "u" else WHITES[array.dtype.kind]
+    low, high = array.min(), array.max()
+    if not (low >= 0 and high <= most):  # NaN fails too
+        raise ImageError(
+            f"The mask is {array.dtype} with values from {low:g} to {high:g}; expected 0 to {most}."
+        )
+    return array > most // 2 if array.dtype.kind in "ui" else array > most / 2
+
+
+def blended(
+    under: UInt8Array, over: UInt8Array, mask: BoolArray, feather: int, *, wrap: bool
+) -> UInt8Array:
+    """A picture with another one in its masked part, and a soft edge around it.
+
+    Args:
+        under, over: (H, W, 3) uint8 each.
+        mask: (H, W); where it is true, `over` shows.
+        feather: pixels beyond the mask, by Euclidean distance, in which one becomes the other;
+            further away `under` stays as it is.
+        wrap: whether opposite edges meet.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    squared = _squared_distances(mask, feather, wrap=wrap)
+    share = np.maximum(0, 1 - np.sqrt(squared.astype(np.float32)) / np.float32(feather + 1))
+    share[squared > feather * feather] = 0
+    changed = share > 0
+    old, new = under[changed].astype(np.float32), over[changed].astype(np.float32)
+    picture = under.copy()
+    picture[changed] = np.rint(old + (new - old) * share[changed][:, None]).astype(np.uint8)
+    return picture
+
+
+def _squared_distances(mask: BoolArray, reach: int, *, wrap: bool) -> npt.NDArray[np.int32]:
+    """(H, W) pixels to the nearest of a mask, squared; more than `reach` squared where further."""
+    height, width = mask.shape
+    padded = np.pad(mask, reach, mode="wrap") if wrap else np.pad(mask, reach)
+    far = np.int32((reach + 1) ** 2)
+    across = np.full((height + 2 * reach, width), far, dtype=np.int32)
+    for step in range(-reach, reach + 1):
+        here = padded[:, reach + step : reach + step + width]
+        across[here] = np.minimum(across[here], np.int32(step * step))
+    found = np.full((height, width), far, dtype=np.int32)
+    for step in range(-reach, reach + 1):
+        here = across[reach + step : reach + step + height]
+        np.minimum(found, here + np.int32(step * step), out=found)
+    return found
 
 
 def kept_outside_mask(

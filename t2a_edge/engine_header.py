@@ -21,6 +21,7 @@ from t2a_edge.bundle import Bundle
 from t2a_edge.checks import shown, whole_number
 from t2a_edge.documents import read_json, sha256_of
 from t2a_edge.errors import BundleError
+from t2a_edge.files import write_whole
 
 FORMAT = 1
 ENGINE_SUFFIX = ".engine"
@@ -228,7 +229,7 @@ def processor() -> str:
 def write_header(engine: Path, header: EngineHeader) -> None:
     """Write the header beside an engine."""
     text = json.dumps(header.to_json(), indent=1, sort_keys=True) + "\n"
-    header_path(engine).write_text(text, encoding="utf-8")
+    write_whole(header_path(engine), text.encode())
 
 
 def read_header(engine: Path) -> EngineHeader:

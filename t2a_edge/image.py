@@ -1,11 +1,8 @@
 """A picture on disk, with how it was made in its metadata."""
 
 import io
-import json
-import os
 import re
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +10,24 @@ import numpy as np
 import numpy.typing as npt
 
 from t2a_edge.errors import ImageError
+from t2a_edge.files import write_whole
+from t2a_edge.metadata import KEY, fitting, marked, object_of, texts_in
+from t2a_edge.pixels import opened_picture
+from t2a_edge.pixels import read_pixels as read_pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 UInt8Array = npt.NDArray[np.uint8]
 
-METADATA_KEY = "t2a-edge"  # of the iTXt chunk, or the first word of the EXIF description
+METADATA_KEY = KEY  # of the tEXt chunk, or the first word of the EXIF description
 IMAGE_DESCRIPTION = 0x010E  # EXIF tag that holds the metadata as JSON, where there are no chunks
 FORMATS = {
     "png": (".png",), "webp": (".webp",), "jpeg": (".jpg", ".jpeg"), "npy": (".npy",),
 }  # fmt: skip
+LONGEST_SIDE = {"webp": 16_383, "jpeg": 65_500, "gif": 65_535}  # pixels that a format has
 COMPRESSION = 3  # of PNG, 0 to 9: a third of the time of 6, files a tenth larger
+WALKED = ("PNG", "JPEG", "MPO", "WEBP", "GIF")  # formats whose text `texts_in` finds
 MAX_SLUG = 80  # characters of a file name that come from the prompt
 
 
@@ -32,7 +35,7 @@ def image_from_pixels(pixels: UInt8Array) -> "Image":
     """(H, W, 3) uint8 sRGB as a Pillow image; an ImageError for any other array."""
     from PIL import Image
 
-    if pixels.ndim != 3 or pixels.shape[-1] != 3 or pixels.dtype != np.uint8:
+    if pixels.ndim != 3 or pixels.shape[-1] != 3 or pixels.dtype != np.uint8 or not pixels.size:
         raise ImageError(
             f"The pixels are {pixels.dtype} of shape {pixels.shape}; expected uint8 (H, W, 3)."
         )
@@ -45,31 +48,76 @@ def encoded(pixels: UInt8Array, picture_format: str, metadata: Mapping[str, Any]
     Args:
         pixels: (H, W, 3) uint8 sRGB.
         picture_format: "png", "webp" (lossless), "jpeg" or "npy".
-        metadata: JSON values; a .npy has no place for them.
+        metadata: JSON values; a .npy has no place for them. What does not fit, such as the recipe
+            of a large picture in a JPEG, is left out: see `left_out`.
 
     Raises:
-        ImageError: the pixels are no image, or the format is another one.
+        ImageError: the pixels are no image, the metadata no JSON, or the format is another one
+            or cannot hold so large a picture.
     """
     stream = io.BytesIO()
     image = image_from_pixels(pixels)
-    if picture_format == "npy":
-        np.save(stream, pixels, allow_pickle=False)
-    elif picture_format == "png":
-        from PIL.PngImagePlugin import PngInfo
+    check_sides(picture_format, image.size)
+    text = metadata_text(metadata, picture_format)[0]
+    try:
+        if picture_format == "npy":
+            np.save(stream, pixels, allow_pickle=False)
+        elif picture_format == "png":
+            from PIL.PngImagePlugin import PngInfo
 
-        about = PngInfo()
-        about.add_itxt(METADATA_KEY, json.dumps(metadata, ensure_ascii=False, sort_keys=True))
-        image.save(stream, format="PNG", pnginfo=about, compress_level=COMPRESSION)
-    elif picture_format in ("webp", "jpeg"):
-        exif = image.getexif()
-        exif[IMAGE_DESCRIPTION] = f"{METADATA_KEY} {json.dumps(metadata, sort_keys=True)}"
-        how: dict[str, Any] = {"lossless": True} if picture_format == "webp" else {"quality": 95}
-        image.save(stream, format=picture_format.upper(), exif=exif, **how)
-    else:
+            about = PngInfo()
+            about.add_text(METADATA_KEY, text)  # ASCII: tEXt, which more programs keep than iTXt
+            image.save(stream, format="PNG", pnginfo=about, compress_level=COMPRESSION)
+        elif picture_format in ("webp", "jpeg"):
+            exif = image.getexif()
+            exif[IMAGE_DESCRIPTION] = text
+            how: dict[str, Any] = (
+                {"quality": 95} if picture_format == "jpeg" else {"lossless": True}
+            )
+            image.save(stream, format=picture_format.upper(), exif=exif, **how)
+        else:
+            raise ImageError(
+                f"The picture format is {picture_format!r}; expected {', '.join(sorted(FORMATS))}."
+            )
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
         raise ImageError(
-            f"The picture format is {picture_format!r}; expected {', '.join(sorted(FORMATS))}."
-        )
+            f"The picture cannot be written as {picture_format} ({reason}); choose another format."
+        ) from exc
     return stream.getvalue()
+
+
+def check_sides(picture_format: str, size: tuple[int, int]) -> None:
+    """An ImageError if a format cannot hold a picture of this width and height."""
+    most = LONGEST_SIDE.get(picture_format)
+    if most is not None and max(size) > most:
+        raise ImageError(
+            f"The picture has {size[0]} x {size[1]} pixels; a {picture_format} file holds at most "
+            f"{most} a side. Save a .png, or draw a smaller one."
+        )
+
+
+def metadata_text(metadata: Mapping[str, Any], picture_format: str) -> tuple[str, tuple[str, ...]]:
+    """Metadata as text for a format, and the entries that did not fit into it.
+
+    Raises:
+        ImageError: the metadata is no JSON that can be read again.
+    """
+    try:
+        return fitting(metadata, picture_format)
+    except ValueError as exc:
+        raise ImageError(
+            f"The metadata cannot be written ({exc}); expected plain JSON values."
+        ) from exc
+
+
+def left_out(metadata: Mapping[str, Any], picture_format: str) -> tuple[str, ...]:
+    """Which entries of the metadata a file of this format would be saved without.
+
+    A JPEG holds 64 kB of it: of a picture over about 1,300 x 1,300 pixels the recipe is left out.
+    The file says so itself: its metadata has the names under `left_out`.
+    """
+    return () if picture_format == "npy" else metadata_text(metadata, picture_format)[1]
 
 
 def picture_format_of(path: Path) -> str:
@@ -81,101 +129,75 @@ def picture_format_of(path: Path) -> str:
     raise ImageError(f"{path} ends in {path.suffix!r}; name a file that ends in {every}.")
 
 
-def write_picture(pixels: UInt8Array, path: Path, metadata: Mapping[str, Any]) -> None:
-    """Write a picture whole or not at all.
+def write_picture(
+    pixels: UInt8Array, path: Path, metadata: Mapping[str, Any], picture_format: str | None = None
+) -> tuple[str, ...]:
+    """Write a picture whole or not at all, to where `cp` would write it (`t2a_edge.files`).
 
     Args:
         pixels: (H, W, 3) uint8 sRGB.
-        path: the file, in the format of its suffix; its folder is made if it is missing.
+        path: the file; its folder is made if it is missing.
         metadata: JSON values, kept under the key "t2a-edge".
+        picture_format: of the file; None is that of its suffix.
+
+    Returns:
+        The names of the metadata's entries that the format has no room for; see `left_out`.
 
     Raises:
         ImageError: the pixels are no image, or the file cannot be written.
     """
-    picture_format = picture_format_of(path)
-    try:
-        content = encoded(pixels, picture_format, metadata)
-    except OSError as exc:
-        raise _unwritable(path, exc) from exc
-    write_whole(path, content)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; an ImageError where that cannot be done."""
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(
-            dir=path.parent, prefix=".t2a-edge-", suffix=path.suffix
-        )
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(content)
-        Path(temporary).chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
-    except (OSError, ValueError) as exc:  # ValueError: a NUL in the path
-        raise _unwritable(path, exc) from exc
-    finally:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
-
-
-def _unwritable(path: Path, exc: Exception) -> ImageError:
-    reason = getattr(exc, "strerror", None) or exc
-    return ImageError(f"{path} cannot be written ({reason}); name a path that can.")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def read_pixels(path: Path) -> UInt8Array:
-    """(H, W, 3) uint8 sRGB of a picture in any format that Pillow reads.
-
-    Turned the way its EXIF says; what is transparent shows white.
-
-    Raises:
-        ImageError: the file is missing, or no picture.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            return np.asarray(image.convert("RGB"))
-    except UnidentifiedImageError as exc:
-        raise ImageError(f"{path} is not a picture; name a PNG or JPEG file.") from exc
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
-        reason = getattr(exc, "strerror", None) or exc
-        raise ImageError(f"{path} cannot be read ({reason}); name a PNG or JPEG file.") from exc
+    chosen = picture_format or picture_format_of(path)
+    write_whole(path, encoded(pixels, chosen, metadata), error=ImageError)
+    return left_out(metadata, chosen)
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """The metadata that `write_picture` put into a file.
+    """The metadata that `write_picture` put into a file, wherever another program has moved it.
+
+    It is looked for in PNG text before and after the pixels, EXIF, XMP, JPEG and GIF comments, of
+    pictures and of animations.
+
+    Returns:
+        The entries; `left_out` names those that the format had no room for.
 
     Raises:
         ImageError: the file is no picture of ours.
     """
-    from PIL import Image, UnidentifiedImageError
+    for find in (_texts_walked_to, _texts_of_pillow):
+        problem = None
+        for text in find(path):
+            try:
+                return object_of(text, whole=False)
+            except ValueError as exc:
+                problem = problem or exc
+        if problem is not None:
+            raise ImageError(
+                f"{path} has metadata that t2a-edge did not write ({problem}); name another "
+                "picture."
+            )
+    raise ImageError(f"{path} has no {METADATA_KEY} metadata; name a picture that t2a-edge wrote.")
 
+
+def _texts_walked_to(path: Path) -> Iterator[str]:
+    """Texts that may be metadata of ours, in the formats whose chunks we walk through."""
     try:
-        with Image.open(path) as opened:
-            text = opened.info.get(METADATA_KEY)
-            if text is None:
-                described = str(opened.getexif().get(IMAGE_DESCRIPTION, ""))
-                text = described.removeprefix(METADATA_KEY) if METADATA_KEY in described else None
-        if text is not None:
-            return dict(json.loads(text))
-    except UnidentifiedImageError as exc:
-        raise ImageError(f"{path} is not a picture; name one that t2a-edge wrote.") from exc
-    except (OSError, ValueError, TypeError, SyntaxError, Image.DecompressionBombError) as exc:
+        with path.open("rb") as source:
+            yield from texts_in(source)
+    except (OSError, ValueError) as exc:  # ValueError: a NUL in the path
         reason = getattr(exc, "strerror", None) or exc
         raise ImageError(f"{path} cannot be read ({reason}); name another file.") from exc
-    raise ImageError(f"{path} has no {METADATA_KEY} metadata; name a picture that t2a-edge wrote.")
+
+
+def _texts_of_pillow(path: Path) -> Iterator[str]:
+    """The same in other formats, such as TIFF; an ImageError for what is no picture."""
+    with opened_picture(path) as image:
+        if image.format in WALKED:
+            return
+        fields = [image.getexif().get(IMAGE_DESCRIPTION), *map(image.info.get, ("comment", "xmp"))]
+    for field in fields:
+        block = field.encode("utf-8", "replace") if isinstance(field, str) else field
+        if isinstance(block, bytes):
+            yield from marked(block)
 
 
 def file_name(prompt: str, seed: int | None) -> str:

@@ -15,6 +15,8 @@ from t2a_edge.artwork import Artwork
 from t2a_edge.bundle import load_bundle
 from t2a_edge.checks import MAX_FRAMES, file_path, number, sequence, shown, whole_number
 from t2a_edge.edit import (
+    blended,
+    cell_pixels,
     check_divisible,
     covered,
     extended,
@@ -28,7 +30,7 @@ from t2a_edge.manifest import MOST_WORDS
 from t2a_edge.meaning import Meaning, meanings, unit_rows
 from t2a_edge.prompt import Prompt, parse_prompt, text_bytes_from_words
 from t2a_edge.providers import make_runner
-from t2a_edge.recipe import Recipe, pack_recipe, unpack_recipe
+from t2a_edge.recipe import Pasted, Recipe, pack_recipe, unpack_recipe
 from t2a_edge.runner import Runner
 from t2a_edge.sampler import (
     Conditioning,
@@ -48,6 +50,7 @@ __all__ = ["Artwork", "Meaning", "Request", "TextToArt"]
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+UInt8Array = npt.NDArray[np.uint8]
 
 AT_ONCE = 16  # pictures whose keys and values are kept at one time
 KEPT_SCALES = 3  # of a variation, unless another number is named
@@ -326,6 +329,7 @@ class TextToArt:
         artwork: Artwork,
         mask: npt.ArrayLike,
         *,
+        feather: int | None = None,
         seed: int | None = None,
         prompt: str | None = None,
         on_scale: Callable[[int], None] | None = None,
@@ -333,22 +337,36 @@ class TextToArt:
         """Draw a part of a picture anew, to fit what is around it.
 
         A cell of the finest grid (8 x 8 pixels) is drawn anew where the mask covers half of it; a
-        cell of a coarser grid where the mask covers it whole. Codes elsewhere stay.
+        cell of a coarser grid where the mask covers it whole. Codes elsewhere stay. Outside the
+        mask and a soft edge around it every pixel is the picture's own; the recipe says so, and
+        decodes to the same pixels.
 
         Args:
             artwork: of this model.
-            mask: (H, W) of the picture's size; True, or a number above 127, is drawn anew.
+            mask: (H, W) of the picture's size: bool, unsigned integers of any width, other
+                integers of 0 to 255, or floats of 0 to 1; what is more than half of the way to
+                white is drawn anew.
+            feather: pixels around the mask in which old becomes new, 0 (a hard edge) to a cell of
+                the finest grid, which None stands for.
             seed, prompt, on_scale: see `vary`.
 
         Raises:
-            ImageError: the mask has another size, or covers no cell.
+            ImageError: the mask has another size or kind, or covers no cell.
+            OptionError: the feather is out of range.
+            RecipeError: the picture was inpainted too often.
         """
         self._check_own(artwork)
         here = covered(mask, artwork.size)
+        cell = cell_pixels(self.spec)
+        soft = cell if feather is None else whole_number("The feather", feather, 0, cell)
         given = kept_outside_mask(self.spec, artwork.indices, artwork.layout, artwork.crop, here)
-        return self._redrawn(
+        pasted = Pasted(here, soft, unpack_recipe(artwork.recipe, self.spec, self.model))
+        own = Recipe(artwork.indices, artwork.layout, artwork.crop, pasted)
+        pack_recipe(own, self.spec, self.model)  # an error before anything is drawn
+        drawn = self._redrawn(
             artwork, artwork.layout, artwork.crop, given, seed, prompt, "inpaint", on_scale
         )
+        return drawn if here.all() else self._pasted(drawn, artwork.pixels, pasted)
 
     def outpaint(
         self,
@@ -384,11 +402,7 @@ class TextToArt:
 
     def decode(self, recipe: str) -> Artwork:
         """The picture of a recipe; a RecipeError if it is damaged or of another model."""
-        read = unpack_recipe(recipe, self.spec, self.model)
-        if not read.layout.is_plain:
-            check_divisible(self.spec)
-        made = _Made("", None, (), None, self.options())
-        return self._artworks(read.indices[None], [made], read.layout, read.crop)[0]
+        return self._decoded(unpack_recipe(recipe, self.spec, self.model))
 
     def open(self, path: Path | str) -> Artwork:
         """A picture file that was saved here, by its metadata: pixels, words, seed and recipe.
@@ -401,8 +415,9 @@ class TextToArt:
         recipe = about.get("recipe")
         if not isinstance(recipe, str):
             raise RecipeError(
-                f"{path} has no recipe in its metadata; it was drawn by an older t2a-edge. "
-                "Draw it again from its prompt and seed."
+                f"{path} has no recipe in its metadata: it holds several pictures, its format had "
+                "no room for it, or an older t2a-edge drew it. Draw it again from its prompt and "
+                "seed, as a PNG."
             )
         artwork = self.decode(recipe)
         words, blend = about.get("prompt") or "", about.get("blend")
@@ -590,6 +605,26 @@ class TextToArt:
             )
             for pixels, own, about in zip(pictures, indices, made, strict=True)
         ]  # fmt: skip
+
+    def _decoded(self, recipe: Recipe) -> Artwork:
+        if not recipe.layout.is_plain:
+            check_divisible(self.spec)
+        made = _Made("", None, (), None, self.options())
+        (artwork,) = self._artworks(recipe.indices[None], [made], recipe.layout, recipe.crop)
+        if recipe.pasted is None:
+            return artwork
+        return self._pasted(artwork, self._decoded(recipe.pasted.under).pixels, recipe.pasted)
+
+    def _pasted(self, artwork: Artwork, under: UInt8Array, pasted: Pasted) -> Artwork:
+        """An artwork in the masked part of other pixels, with the recipe of both."""
+        own = Recipe(artwork.indices, artwork.layout, artwork.crop, pasted)
+        return replace(
+            artwork,
+            pixels=blended(
+                under, artwork.pixels, pasted.mask, pasted.feather, wrap=artwork.layout.wrap
+            ),
+            recipe=pack_recipe(own, self.spec, self.model),
+        )
 
     def _room(self, size: tuple[int, int] | None) -> tuple[Layout, tuple[int, int, int, int]]:
         """The windows of a size and what is shown of them; None is the trained size."""

@@ -314,8 +314,9 @@ def _session(path: Path, threads: int, provider: str) -> Any:
             f"{path} has weights in other files, or names something {EXTERNAL.decode()!r}; "
             "expected an engine that is whole. Export it again."
         )
+    onnxruntime = onnx_runtime()  # here, not above: it is most of the start-up time
     try:
-        session = onnx_runtime().InferenceSession(
+        session = onnxruntime.InferenceSession(
             content, session_options(threads), providers=[provider]
         )
     except Exception as exc:  # ONNX Runtime raises its own classes, all below Exception

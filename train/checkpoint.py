@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from t2a_edge.errors import CheckpointError
+from t2a_edge.files import write_whole
 
 FORMAT = 1
 REPORT = "report.json"
@@ -64,7 +65,8 @@ def read_report(folder: Path) -> dict[str, Any]:
 
 def write_report(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
     """Write the report that marks a stage as finished, and return it."""
-    (folder / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(report, indent=1) + "\n"
+    write_whole(folder / REPORT, text.encode(), error=CheckpointError)
     return report
 
 

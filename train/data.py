@@ -2,25 +2,38 @@
 
 The annotations are one JSON object a line (`*.jsonl` in the folder) with at least `file` and
 `adjectives`. Optional: `id`, `split` (train, val, test) and `cluster`: near-duplicates share one
-and never straddle two splits. Without `split`, clusters are dealt out 80 : 10 : 10 by a hash.
+and never straddle two splits. Without `split`, clusters are dealt out 80 : 10 : 10 by a hash. The
+file is UTF-8; one of another encoding is refused, as nothing in it says which.
+
+A line that cannot be used is an error, since somebody wrote it. A picture that cannot be read is
+left out and listed, as one of ten thousand downloads is always cut short; above
+`MOST_UNREADABLE` of them it is an error too.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import click
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from t2a_edge.errors import DataError
+from t2a_edge.checks import shown
+from t2a_edge.errors import DataError, ImageError
+from t2a_edge.files import write_whole
+from t2a_edge.metadata import object_of
+from t2a_edge.pixels import read_pixels
 
 CHECKOUT = Path(__file__).parents[1]
 SPLITS = ("train", "val", "test")
 MIN_IMAGES = 4  # a split smaller than this cannot be trained or validated on
+MOST_UNREADABLE = 0.01  # of all pictures; one may always be
+LISTED = 10  # of the pictures that were left out
+READER = 2  # which reader the decoded pixels on disk are of
 TURNED = {
     "horizontal": "vertical",
     "vertical": "horizontal",
@@ -121,11 +134,30 @@ def load_rows(root: Path) -> list[Row]:
             splits, or too few images. The text names the line.
     """
     source = find_annotations(root)
-    rows = []
-    for number, line in enumerate(source.read_text(encoding="utf-8").splitlines(), start=1):
-        if line.strip():
-            rows.append(_row(root, f"{source.name}, line {number}", line))
+    rows = [_row(root, where, line) for where, line in _lines(source) if line.strip()]
     _check_clusters(rows)
+    _check_splits(source, rows)
+    return rows
+
+
+def _lines(source: Path) -> Iterator[tuple[str, str]]:
+    """Where each line of a file stands, and its text; a DataError for one that is not UTF-8."""
+    try:
+        content = source.read_bytes()
+    except OSError as exc:
+        raise DataError(f"{source} cannot be read ({exc.strerror}); name another folder.") from exc
+    for number, raw in enumerate(content.split(b"\n"), start=1):
+        where = f"{source.name}, line {number}"
+        try:
+            yield where, raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as exc:
+            raise DataError(
+                f"{where} is not valid UTF-8 (byte 0x{raw[exc.start]:02x} at {exc.start + 1}), but "
+                "of another encoding such as Latin-1; save the file as UTF-8."
+            ) from exc
+
+
+def _check_splits(source: object, rows: Sequence[Row]) -> None:
     for split in ("train", "val"):
         count = sum(row.split == split for row in rows)
         if count < MIN_IMAGES:
@@ -133,27 +165,28 @@ def load_rows(root: Path) -> list[Row]:
                 f"{source} has {count} images in the split {split!r}; expected at least "
                 f'{MIN_IMAGES}. Add images, or give rows a "split".'
             )
-    return rows
 
 
 def _row(root: Path, where: str, line: str) -> Row:
     try:
-        values = json.loads(line)
-    except json.JSONDecodeError as exc:
+        values = object_of(line)
+    except ValueError as exc:
         raise DataError(f"{where} is not JSON ({exc}); expected one object a line.") from exc
-    if not isinstance(values, dict) or not isinstance(values.get("file"), str):
+    if not isinstance(values.get("file"), str):
         raise DataError(f'{where} has no "file"; expected {{"file": ..., "adjectives": [...]}}.')
     path = root / values["file"]
     if not path.is_file():
         raise DataError(
-            f"{where} names {values['file']!r}, which is missing; add it or delete the line."
+            f"{where} names {shown(values['file'])}, which is missing; add it or delete the line."
         )
     adjectives = _adjectives(where, values.get("adjectives"))
     identity = str(values.get("id", values["file"]))
     cluster = str(values.get("cluster", identity))
     split = values.get("split", _dealt_split(cluster))
     if split not in SPLITS:
-        raise DataError(f"{where} has the split {split!r}; expected one of {', '.join(SPLITS)}.")
+        raise DataError(
+            f"{where} has the split {shown(split)}; expected one of {', '.join(SPLITS)}."
+        )
     return Row(
         id=identity, path=path, split=split, cluster=cluster, adjectives=adjectives, where=where
     )
@@ -164,7 +197,7 @@ def _adjectives(where: str, values: Any) -> tuple[str, ...]:
         raise DataError(f'{where} has no adjectives; expected a list such as ["warm", "dark"].')
     words = tuple(v.strip().casefold() if isinstance(v, str) else "" for v in values)
     if not all(words) or any(len(word.split()) != 1 for word in words):
-        raise DataError(f"{where} has the adjectives {values!r}; expected single words.")
+        raise DataError(f"{where} has the adjectives {shown(values)}; expected single words.")
     return words
 
 
@@ -188,50 +221,83 @@ def read_image(row: Row, shorter_side: int) -> UInt8Array:
     """Decode one image, scaled so that its shorter side has `shorter_side` pixels.
 
     Returns:
-        (H, W, 3) uint8 sRGB.
+        (H, W, 3) uint8 sRGB, read as `t2a_edge.pixels` says.
+
+    Raises:
+        DataError: it cannot be read.
     """
     try:
-        with Image.open(row.path) as opened:
-            image = opened.convert("RGB")
-    except (UnidentifiedImageError, OSError) as exc:
-        raise DataError(
-            f"{row.where}: {row.path.name} cannot be read as an image; "
-            "replace it or delete the line."
-        ) from exc
+        image = Image.fromarray(read_pixels(row.path))
+    except ImageError as exc:
+        raise DataError(f"{row.where} cannot be used: {exc}") from exc
     factor = shorter_side / min(image.size)
     width, height = (max(shorter_side, round(side * factor)) for side in image.size)
     return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
 
 
+def readable_images(rows: Sequence[Row], shorter_side: int) -> list[UInt8Array | str]:
+    """Each image as `read_image` gives it, or one sentence on why it cannot be read.
+
+    Raises:
+        DataError: more than `MOST_UNREADABLE` of them, and more than one, cannot be.
+    """
+    images: list[UInt8Array | str] = []
+    unreadable: list[str] = []
+    most = max(1, int(MOST_UNREADABLE * len(rows)))
+    for row in rows:
+        try:
+            images.append(read_image(row, shorter_side))
+        except DataError as exc:
+            images.append(str(exc))
+            unreadable.append(str(exc))
+        if len(unreadable) > most:
+            raise DataError(
+                f"More than {most} of {len(rows)} pictures cannot be read; replace them or delete "
+                f"their lines. {' '.join(unreadable[:LISTED])}"
+            )
+    return images
+
+
+def tell_left_out(reasons: Sequence[str], count: int) -> None:
+    """Say on stderr which of so many pictures are left out, and why: a line each, up to a few."""
+    if reasons:
+        more = len(reasons) - LISTED
+        lines = [f"note: {len(reasons)} of {count} pictures are left out:", *reasons[:LISTED]]
+        click.echo("\n  ".join(lines + [f"and {more} more"] * (more > 0)), err=True)
+
+
 class PixelStore:
     """All images of a data folder, decoded once and kept on disk as one flat array.
+
+    Images that cannot be read are left out, and named on stderr.
 
     Args:
         rows: what to hold, in this order.
         shorter_side: pixels of each image's shorter side.
         cache: folder for the decoded pixels; an unchanged data set is not decoded again.
+
+    Raises:
+        DataError: too many images cannot be read, or too few are left.
     """
 
     def __init__(self, rows: Sequence[Row], shorter_side: int, cache: Path) -> None:
-        self.rows = list(rows)
-        self.by_split = {s: [i for i, r in enumerate(self.rows) if r.split == s] for s in SPLITS}
         key = hashlib.sha256(str(shorter_side).encode())
-        for row in self.rows:
-            key.update(hashlib.sha256(row.path.read_bytes()).digest())  # a copy is the same data
-        words = hashlib.sha256(repr([(r.id, r.adjectives) for r in self.rows]).encode())
+        for row in rows:
+            key.update(_digest(row.path))  # a copy is the same data
+        words = hashlib.sha256(repr([(r.id, r.adjectives) for r in rows]).encode())
         self.key = f"{key.hexdigest()[:16]}-{words.hexdigest()[:16]}"
-        base = cache / f"pixels-{key.hexdigest()[:16]}"
+        base = cache / f"pixels-{READER}-{key.hexdigest()[:16]}"
         if not base.with_suffix(".json").is_file():
-            self._decode(base, shorter_side)
-        self._shapes = json.loads(base.with_suffix(".json").read_text())
+            _decode(rows, base, shorter_side)
+        found = json.loads(base.with_suffix(".json").read_text(encoding="utf-8"))
+        tell_left_out([reason for reason in found if isinstance(reason, str)], len(rows))
+        self.rows = [row for row, shape in zip(rows, found, strict=True) if isinstance(shape, list)]
+        if len(self.rows) < len(rows):
+            _check_splits("What is left", self.rows)
+        self.by_split = {s: [i for i, r in enumerate(self.rows) if r.split == s] for s in SPLITS}
+        self._shapes = [shape for shape in found if isinstance(shape, list)]
         self._starts = np.cumsum([0, *(h * w * 3 for h, w in self._shapes)])
         self._flat = np.load(base.with_suffix(".npy"), mmap_mode="r")
-
-    def _decode(self, base: Path, shorter_side: int) -> None:
-        base.parent.mkdir(parents=True, exist_ok=True)
-        images = [read_image(row, shorter_side) for row in self.rows]
-        np.save(base.with_suffix(".npy"), np.concatenate([image.reshape(-1) for image in images]))
-        base.with_suffix(".json").write_text(json.dumps([image.shape[:2] for image in images]))
 
     def adjectives(self, index: int) -> tuple[str, ...]:
         """Of one picture."""
@@ -261,6 +327,24 @@ class PixelStore:
         top, left = (int(rng.integers(side - size + 1)) for side in image.shape[:2])
         square = image[top : top + size, left : left + size]
         return turned(square, self.rows[index].adjectives, rng)
+
+
+def _digest(path: Path) -> bytes:
+    """Of a file's bytes; of its name where it cannot be opened, as it is left out then."""
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return hashlib.sha256(path.name.encode("utf-8", "surrogateescape")).digest()
+
+
+def _decode(rows: Sequence[Row], base: Path, shorter_side: int) -> None:
+    """Write the pixels of all images, then the shape of each, or why there is none."""
+    base.parent.mkdir(parents=True, exist_ok=True)
+    images = readable_images(rows, shorter_side)
+    flat = [image.reshape(-1) for image in images if not isinstance(image, str)]
+    np.save(base.with_suffix(".npy"), np.concatenate(flat))
+    found = [image if isinstance(image, str) else image.shape[:2] for image in images]
+    write_whole(base.with_suffix(".json"), json.dumps(found).encode(), error=DataError)
 
 
 def turned(

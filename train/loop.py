@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from t2a_edge.errors import CheckpointError
+from t2a_edge.files import write_whole
 from train.checkpoint import (
     load_module,
     load_optimizer,
@@ -215,7 +216,7 @@ class Fit:
         about = {**self.about, "state": asdict(self.state)}
         save_tensors(self.folder / "state.safetensors", tensors, about)
         history = json.dumps(self.state.history, indent=1)
-        (self.folder / "history.json").write_text(history + "\n", encoding="utf-8")
+        write_whole(self.folder / "history.json", f"{history}\n".encode(), error=CheckpointError)
 
     def _resume(self) -> None:
         path = self.folder / "state.safetensors"

@@ -24,7 +24,6 @@ from t2a_edge.commands.output import (
     Stopwatch,
     Writer,
     check_count,
-    check_writable,
 )
 from t2a_edge.errors import PromptError
 
@@ -87,24 +86,31 @@ def vary(picture: Path, from_scale: int, change: ChangeOptions) -> None:
 @click.command(short_help="Draw a part of a picture anew.")
 @picture_argument
 @click.argument("mask", type=click.Path(path_type=Path))
+@click.option(
+    "--feather",
+    type=int,
+    help="Pixels around the mask in which old becomes new, 0 to 8; 8 by default.",
+)
 @change_options
-def inpaint(picture: Path, mask: Path, change: ChangeOptions) -> None:
+def inpaint(picture: Path, mask: Path, feather: int | None, change: ChangeOptions) -> None:
     """Draw a part of PICTURE anew: where MASK is white.
 
-    PICTURE is a file that t2a-edge wrote, MASK any picture of the same size. Cells of 8 x 8 pixels
-    are drawn anew where the mask covers half of them, to fit what is around them.
+    PICTURE is a file that t2a-edge wrote, MASK any picture of the same size: white is what is
+    brighter than mid-grey, and what is transparent. Cells of 8 x 8 pixels are drawn anew where the
+    mask covers half of them, to fit what is around them. Outside the mask and its feather every
+    pixel stays as it is.
 
     \b
     Examples:
       t2a-edge inpaint art.png mask.png
+      t2a-edge inpaint art.png mask.png --feather 0 --seed 5
       t2a-edge inpaint art.png mask.png --prompt "red bold" --count 4 --out parts
     """  # noqa: D301
 
     def edit(engine: "TextToArt", artwork: "Artwork", common: dict[str, Any]) -> "Artwork":
         from t2a_edge.commands.pictures import read_mask
 
-        marked = read_mask(mask, artwork.size)
-        return engine.inpaint(artwork, marked, **common)
+        return engine.inpaint(artwork, read_mask(mask, artwork.size), feather=feather, **common)
 
     make_changes(picture, change, edit)
 
@@ -136,7 +142,7 @@ def outpaint(
 def make_changes(picture: Path, change: ChangeOptions, edit: Edit) -> None:
     """Open a picture, change it once for each seed, and save what comes of it."""
     check_count(change.seeds.count, change.output.out)
-    check_writable(change.output.out, change.output.picture_format)
+    change.output.out.check(change.output.picture_format)
     seeds, show = change.seeds.all(), not change.output.quiet
 
     with change.engine.load() as engine:

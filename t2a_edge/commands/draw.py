@@ -24,7 +24,6 @@ from t2a_edge.commands.output import (
     Stopwatch,
     Writer,
     check_count,
-    check_writable,
     limited,
 )
 from t2a_edge.commands.words import STANDARD_INPUT, WordsCommand, complete_words, prompts_from
@@ -83,7 +82,7 @@ def generate(
       t2a-edge generate - --seed 1 --json --out pictures < prompts.txt
     """  # noqa: D301
     check_count(seeds.count, output.out, one_file=grid)
-    check_writable(output.out, output.picture_format)
+    output.out.check(output.picture_format)
     seeds.all()  # an error before anything is loaded
     with engine.load() as loaded:
         arguments = {**sampling.as_arguments(), "size": size, "blend": blend, "amount": amount}
@@ -137,7 +136,7 @@ def tile(
       t2a-edge tile - --count 2 --out tiles < prompts.txt
     """  # noqa: D301
     check_count(seeds.count, output.out)
-    check_writable(output.out, output.picture_format)
+    output.out.check(output.picture_format)
     seeds.all()
     with engine.load() as loaded:
         arguments = sampling.as_arguments()
@@ -226,11 +225,14 @@ def _fitting(prompts: Iterator[str], count: int, size: tuple[int, int]) -> Itera
 def _save_sheet(writer: Writer, drawn: list[tuple["Artwork", float]], count: int) -> None:
     """Write all pictures as one, `count` of them a prompt."""
     from t2a_edge.commands.sheet import about_sheet, contact_sheet, shape_of_sheet
-    from t2a_edge.image import file_name, write_picture
+    from t2a_edge.image import encoded, file_name
 
     artworks = [artwork for artwork, _ in drawn]
     shape = shape_of_sheet(len(artworks) // count, count)
-    path = writer.path(file_name(f"{artworks[0].prompt} grid", artworks[0].seed))
-    about = about_sheet(artworks, shape)
-    write_picture(contact_sheet(artworks, shape), path, about)
-    writer.say(path, {**about, "ms": round(sum(ms for _, ms in drawn), 1)})
+    about, pixels = about_sheet(artworks, shape), contact_sheet(artworks, shape)
+    writer.write(
+        file_name(f"{artworks[0].prompt} grid", artworks[0].seed),
+        lambda picture_format: encoded(pixels, picture_format, about),
+        about,
+        {"ms": round(sum(ms for _, ms in drawn), 1)},
+    )

@@ -77,7 +77,11 @@ def _recipe(picture: Path, about: Mapping[str, Any]) -> str:
     """The recipe of a picture; an ImageError where it has none."""
     if isinstance(about.get("recipe"), str):
         return str(about["recipe"])
-    why = "it holds several pictures" if {"pictures", "frames"} & about.keys() else "it is too old"
+    why = "it is too old"
+    if {"pictures", "frames", "grid"} & about.keys():
+        why = "it holds several pictures"
+    elif about.get("left_out"):
+        why = "its format had no room for it; a PNG has"
     raise ImageError(
         f"{picture} has no recipe ({why}); name a picture that was saved alone, or draw it again "
         "from its prompt and seed."
@@ -94,6 +98,8 @@ def entry_lines(about: Mapping[str, Any]) -> Iterator[str]:
                 yield f"  {f'picture {number}':12}{shown(own)}"
         elif name == "recipe":
             yield f"  {'recipe':12}{len(str(value))} characters; --recipe prints it"
+        elif name == "left_out" and isinstance(value, list):
+            yield f"  {'left out':12}{shown(', '.join(map(str, value)))}"
         elif value is not None and value is not False and value != "":
             yield f"  {shown(TITLES.get(name, name)):12}{shown(value)}"
 
@@ -156,9 +162,12 @@ def _difference(pixels: "UInt8Array", stored: "UInt8Array", path: Path) -> int:
     """
     import numpy as np
 
-    from t2a_edge.image import encoded, picture_format_of
+    from t2a_edge.image import encoded
+    from t2a_edge.pixels import opened_picture
 
-    if picture_format_of(path) == "jpeg":
+    with opened_picture(path) as found:
+        is_jpeg = found.format == "JPEG"
+    if is_jpeg:
         from PIL import Image
 
         with Image.open(io.BytesIO(encoded(pixels, "jpeg", {}))) as opened:

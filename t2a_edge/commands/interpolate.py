@@ -1,8 +1,7 @@
 """The command that draws the way from one prompt to another."""
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,9 +22,8 @@ from t2a_edge.commands.output import (
     Progress,
     Stopwatch,
     Writer,
-    check_writable,
-    is_file_name,
 )
+from t2a_edge.commands.target import Target, TargetType
 from t2a_edge.commands.words import WordsCommand, complete_words
 from t2a_edge.errors import OptionError
 from t2a_edge.seeds import seed_or_fresh
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from t2a_edge.artwork import Artwork
 
 ANIMATIONS = {".gif": "gif", ".webp": "webp"}
+MOST_PIXELS = 200_000_000  # of all frames of one file: 600 MB
 SLOWEST_FPS, FASTEST_FPS = 0.1, 50.0  # browsers slow a GIF down that is faster
 
 
@@ -57,8 +56,8 @@ SLOWEST_FPS, FASTEST_FPS = 0.1, 50.0  # browsers slow a GIF down that is faster
 @output_options_with(
     click.option(
         "--out",
-        type=click.Path(path_type=Path),
-        default=Path(),
+        type=TargetType(ANIMATIONS),
+        default=Target(),
         help="A folder for the frames, or a .gif or .webp file; the current folder by default.",
     )
 )
@@ -87,14 +86,21 @@ def interpolate(
       t2a-edge interpolate red blue --frames 24 --bounce --fps 20 --out way.webp
     """  # noqa: D301
     check_frames(frames, fps)
-    check_writable(output.out, output.picture_format, ANIMATIONS)
-    moves = is_file_name(output.out, ANIMATIONS)
+    output.out.check(output.picture_format)
+    moves = output.out.is_file
+    if moves and output.out.format(output.picture_format) not in ANIMATIONS.values():
+        raise OptionError(
+            f"--out {output.out.text!r} takes one file and --format is {output.picture_format}; "
+            "expected webp, or no --format for a GIF."
+        )
     if bounce and not moves:
         raise OptionError("--bounce is for a file that moves; name a .gif or .webp with --out.")
     own_seed = seed_or_fresh(seed)
     with engine.load() as loaded:
         arguments = {**sampling.as_arguments(), "size": size, "blend": second}
         check_arguments(loaded, arguments)
+        if moves:
+            check_memory(frames, size or (loaded.spec.image_size,) * 2)
         words = (*loaded.parse(first).words, *loaded.parse(second).words)
         Notes(loaded, show=not output.quiet).tell(words)
 
@@ -111,7 +117,7 @@ def interpolate(
 
         writer = Writer(output, loaded)
         if moves:
-            save_animation(writer, output.out, list(draw_all()), fps, bounce=bounce)
+            save_animation(writer, list(draw_all()), fps, bounce=bounce)
             return
         digits = len(str(frames - 1))
         for i, (artwork, ms) in enumerate(draw_all()):
@@ -124,24 +130,30 @@ def check_frames(frames: int, fps: float) -> None:
     number("The number of frames a second", fps, SLOWEST_FPS, FASTEST_FPS)
 
 
+def check_memory(frames: int, size: tuple[int, int]) -> None:
+    """An OptionError if all frames of an animation are more than can be kept at one time."""
+    pixels = frames * size[0] * size[1]
+    if pixels > MOST_PIXELS:
+        raise OptionError(
+            f"{frames} frames of {size[0]} x {size[1]} pixels are {pixels:,} pixels in one file; "
+            f"expected at most {MOST_PIXELS:,}. Draw fewer or smaller ones, or name a folder."
+        )
+
+
 def save_animation(
-    writer: Writer,
-    path: Path,
-    drawn: list[tuple["Artwork", float]],
-    fps: float,
-    *,
-    bounce: bool,
+    writer: Writer, drawn: list[tuple["Artwork", float]], fps: float, *, bounce: bool
 ) -> None:
     """Write all frames as one file."""
-    from t2a_edge.commands.animation import encoded_animation
-    from t2a_edge.image import write_whole
+    from t2a_edge.animation import about_frames, encoded_animation
 
     pictures = [artwork.pixels for artwork, _ in drawn]
     if bounce:
         pictures += pictures[-2:0:-1]
-    about: dict[str, Any] = {
-        key: value for key, value in drawn[0][0].metadata.items() if key not in ("amount", "recipe")
-    } | {"frames": len(pictures), "fps": fps}
-    encoded = encoded_animation(pictures, ANIMATIONS[path.suffix.lower()], fps, about)
-    write_whole(path, encoded)
-    writer.say(path, {**about, "ms": round(sum(ms for _, ms in drawn), 1)})
+    first = drawn[0][0]
+    about = about_frames(first, len(pictures), fps)
+    writer.write(
+        first.file_name,
+        lambda kind: encoded_animation(pictures, kind, round(1000 / fps), about),
+        about,
+        {"ms": round(sum(ms for _, ms in drawn), 1)},
+    )

@@ -6,6 +6,7 @@ import click
 
 from t2a_edge.cli import COMMANDS, PROGRAM, main
 from t2a_edge.command import run_command
+from t2a_edge.files import write_whole
 
 WIDTH = 96  # characters of a line, whatever the terminal
 HEAD = """# Command line
@@ -44,7 +45,7 @@ def manual() -> str:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("docs/cli.md"))
 def write_manual(out: Path) -> None:
     """Write the help of every command to a file."""
-    out.write_text(manual(), encoding="utf-8")
+    write_whole(out, manual().encode())
     click.echo(str(out))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from t2a_edge.commands.target import Target, TargetType
 from t2a_edge.commands.words import complete_words
 from t2a_edge.seeds import run_of_seeds
 
@@ -65,7 +66,7 @@ class SeedOptions:
 class OutputOptions:
     """Where pictures go and what is said of them."""
 
-    out: Path
+    out: Target
     picture_format: str | None
     as_json: bool
     quiet: bool
@@ -126,8 +127,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 json_lines_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 out_option = click.option(
     "--out",
-    type=click.Path(path_type=Path),
-    default=Path(),
+    type=TargetType(),
+    default=Target(),
     help="A file (.png .webp .jpg .npy) or a folder; the current folder by default.",
 )
 seed_option = click.option("--seed", type=int, help="Same seed, same picture; fresh by default.")

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -12,102 +12,97 @@ import click
 
 from t2a_edge.checks import MAX_COUNT, whole_number
 from t2a_edge.commands.options import OutputOptions
-from t2a_edge.errors import OptionError
+from t2a_edge.commands.target import Target
+from t2a_edge.errors import ImageError, OptionError
+from t2a_edge.files import write_new, write_whole
 
 if TYPE_CHECKING:
     from t2a_edge.artwork import Artwork
     from t2a_edge.pipeline import TextToArt
 
 LIKELY = 0.5  # cosine similarity from which a known adjective is named as near
-SUFFIXES = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg", ".npy": "npy"}
-FILE_SUFFIX = {"png": ".png", "webp": ".webp", "jpeg": ".jpg", "npy": ".npy"}
 
 
-def check_count(count: int, out: Path, *, one_file: bool = False) -> None:
+def check_count(count: int, out: Target, *, one_file: bool = False) -> None:
     """An OptionError unless 1 <= count <= MAX_COUNT, and 1 where `out` is one file.
 
     Args:
         one_file: all pictures go into one.
     """
     whole_number("The count", count, 1, MAX_COUNT)
-    if count > 1 and is_file_name(out) and not one_file:
+    if count > 1 and out.is_file and not one_file:
         raise OptionError(
-            f"--out names one file, {str(out)!r}, and --count asks for {count} pictures; "
+            f"--out names one file, {out.text!r}, and --count asks for {count} pictures; "
             "name a folder."
         )
 
 
-def is_file_name(out: Path, suffixes: Collection[str] = SUFFIXES.keys()) -> bool:
-    """Whether `out` names a file by its suffix, and not a folder."""
-    return out.suffix.lower() in suffixes
-
-
-def check_writable(
-    out: Path, picture_format: str | None = None, suffixes: Mapping[str, str] = SUFFIXES
-) -> None:
-    """An OptionError if `out` plainly cannot be written; nothing is made or changed.
-
-    Args:
-        picture_format: that was asked for.
-        suffixes: of files that can be written, and their formats.
-    """
-    if "\0" in str(out):
-        raise OptionError("--out has a NUL character; expected a path.")
-    is_file = is_file_name(out, suffixes)
-    if out.suffix and not is_file and not out.is_dir():
-        raise OptionError(
-            f"--out is {str(out)!r}; expected a {' '.join(suffixes)} file or a folder."
-        )
-    if is_file and out.is_dir():
-        raise OptionError(f"--out {str(out)!r} is a folder; expected a file of that name.")
-    if is_file and picture_format not in (None, suffixes[out.suffix.lower()]):
-        raise OptionError(
-            f"--out is {str(out)!r} and --format is {picture_format}; leave --format out, or "
-            "name a file or folder that fits it."
-        )
-    folder = out.parent if is_file else out
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    if not folder.is_dir():
-        raise OptionError(f"--out {str(out)!r} runs through {str(folder)!r}, which is no folder.")
-
-
-def target_path(out: Path, file_name: str, picture_format: str | None = None) -> Path:
-    """The file that a picture goes to; `file_name` ends in .png."""
-    if is_file_name(out):
-        return out
-    return out / Path(file_name).with_suffix(FILE_SUFFIX[picture_format or "png"])
-
-
 class Writer:
-    """Saves pictures and prints a line on each: its path, or a JSON object."""
+    """Saves pictures and prints a line on each: its path, or a JSON object.
+
+    A file that --out names is replaced, as `cp` would do it. A file in a folder has a name that
+    nobody typed: it gets a number where another file has that name, whoever wrote it.
+    """
 
     def __init__(self, output: OutputOptions, engine: "TextToArt") -> None:
         self._output, self._engine = output, engine
+        self._one_file = output.out.is_file
+        self._on_stderr = output.out.is_standard_output
         self._written: set[Path] = set()
-
-    def path(self, file_name: str) -> Path:
-        """Where a picture goes; no two of one command go to one file."""
-        path = target_path(self._output.out, file_name, self._output.picture_format)
-        unique, number = path, 1
-        while unique in self._written:
-            number += 1
-            unique = path.with_stem(f"{path.stem}-{number}")
-        self._written.add(unique)
-        return unique
+        self._told: set[tuple[str, ...]] = set()
 
     def save(self, artwork: "Artwork", ms: float, file_name: str | None = None) -> None:
         """Write one picture, which took so many milliseconds, and say so."""
-        path = artwork.save(self.path(file_name or artwork.file_name))
-        about = {**artwork.metadata, "unknown_words": list(artwork.unknown_words), "ms": ms}
-        self.say(path, about)
+        name, metadata = file_name or artwork.file_name, artwork.metadata
+        more = {"unknown_words": list(artwork.unknown_words), "ms": ms}
+        self.write(name, artwork.encode, metadata, more)
 
-    def say(self, path: Path, about: Mapping[str, Any]) -> None:
+    def write(
+        self,
+        file_name: str,
+        encode: Callable[[str], bytes],
+        metadata: Mapping[str, Any],
+        more: Mapping[str, Any],
+    ) -> None:
+        """Write one file, and say so.
+
+        Args:
+            file_name: where --out names a folder; it ends in .png.
+            encode: gives the file's bytes in a format, with the metadata inside.
+            more: what is said beside the metadata.
+        """
+        from t2a_edge.image import left_out
+
+        asked = self._output.picture_format
+        picture_format = self._output.out.format(asked)
+        path, content = self._output.out.file(file_name, asked), encode(picture_format)
+        if self._one_file:
+            write_whole(path, content, error=ImageError)
+        else:  # no two of one command go to one file, even of the same picture
+            path = write_new(path, content, self._written, error=ImageError)
+            self._written.add(path)
+        missing = left_out(metadata, picture_format)
+        self._tell(path, missing)
+        self._say(path, {**metadata, **({"left_out": missing} if missing else {}), **more})
+
+    def _tell(self, path: Path, missing: tuple[str, ...]) -> None:
+        """A note, once, on what did not fit into a file."""
+        if missing and missing not in self._told and not self._output.quiet:
+            self._told.add(missing)
+            names = ", ".join(missing)
+            click.echo(
+                f"note: {path} has no {names} inside: a JPEG holds 64 kB of it; save a .png or "
+                ".webp to keep it",
+                err=True,
+            )
+
+    def _say(self, path: Path, about: Mapping[str, Any]) -> None:
         """Print the path, or the JSON object with what else is known of the picture."""
         line = str(path)
         if self._output.as_json:
             line = json.dumps({"path": line, **about, "provider": self._engine.provider})
-        click.echo(line)
+        if not (self._on_stderr and self._output.quiet):
+            click.echo(line, err=self._on_stderr)
 
 
 class Stopwatch:
@@ -179,18 +174,18 @@ class Progress:
         self.clear()
 
 
-def limited(prompts: Iterator[str], out: Path, *, one_file: bool = False) -> Iterator[str]:
+def limited(prompts: Iterator[str], out: Target, *, one_file: bool = False) -> Iterator[str]:
     """The prompts, none of them before it is known that `out` can take all of their pictures.
 
     Raises:
         OptionError: there are more than one, and `out` is one file.
     """
     first = next(prompts)
-    if is_file_name(out) and not one_file:
+    if out.is_file and not one_file:
         second = next(prompts, None)
         if second is not None:
             raise OptionError(
-                f"--out names one file, {str(out)!r}, and standard input has more than one "
+                f"--out names one file, {out.text!r}, and standard input has more than one "
                 "line; name a folder."
             )
     yield first

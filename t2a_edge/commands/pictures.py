@@ -1,35 +1,22 @@
-"""Pictures that commands are given: files that were saved here, and masks."""
+"""Masks that commands are given."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from t2a_edge.errors import ImageError
-
-if TYPE_CHECKING:
-    pass
-
-BoolArray = npt.NDArray[np.bool_]
-
-GREY = 127  # a mask marks what is brighter
+from t2a_edge.pixels import UInt8Array, read_pixels
 
 
-def read_mask(path: Path, size: tuple[int, int]) -> BoolArray:
-    """What a mask's file marks: where it is brighter than mid-grey.
+def read_mask(path: Path, size: tuple[int, int]) -> UInt8Array:
+    """The grey levels of a mask's file, (H, W) uint8.
 
     Args:
         size: width and height that it must have.
 
-    Returns:
-        (H, W) bool.
-
     Raises:
         ImageError: the file is missing, no picture, or of another size.
     """
-    from t2a_edge.image import read_pixels
-
     pixels = read_pixels(path)
     height, width = pixels.shape[:2]
     if (width, height) != size:
@@ -37,5 +24,5 @@ def read_mask(path: Path, size: tuple[int, int]) -> BoolArray:
             f"The mask {path} has {width} x {height} pixels and the picture {size[0]} x {size[1]}; "
             "give it the same size."
         )
-    marked: BoolArray = pixels.mean(-1) > GREY
-    return marked
+    grey: UInt8Array = np.rint(pixels.mean(-1)).astype(np.uint8)
+    return grey

@@ -13,8 +13,9 @@ from t2a_edge.commands.options import (
     json_lines_option,
     output_options,
 )
-from t2a_edge.commands.output import Stopwatch, Writer, check_writable, limited
+from t2a_edge.commands.output import Stopwatch, Writer, limited
 from t2a_edge.commands.words import (
+    LONGEST_RECIPE,
     STANDARD_INPUT,
     WordsCommand,
     complete_words,
@@ -44,9 +45,9 @@ def decode(recipe: str, output: OutputOptions, engine: EngineOptions) -> None:
       t2a-edge inspect art.png --recipe > recipe.txt
       t2a-edge decode - --out again.png < recipe.txt
     """  # noqa: D301
-    check_writable(output.out, output.picture_format)
+    output.out.check(output.picture_format)
     one = iter((recipe,))
-    recipes = one if (recipe,) != STANDARD_INPUT else lines_of_input("a recipe")
+    recipes = one if (recipe,) != STANDARD_INPUT else lines_of_input("a recipe", LONGEST_RECIPE)
     with engine.load() as loaded:
         writer = Writer(output, loaded)
         for text in limited(recipes, output.out):

@@ -12,7 +12,8 @@ from t2a_edge.errors import PromptError
 
 AVOIDED = re.compile(r"^-(?=[^\W\d]{2}|[^\x00-\x7f])")  # the minus of -busy, not of -h or -5
 STANDARD_INPUT = ("-",)
-LONGEST_LINE = 200_000  # bytes; the recipe of the largest picture has 130,976
+LONGEST_LINE = 200_000  # bytes of a prompt
+LONGEST_RECIPE = 4_000_000  # bytes; that of an inpainted picture has those of both pictures
 MANIFEST = Path(__file__).parents[1] / "bundles" / "base" / "bundle.json"
 
 
@@ -56,11 +57,12 @@ def prompts_from(words: tuple[str, ...]) -> Iterator[str]:
         yield " ".join(words)
 
 
-def lines_of_input(expected: str) -> Iterator[str]:
+def lines_of_input(expected: str, longest: int = LONGEST_LINE) -> Iterator[str]:
     """Lines of standard input that have more than white space.
 
     Args:
         expected: what a line is, for an error's text.
+        longest: bytes that a line may have.
 
     Raises:
         PromptError: there is none, or one is too long or not valid UTF-8.
@@ -68,11 +70,11 @@ def lines_of_input(expected: str) -> Iterator[str]:
     if sys.stdin is None:  # a shell's <&-
         raise PromptError(f"Standard input is closed; expected {expected}.")
     number = found = 0
-    while raw := sys.stdin.buffer.readline(LONGEST_LINE + 1):
+    while raw := sys.stdin.buffer.readline(longest + 1):
         number += 1
-        if len(raw) > LONGEST_LINE:
+        if len(raw) > longest:
             raise PromptError(
-                f"Line {number} of standard input has more than {LONGEST_LINE} bytes; expected "
+                f"Line {number} of standard input has more than {longest} bytes; expected "
                 f"{expected}."
             )
         try:

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +9,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request, Response
 
 from t2a_edge import __version__
+from t2a_edge.animation import about_frames, encoded_animation
 from t2a_edge.edit import layout_of_size
 from t2a_edge.pipeline import Artwork
 from t2a_edge.pipeline import Request as PictureRequest
@@ -215,14 +215,9 @@ async def interpolate(request: Request, asked: schemas.InterpolateAsked) -> Resp
 
 
 def animated(artworks: Sequence[Artwork], frame_ms: int) -> bytes:
-    """Artworks as one WebP that plays them for ever."""
-    stream = io.BytesIO()
-    first, *others = [artwork.image for artwork in artworks]
-    first.save(
-        stream, format="WEBP", save_all=True, append_images=others, duration=frame_ms, loop=0,
-        quality=90, minimize_size=False, kmin=1, kmax=1,
-    )  # fmt: skip
-    return stream.getvalue()
+    """Artworks as one WebP that plays them for ever, and says how it was made."""
+    about = about_frames(artworks[0], len(artworks), round(1000 / frame_ms, 3))
+    return encoded_animation([artwork.pixels for artwork in artworks], "webp", frame_ms, about)
 
 
 @router.post("/v1/explain", responses=FAILURES)

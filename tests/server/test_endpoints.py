@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from t2a_edge import __version__
-from t2a_edge.image import METADATA_KEY
+from t2a_edge.animation import about_frames
+from t2a_edge.image import METADATA_KEY, read_metadata
 from t2a_edge.seeds import MAX_SEED
 
 
@@ -105,7 +106,7 @@ def test_a_picture_in_a_batch_with_others_is_the_same(serving, engine):
         assert [len(batch) for batch in live.engine.batches] == [1, len(prompts)]
 
 
-def test_a_way_between_two_prompts(live, engine):
+def test_a_way_between_two_prompts(live, engine, tmp_path):
     asked = {"first": "warm", "second": "icy", "frames": 3, "seed": 4}
     own = engine.interpolate("warm", "icy", frames=3, seed=4)
     images = live.post("/v1/interpolate", format="json", **asked).json()["images"]
@@ -116,6 +117,10 @@ def test_a_way_between_two_prompts(live, engine):
     assert played.headers["content-type"] == "image/webp"
     with Image.open(io.BytesIO(played.content)) as animation:
         assert (animation.n_frames, animation.size) == (3, (256, 256))
+    (tmp_path / "way.webp").write_bytes(played.content)
+    about = about_frames(own[0], 3, round(1000 / 120, 3))
+    assert read_metadata(tmp_path / "way.webp") == about
+    assert (about["prompt"], about["blend"], about["seed"]) == ("warm", "icy", 4)
 
 
 def test_words_are_explained(live, engine):

@@ -184,16 +184,13 @@ def test_a_path_below_a_file_is_refused(generate, out, tmp_path, name):
     [
         ("file", "which is no folder"),
         ("art.bmp", "expected a .png .webp .jpg .jpeg .npy file or a folder"),
-        ("folder.png", "is a folder; expected a file"),
         (LONG_NAME, "File name too long"),
         (f"{LONG_NAME}.png", "File name too long"),
     ],
 )
 def test_a_target_that_cannot_be_written_is_refused(generate, out, tmp_path, name, said):
     (tmp_path / "file").write_text("here first")
-    (tmp_path / "folder.png").mkdir()
     assert_refused(generate("warm", "--out", tmp_path / name), out, said)
-    assert list((tmp_path / "folder.png").iterdir()) == []
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs Linux's /proc")
@@ -239,10 +236,10 @@ def test_a_command_that_does_not_exist_is_refused(run, out):
 
 
 def test_an_interruption_is_one_line(generate, monkeypatch, out):
-    def interrupt(*_args):
+    def interrupt(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(draw, "check_writable", interrupt)
+    monkeypatch.setattr(draw, "check_count", interrupt)
     ended = generate("warm")
     assert (ended.code, ended.out) == (130, [])
     assert ended.err == ["", "error: stopped"]  # click ends the line with ^C first

@@ -124,7 +124,7 @@ def test_the_page_can_be_written_elsewhere(tmp_path):
 
 
 def test_formats_and_providers_are_those_of_the_library():
-    from t2a_edge.commands.output import FILE_SUFFIX, SUFFIXES
+    from t2a_edge.commands.target import FILE_SUFFIX, SUFFIXES
     from t2a_edge.image import FORMATS
     from t2a_edge.runner import PROVIDERS
 

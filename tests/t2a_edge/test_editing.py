@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from t2a_edge import TextToArt
+from t2a_edge.edit import blended, covered
 from t2a_edge.errors import ImageError, OptionError, PromptError, RecipeError
 from t2a_edge.pipeline import Request
 from t2a_edge.scales import scale_offsets
@@ -246,6 +247,95 @@ def test_a_mask_of_grey_levels_is_one_of_bools(engine, artwork):
         engine.inpaint(artwork, mask.astype(np.uint8) * 255, seed=5),
         engine.inpaint(artwork, mask, seed=5),
     )
+
+
+def distances(mask: np.ndarray) -> np.ndarray:
+    """(H, W) pixels to the nearest of a mask, by trying each."""
+    marked = np.argwhere(mask)
+    places = np.stack(np.indices(mask.shape), axis=-1)
+    return np.sqrt(((places[:, :, None] - marked) ** 2).sum(-1).min(-1))
+
+
+@pytest.mark.parametrize("feather", [0, 1, 3, CELL, None])
+def test_outside_a_mask_and_its_feather_every_pixel_stays(engine, artwork, feather):
+    mask = mask_of(8, 12, 24, 25)
+    mask[14:17, 20] = False  # a hole
+    drawn = engine.inpaint(artwork, mask, seed=5, feather=feather)
+    reach, away = CELL if feather is None else feather, distances(mask)
+    np.testing.assert_array_equal(drawn.pixels[away > reach], artwork.pixels[away > reach])
+    plain = engine.inpaint(artwork, mask, seed=5, feather=0)
+    np.testing.assert_array_equal(drawn.pixels[mask], plain.pixels[mask])
+    changed = (drawn.pixels != artwork.pixels).any(-1)
+    assert changed[mask].any()
+    assert changed[(away > 0) & (away <= reach)].any() == (reach > 0)
+
+
+def test_a_feather_goes_from_new_to_old_step_by_step():
+    under, over = np.zeros((1, 16, 3), np.uint8), np.full((1, 16, 3), 200, np.uint8)
+    mask = np.zeros((1, 16), bool)
+    mask[0, :4] = True
+    levels = blended(under, over, mask, 4, wrap=False)[0, :, 0]
+    assert levels.tolist() == [200] * 4 + [160, 120, 80, 40] + [0] * 8
+    levels = blended(under, over, mask, 4, wrap=True)[0, :, 0]
+    assert levels.tolist() == [200] * 4 + [160, 120, 80, 40] + [0] * 4 + [40, 80, 120, 160]
+
+
+def test_the_feather_of_a_tile_runs_across_its_edges(engine):
+    tile = engine.tile("warm", seed=1)
+    mask = mask_of(0, 0, 8, SIZE)
+    drawn = engine.inpaint(tile, mask, seed=5)
+    changed = (drawn.pixels != tile.pixels).any((0, 2))
+    assert changed[-CELL:].any()
+    assert not changed[8 + CELL : -CELL].any()
+    assert_same(engine.decode(drawn.recipe), drawn)
+
+
+@pytest.mark.parametrize("feather", [-1, CELL + 1, 1.0, True, "2"])
+def test_a_feather_out_of_range_is_an_error(engine, artwork, feather):
+    with pytest.raises(OptionError, match=f"The feather is .* from 0 to {CELL}"):
+        engine.inpaint(artwork, mask_of(0, 0, 16, 16), feather=feather)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])
+def test_a_picture_inpainted_twice_is_opened_as_it_was(engine, artwork, tmp_path, suffix):
+    once = engine.inpaint(artwork, mask_of(0, 0, 16, 16), seed=5)
+    once = engine.open(once.save(tmp_path / f"once{suffix}"))
+    mask = mask_of(16, 16, 32, 32)
+    twice = engine.inpaint(once, mask, seed=6, feather=2)
+    away = distances(mask) > 2
+    np.testing.assert_array_equal(twice.pixels[away], once.pixels[away])
+    assert_same(engine.decode(twice.recipe), twice)
+    assert_same(engine.open(twice.save(tmp_path / f"twice{suffix}")), twice)
+
+
+def test_a_picture_inpainted_too_often_is_told_before_it_is_drawn(engine, artwork, monkeypatch):
+    monkeypatch.setattr("t2a_edge.recipe.MOST_PASTED", 1)
+    once = engine.inpaint(artwork, mask_of(0, 0, 16, 16), seed=5)
+    monkeypatch.setattr(engine, "_redrawn", None)
+    with pytest.raises(RecipeError, match=r"inpainted 2 times over.*one mask"):
+        engine.inpaint(once, mask_of(0, 0, 16, 16), seed=5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "dark", "bright"),
+    [
+        ("u1", 127, 128),
+        ("u2", 983, 32_768),
+        ("u4", 255, 2**31),
+        ("i8", 127, 128),
+        ("f4", 0.5, 0.51),
+    ],
+)
+def test_a_mask_of_numbers_marks_what_is_nearer_to_white(kind, dark, bright):
+    mask = np.array([[dark, bright]], kind)
+    assert covered(mask, (2, 1)).tolist() == [[False, True]]
+
+
+@pytest.mark.parametrize("values", [np.array([[-1, 0]]), np.array([[0, 256]]), [[0.0, 255.0]],
+                                    [[0.0, np.nan]]])  # fmt: skip
+def test_a_mask_of_numbers_out_of_range_is_an_error(values):
+    with pytest.raises(ImageError, match="expected 0 to"):
+        covered(values, (2, 1))
 
 
 def test_a_mask_over_everything_draws_everything(engine, artwork):

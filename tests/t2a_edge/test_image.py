@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from t2a_edge import image
+from t2a_edge import files
 from t2a_edge.errors import ImageError
 from t2a_edge.image import file_name, image_from_pixels, read_metadata, write_picture
 
@@ -16,7 +16,11 @@ PIXELS = np.random.default_rng(1).integers(0, 256, (8, 12, 3), dtype=np.uint8)
 METADATA = {"prompt": "warm 暖か 🔥", "seed": 2**53 - 1, "guidance_scale": 3.0, "top_k": 0}
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
@@ -110,7 +114,7 @@ def test_a_write_that_stops_midway_leaves_the_old_file_and_nothing_else(
         raise error
 
     write_picture(PIXELS, tmp_path / "art.png", {"seed": 1})
-    owner = {"save": Image.Image, "replace": image.os}[step]
+    owner = {"save": Image.Image, "replace": files.os}[step]
     monkeypatch.setattr(owner, step, stop)
     with pytest.raises(ImageError if isinstance(error, OSError) else KeyboardInterrupt):
         write_picture(PIXELS, tmp_path / "art.png", {"seed": 2})

@@ -1,5 +1,8 @@
 import base64
+import contextlib
 import dataclasses
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 from t2a_edge.bundle import load_bundle
 from t2a_edge.errors import RecipeError
 from t2a_edge.layout import Layout
-from t2a_edge.recipe import Recipe, pack_recipe, unpack_recipe
+from t2a_edge.recipe import Pasted, Recipe, pack_recipe, unpack_recipe
 
 SPEC = load_bundle(None).spec
 MODEL = "0123456789abcdef" * 4
@@ -112,3 +115,81 @@ def test_what_is_shown_must_lie_inside_the_windows():
         text = pack_recipe(dataclasses.replace(recipe, crop=crop), SPEC, MODEL)
         with pytest.raises(RecipeError, match="parts do not fit together"):
             unpack_recipe(text, SPEC, MODEL)
+
+
+# ---- pictures in pictures
+
+
+def pasted(rng: np.random.Generator, times: int, size: int = 2 * HALF) -> Recipe:
+    recipe = random_recipe(rng)
+    for _ in range(times):
+        mask = rng.random((size, size)) < 0.5
+        over = random_recipe(rng)
+        recipe = dataclasses.replace(over, pasted=Pasted(mask, int(rng.integers(9)), recipe))
+    return recipe
+
+
+def test_what_is_pasted_comes_back_as_it_was():
+    recipe = pasted(np.random.default_rng(1), 3)
+    read = unpack_recipe(pack_recipe(recipe, SPEC, MODEL), SPEC, MODEL)
+    while recipe.pasted is not None:
+        assert_same(read, recipe)
+        np.testing.assert_array_equal(read.pasted.mask, recipe.pasted.mask)
+        assert read.pasted.feather == recipe.pasted.feather
+        read, recipe = read.pasted.under, recipe.pasted.under
+    assert_same(read, recipe)
+    assert read.pasted is None
+
+
+def test_what_is_pasted_too_often_is_told():
+    recipe = pasted(np.random.default_rng(1), 3)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("t2a_edge.recipe.MOST_PASTED", 4)
+        text = pack_recipe(recipe, SPEC, MODEL)
+        patched.setattr("t2a_edge.recipe.MOST_PASTED", 2)
+        with pytest.raises(RecipeError, match="3 times over"):
+            pack_recipe(recipe, SPEC, MODEL)
+        with pytest.raises(RecipeError, match="more than 2 pictures"):
+            unpack_recipe(text, SPEC, MODEL)
+
+
+def repacked(body: bytes) -> str:
+    """A recipe of these bytes, its checksum right."""
+    whole = body + zlib.crc32(body).to_bytes(4, "big")
+    return base64.urlsafe_b64encode(whole).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("kind", ["short", "long", "bomb", "no zlib", "feather", "none"])
+def test_a_mask_that_does_not_fit_is_told(kind):
+    recipe = random_recipe(np.random.default_rng(2))
+    under = base64.urlsafe_b64decode(pack_recipe(recipe, SPEC, MODEL) + "==")
+    head = bytes([2]) + under[1:-4]
+    size = (2 * HALF) ** 2 // 8
+    length = {"short": size - 1, "long": size + 1, "bomb": 2**26}.get(kind, size)
+    mask = b"none" if kind == "no zlib" else zlib.compress(bytes(length))
+    feather = 200 if kind == "feather" else 8
+    rest = b"" if kind == "none" else struct.pack(">BI", feather, len(mask)) + mask + under
+    with pytest.raises(RecipeError, match="mask does not fit"):
+        unpack_recipe(repacked(head + rest), SPEC, MODEL)
+    if kind == "feather":  # it can pass
+        good = struct.pack(">BI", 8, len(mask)) + mask + under
+        assert unpack_recipe(repacked(head + good), SPEC, MODEL).pasted.feather == 8
+
+
+def test_a_picture_of_another_size_around_it_is_told():
+    small, large = (random_recipe(np.random.default_rng(3), n, n) for n in (2, 3))
+    mask = np.zeros((2 * HALF, 2 * HALF), bool)
+    recipe = dataclasses.replace(small, pasted=Pasted(mask, 0, large))
+    with pytest.raises(RecipeError, match="256 x 256 pixels, and the one around it 384 x 384"):
+        unpack_recipe(pack_recipe(recipe, SPEC, MODEL), SPEC, MODEL)
+
+
+@given(st.binary(max_size=60), st.integers(0, 3000))
+def test_any_bytes_with_a_right_checksum_are_a_recipe_or_told(noise, place):
+    body = base64.urlsafe_b64decode(pack_recipe(pasted(RNG, 1), SPEC, MODEL) + "==")[:-4]
+    body = body[:place] + noise + body[place + len(noise) :]
+    with contextlib.suppress(RecipeError):
+        unpack_recipe(repacked(body), SPEC, MODEL)
+
+
+RNG = np.random.default_rng(9)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -7,7 +8,15 @@ import pytest
 from PIL import Image
 
 from t2a_edge.errors import DataError
-from train.data import PixelStore, find_annotations, load_rows, read_image
+from t2a_edge.pixels import read_pixels
+from train.data import (
+    PixelStore,
+    find_annotations,
+    load_rows,
+    read_image,
+    readable_images,
+    tell_left_out,
+)
 
 
 def rows_of(folder: Path) -> list[dict]:
@@ -102,8 +111,114 @@ def test_without_splits_clusters_are_dealt_out_and_never_straddle(folder):
 def test_an_unreadable_image_names_its_row(folder):
     rows = load_rows(folder)
     rows[3].path.write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"line 4: 03.png cannot be read as an image"):
+    with pytest.raises(
+        DataError, match=r"line 4 cannot be used: .*03.png is not a picture that can be read"
+    ):
         read_image(rows[3], 40)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_a_picture_cut_short_is_left_out_and_named(folder, tmp_path, capsys):
+    rows = load_rows(folder)
+    cut_short(rows[3].path)
+    for _ in range(2):  # decoded, and from the disk
+        store = PixelStore(rows, 40, tmp_path / "cache")
+        assert [row.id for row in store.rows] == [row.id for row in rows if row is not rows[3]]
+        assert sum(map(len, store.by_split.values())) == 31
+        np.testing.assert_array_equal(store.image(3), read_image(rows[4], 40))
+        told = capsys.readouterr().err.splitlines()
+        assert told[0] == "note: 1 of 32 pictures are left out:"
+        assert told[1].startswith("  pictures.jsonl, line 4 cannot be used: ")
+        assert len(told) == 2
+
+
+def test_too_many_pictures_cut_short_are_refused_with_their_list(folder, tmp_path):
+    rows = load_rows(folder)
+    for row in rows[:2]:
+        cut_short(row.path)
+    with pytest.raises(DataError, match=r"More than 1 of 32 pictures .* line 1 .* line 2 "):
+        PixelStore(rows, 40, tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_one_in_a_hundred_may_be_cut_short_and_a_few_are_listed(folder, monkeypatch, capsys):
+    rows = load_rows(folder)
+    many = rows * 15
+    cut_short(rows[0].path)  # 15 of 480
+    with pytest.raises(DataError, match="More than 4 of 480"):
+        readable_images(many, 8)
+    monkeypatch.setattr("train.data.MOST_UNREADABLE", 0.05)
+    reasons = [image for image in readable_images(many, 8) if isinstance(image, str)]
+    assert len(reasons) == 15
+    tell_left_out(reasons, len(many))
+    told = capsys.readouterr().err.splitlines()
+    assert (told[0], len(told)) == ("note: 15 of 480 pictures are left out:", 12)
+    assert told[-1] == "  and 5 more"
+
+
+def test_what_is_left_has_to_do(folder, tmp_path):
+    rows = load_rows(folder)
+    few = [row for row in rows if row.split == "train"] + [r for r in rows if r.split == "val"][:4]
+    cut_short(few[-1].path)
+    with pytest.raises(DataError, match="What is left has 3 images in the split 'val'"):
+        PixelStore(few, 40, tmp_path / "cache")
+
+
+def test_a_file_of_another_encoding_names_its_line(folder):
+    source = find_annotations(folder)
+    lines = source.read_bytes().splitlines()
+    lines[2] = lines[2].replace(b"dark", "d\u00e4rk".encode("latin-1"))
+    source.write_bytes(b"\n".join(lines))
+    with pytest.raises(DataError, match=r"line 3 is not valid UTF-8 \(byte 0xe4 at .*as UTF-8"):
+        load_rows(folder)
+    source.write_text(json.dumps({"file": "a"}), encoding="utf-16")
+    with pytest.raises(DataError, match="line 1 is not valid UTF-8"):
+        load_rows(folder)
+
+
+def test_a_byte_order_mark_and_line_separators_inside_text_do_no_harm(folder, rewrite):
+    rewrite(0, id="a\u2028b\x85c")
+    source = find_annotations(folder)
+    text = source.read_text(encoding="utf-8").replace("\\u2028", "\u2028")
+    source.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    rows = load_rows(folder)
+    assert (len(rows), rows[0].id) == (32, "a\u2028b\x85c")
+
+
+@pytest.mark.parametrize(
+    "line", ["[" * 100_000, '{"id": 9' + "9" * 5000 + "}", '{"id": "\\ud800"}', "[]", "7"]
+)
+def test_a_line_of_odd_json_is_one_sentence(folder, line):
+    source = find_annotations(folder)
+    source.write_text(source.read_text() + line + "\n")
+    with pytest.raises(DataError, match="line 33 is not JSON"):
+        load_rows(folder)
+
+
+@pytest.mark.parametrize("kind", ["16 bit", "turned", "transparent", "palette", "CMYK"])
+def test_odd_pictures_are_read_as_by_the_runtime(folder, kind):
+    row = load_rows(folder)[0]
+    path = row.path.with_suffix(".tif" if kind == "CMYK" else ".png")
+    grey = np.tile(np.linspace(0, 65535, 60).astype(np.uint16), (40, 1))
+    image, how = Image.fromarray((grey >> 8).astype(np.uint8)), {}
+    if kind == "16 bit":
+        image = Image.fromarray(grey)
+    elif kind == "turned":
+        how["exif"] = Image.Exif()
+        how["exif"][0x0112] = 6
+    elif kind == "transparent":
+        image = Image.merge("LA", (image, image))
+    else:
+        image = image.quantize(16) if kind == "palette" else image.convert("RGB").convert("CMYK")
+    image.save(path, **how)
+    found = read_image(dataclasses.replace(row, path=path), 40)
+    seen = read_pixels(path)
+    assert min(seen.shape[:2]) == 40
+    np.testing.assert_array_equal(found, seen)
+    assert found.shape == ((60, 40, 3) if kind == "turned" else (40, 60, 3))
 
 
 def test_images_are_scaled_to_the_shorter_side(data_folder):

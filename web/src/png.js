@@ -71,10 +71,11 @@ export async function pngFrom(pixels, width, height, description) {
   ]);
 }
 
-/** The text of an iTXt chunk with our keyword; null for another chunk. */
-async function textOf(content) {
+/** The text of a tEXt or iTXt chunk with our keyword; null for another chunk. */
+async function textOf(content, kind) {
   const start = new TextEncoder().encode(`${KEY}\0`);
   if (!start.every((byte, i) => content[i] === byte)) return null;
+  if (kind === "tEXt") return new TextDecoder().decode(content.subarray(start.length)); // ASCII
   const packed = content[start.length];
   let place = start.length + 2;
   for (let skipped = 0; skipped < 2 && place > 0; skipped += 1) place = content.indexOf(0, place) + 1;
@@ -92,8 +93,8 @@ export async function descriptionIn(png) {
     for (let place = SIGNATURE.length; place + 8 <= png.length; ) {
       const length = view.getUint32(place);
       const kind = String.fromCharCode(...png.subarray(place + 4, place + 8));
-      if (kind === "iTXt") {
-        const text = await textOf(png.subarray(place + 8, place + 8 + length));
+      if (kind === "iTXt" || kind === "tEXt") {
+        const text = await textOf(png.subarray(place + 8, place + 8 + length), kind);
         if (text !== null) return JSON.parse(text);
       }
       place += length + 12;

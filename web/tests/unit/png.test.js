@@ -21,6 +21,16 @@ test("the description comes back", async () => {
   assert.deepEqual(await descriptionIn(await pngFrom(pixels, WIDTH, HEIGHT, about)), about);
 });
 
+test("a description in a tEXt chunk is read, as Python writes it", async () => {
+  const png = Buffer.from(await pngFrom(pixels, WIDTH, HEIGHT, about));
+  const text = Buffer.from("t2a-edge\0" + JSON.stringify({ seed: 7, prompt: "\u6696" }));
+  const chunk = Buffer.concat([Buffer.alloc(4), Buffer.from("tEXt"), text, Buffer.alloc(4)]);
+  chunk.writeUInt32BE(text.length);
+  const place = 8 + 25; // after the signature and IHDR
+  const written = Buffer.concat([png.subarray(0, place), chunk, png.subarray(place)]);
+  assert.deepEqual(await descriptionIn(new Uint8Array(written)), { seed: 7, prompt: "\u6696" });
+});
+
 test("what is no PNG, has no description or a damaged one is refused in a sentence", async () => {
   const png = await pngFrom(pixels, WIDTH, HEIGHT, about);
   const text = Buffer.from(png).indexOf("iTXt");
