@@ -38,6 +38,7 @@ class Artwork:
         recipe: the indices as text (`t2a_edge.recipe`); `TextToArt.decode` gives these pixels.
         changed: how the picture was made from another one, such as "vary"; "" if it was drawn
             from its words and seed alone.
+        other_words: what was typed beside the adjectives, such as "a", "and", "not", "very".
     """
 
     pixels: UInt8Array
@@ -52,6 +53,7 @@ class Artwork:
     crop: tuple[int, int, int, int]
     recipe: str
     changed: str = ""
+    other_words: tuple[str, ...] = ()
 
     @property
     def image(self) -> "Image":

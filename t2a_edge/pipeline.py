@@ -21,7 +21,7 @@ from t2a_edge.edit import (
     kept_outside_mask,
     layout_of_size,
 )
-from t2a_edge.errors import ImageError, OptionError, RecipeError
+from t2a_edge.errors import ImageError, OptionError, PromptError, RecipeError
 from t2a_edge.image import read_metadata
 from t2a_edge.layout import Layout
 from t2a_edge.meaning import Meaning, meanings, unit_rows
@@ -423,7 +423,7 @@ class TextToArt:
                 "picture, or decode its recipe."
             ) from exc
         prompts = [text for text in (words, *(blend or ())[:1]) if text]
-        known = [word for text in prompts for word in self.parse(text).words]
+        known = [word for text in prompts for word in self._words(text)]
         options = self.options(*(about.get(k) for k in ("guidance_scale", "temperature", "top_k")))
         return replace(
             artwork,
@@ -498,6 +498,13 @@ class TextToArt:
         text_bytes, _ = text_bytes_from_words(words, len(words), self.bundle.spec.max_bytes)
         return unit_rows(self._runner.text(text_bytes[None])[0])
 
+    def _words(self, saved: str) -> tuple[str, ...]:
+        """The adjectives of a picture that is there already; none of a prompt that is refused."""
+        try:
+            return self.parse(saved).words
+        except PromptError:
+            return ()
+
     def _unknown(self, words: Iterable[str]) -> tuple[str, ...]:
         return tuple(word for word in words if word not in self.bundle.vocabulary)
 
@@ -521,7 +528,10 @@ class TextToArt:
             conditioning = self.conditioning(parsed, other, request.amount)
             words = (*parsed.words, *(other.words if other else ()))
             blend = None if other is None else (other.text, request.amount)
-            made.append(_Made(parsed.text, blend, self._unknown(words), seed, options, changed))
+            others = (*parsed.other_words, *(other.other_words if other else ()))
+            made.append(
+                _Made(parsed.text, blend, self._unknown(words), seed, options, changed, others)
+            )
             drawings.append(Drawing(conditioning, seed, options, given))
         return _Steps(made, drawings, layout, crop)
 
@@ -588,7 +598,7 @@ class TextToArt:
                 seed=about.seed, options=about.options, bundle_hash=self.bundle.bundle_hash,
                 indices=own, layout=layout, crop=crop,
                 recipe=pack_recipe(Recipe(own, layout, crop), self.spec, self.model),
-                changed=about.changed,
+                changed=about.changed, other_words=about.other_words,
             )
             for pixels, own, about in zip(pictures, indices, made, strict=True)
         ]  # fmt: skip
@@ -625,6 +635,7 @@ class _Made:
     seed: int | None
     options: SamplingOptions
     changed: str = ""
+    other_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -96,8 +96,7 @@ def interpolate(
     with engine.load() as loaded:
         arguments = {**sampling.as_arguments(), "size": size, "blend": second}
         check_arguments(loaded, arguments)
-        words = (*loaded.parse(first).words, *loaded.parse(second).words)
-        Notes(loaded, show=not output.quiet).tell(words)
+        Notes(loaded, show=not output.quiet).tell(loaded.parse(first), loaded.parse(second))
 
         def draw_all() -> Iterator[tuple["Artwork", float]]:
             for i in range(frames):

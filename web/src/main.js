@@ -5,7 +5,6 @@ import { copy, download, openAddress, openFile, openRecipe } from "./keep.js";
 import { stateFrom } from "./link.js";
 import { $, guarded, state } from "./page.js";
 import { buildStages, drawAndShow } from "./picture.js";
-import { foldsFrom } from "./prompt.js";
 import { buildKept, drawBetween, drawVariations } from "./strips.js";
 
 const MODELS = new URL("models/", document.baseURI).href;
@@ -63,8 +62,7 @@ function listen() {
 async function manifest() {
   const answer = await fetch(new URL("manifest.json", MODELS)).catch((error) => ({ statusText: error.message }));
   if (!answer.ok) throw new PageError(`The model could not be loaded (${answer.statusText}); load the page again.`);
-  const read = await answer.json();
-  return { ...read, folds: foldsFrom(read.folds) };
+  return answer.json();
 }
 
 guarded(async () => {
