@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from t2a_edge.errors import PromptError
-from t2a_edge.spelling import GROUP, spelled, tokens
+from t2a_edge.spelling import GROUP, INSIDE, spelled, tokens
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -202,13 +202,13 @@ def _twice_avoided(shown: str) -> PromptError:
 def _term(token: str) -> Term | None:
     """A token as a term; None where nothing is left of it."""
     word, colon, number = token.partition(":")
-    sign = -1.0 if word.startswith("-") else 1.0
-    word = word[1:] if sign < 0 else word
-    if not word or word.startswith("-"):
-        raise _no_adjective(token)
-    word = _trimmed(word)
+    word = _begun(word)
     if not word and not colon:
         return None
+    sign = -1.0 if word.startswith("-") else 1.0
+    word = _begun(word.removeprefix("-")).rstrip("-")
+    if not word or word.startswith("-"):
+        raise _no_adjective(token)
     weight = 1.0
     if colon:
         try:
@@ -228,11 +228,11 @@ def _term(token: str) -> Term | None:
     return Term(word, sign * weight + 0.0)  # 0.0: no minus before a zero
 
 
-def _trimmed(word: str) -> str:
-    """Without accents that have no letter before them, and hyphens that have none behind."""
-    while word and unicodedata.category(word[0])[0] == "M":
+def _begun(word: str) -> str:
+    """Without what cannot begin a word: accents and the like that have no letter before them."""
+    while word and (unicodedata.category(word[0])[0] == "M" or word[0] in INSIDE):
         word = word[1:]
-    return word.rstrip("-")
+    return word
 
 
 def _shown(text: str) -> str:

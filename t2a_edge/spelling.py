@@ -5,7 +5,6 @@ web/src/spelling.js and examples/cpp/spelling.hpp hold the same rules; docs/prom
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from functools import lru_cache
 
 from t2a_edge.errors import PromptError
@@ -14,7 +13,7 @@ CHARACTERS = 4096  # whose spelling is remembered
 MARK = '"'  # what every quote and bracket is spelled as
 LONG_DASH = "—"  # separates the words that it stands between, as "--" does
 _APOSTROPHES = "'`´‘’‛′ʹʻʼ՚"
-_INSIDE = "'·׳״་"  # belong to a word where it goes on at both sides
+INSIDE = "'·׳״་"  # belong to a word where it goes on at both sides
 _LONG_DASHES = "—―⸺⸻"
 _COLONS = ":∶꞉"
 _DECIMAL_POINTS = ".٫"
@@ -39,7 +38,7 @@ def spelled(text: str) -> str:
     return _in_place("".join(map(_character, folded)))
 
 
-def tokens(text: str) -> Iterator[tuple[str, bool]]:
+def tokens(text: str) -> list[tuple[str, bool]]:
     """The parts of what `spelled` gave: "-busy", "dark:1.4".
 
     Returns:
@@ -49,6 +48,7 @@ def tokens(text: str) -> Iterator[tuple[str, bool]]:
         PromptError: a minus or a weight is of marks that are around several words.
     """
     together = " ".join(text.replace(",", " ").split()).replace(" :", ":").replace(": ", ":")
+    found = []
     for part in together.split():
         word, colon, number = part.partition(":")
         if colon and word.endswith(MARK) and MARK not in word.rstrip(MARK):
@@ -62,8 +62,8 @@ def tokens(text: str) -> Iterator[tuple[str, bool]]:
         if colon:
             pieces[-1:] = [f"{''.join(pieces[-1:])}:{number.strip(MARK).rstrip('.')}"]
         opens = part.startswith(MARK) and MARK not in part.lstrip(MARK)
-        for place, piece in enumerate(pieces):
-            yield piece, opens and place == 0
+        found += [(piece, opens and place == 0) for place, piece in enumerate(pieces)]
+    return found
 
 
 @lru_cache(CHARACTERS)
@@ -82,7 +82,7 @@ def _character(character: str) -> str:
                             (_LONG_DASHES, LONG_DASH), (_MARKS, MARK)):  # fmt: skip
         if character in found:
             return spelling
-    if character in _INSIDE + ",":
+    if character in INSIDE + ",":
         return character
     if category == "Pd" or character == "\N{MINUS SIGN}":
         return "-"
@@ -99,8 +99,8 @@ def _in_place(text: str) -> str:
     found, number = [], False  # whether only digits stand behind a colon
     for place, character in enumerate(text):
         before, after = text[place - 1 : place] or " ", text[place + 1 : place + 2] or " "
-        inside = before not in _NO_LETTERS + _INSIDE and after not in _NO_LETTERS + _INSIDE
-        if character in _INSIDE and not inside:
+        inside = before not in _NO_LETTERS + INSIDE and after not in _NO_LETTERS + INSIDE
+        if character in INSIDE and not inside:
             character = MARK if character == "'" else " "
         elif character == LONG_DASH:
             character = " " if before not in _NO_LETTERS and after not in _NO_LETTERS else "-"

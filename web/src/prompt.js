@@ -18,6 +18,7 @@ const LEFT_OUT = new Set(
 );
 const NUMBER = /^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/u;
 const SIGNED = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/u;
+const NO_START = /^[\p{M}'·׳״་]+/u; // accents and the like that have no letter before them
 const DIGIT = /\p{Nd}/u;
 
 const shown = (text) => {
@@ -61,13 +62,12 @@ const twiceAvoided = (text) =>
 /** A token as a term; null where nothing is left of it. */
 function termOf(token) {
   const at = token.indexOf(":");
-  let word = at < 0 ? token : token.slice(0, at);
-  const sign = word.startsWith("-") ? -1 : 1;
-  if (sign < 0) word = word.slice(1);
-  if (!word || word.startsWith("-")) throw noAdjective(token);
-  word = word.replace(/^\p{M}+/u, "");
-  while (word.endsWith("-")) word = word.slice(0, -1);
+  let word = (at < 0 ? token : token.slice(0, at)).replace(NO_START, "");
   if (!word && at < 0) return null;
+  const sign = word.startsWith("-") ? -1 : 1;
+  word = word.replace(/^-/u, "").replace(NO_START, "");
+  while (word.endsWith("-")) word = word.slice(0, -1);
+  if (!word || word.startsWith("-")) throw noAdjective(token);
   let weight = 1;
   if (at >= 0) {
     const number = asciiDigits(token.slice(at + 1));
