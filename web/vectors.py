@@ -1,4 +1,4 @@
-"""What Python makes of words, recipes and names: tests/web/vectors.json, tests/vectors/prompts.json.
+"""What Python makes of prompts, recipes, names: tests/vectors/prompts.json, tests/web/vectors.json.
 
 Run `python -m web.vectors` after a change of t2a_edge/prompt.py, spelling.py, recipe.py or the
 bundle, and to fill in a prompt that was added to prompts.json as {"typed": "..."}.
