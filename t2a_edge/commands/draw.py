@@ -69,8 +69,9 @@ def generate(
     """Draw WORDS, adjectives such as warm dark fluid.
 
     Writes files and prints their paths. Any adjective may be typed. A word may have a weight from
-    0 to 4, as in dark:1.4; -busy is a word to avoid. In place of WORDS, - reads prompts from
-    standard input, one a line, and draws each as it comes.
+    0 to 4, as in dark:1.4; -busy, or not busy, is a word to avoid. Words such as a, and, picture
+    are left out. In place of WORDS, - reads prompts from standard input, one a line, and draws
+    each as it comes.
 
     \b
     Examples:
