@@ -10,6 +10,7 @@ import { packRecipe } from "./recipe.js";
 const STAGE_MS = 170; // each stage stays at least this long, so that it can be seen
 let stages = [];
 let forming = false;
+let ownAddress = null; // of the picture on show
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const scales = () => state.engine.manifest.spec.scales;
@@ -40,7 +41,6 @@ export async function drawOne(terms, seed, options, given, changed = "") {
 
 /** Put a picture on show; its address becomes a step of the browser's history. */
 function present(art) {
-  const first = state.current === null;
   forming = false;
   state.current = { ...art, stages: stages.map(({ pixels }) => pixels), recipe: packRecipe(art.indices, state.engine.manifest) };
   $("picture").setAttribute("aria-label", `Abstract picture: ${nameOf(art)}`);
@@ -50,8 +50,10 @@ function present(art) {
   document.documentElement.style.setProperty("--tint", meanColour(art.pixels));
   const { prompt, seed, guidance, temperature, changed } = art;
   const address = `#${fragmentFrom({ prompt, seed, guidance, temperature, changed, recipe: state.current.recipe })}`;
-  if (first) history.replaceState(null, "", address);
+  // an address that somebody typed gives way to the picture's, or Back would draw it again and again
+  if (location.hash !== ownAddress) history.replaceState(null, "", address);
   else if (address !== location.hash) history.pushState(null, "", address);
+  ownAddress = location.hash;
   for (const id of ["download", "copy-link", "copy-recipe", "vary"]) $(id).disabled = false;
 }
 
