@@ -75,13 +75,16 @@ inline std::u32string stripped(std::u32string text, char32_t start, char32_t end
   return text;
 }
 
-inline bool begins(const std::u32string& text, std::u32string_view start) { return text.compare(0, start.size(), start) == 0; }
+inline bool begins(const std::u32string& text, std::u32string_view start) {
+  return text.compare(0, start.size(), start) == 0;
+}
 
 // The words of a part: a mark, a full stop that is not in a number, or "--" separates them.
 inline std::vector<std::u32string> pieces_of(const std::u32string& part) {
   std::vector<std::u32string> pieces(1);
   for (std::size_t at = 0; at < part.size(); ++at) {
-    const char32_t c = part[at], before = at ? part[at - 1] : U' ', after = at + 1 < part.size() ? part[at + 1] : U' ';
+    const char32_t c = part[at], before = at ? part[at - 1] : U' ';
+    const char32_t after = at + 1 < part.size() ? part[at + 1] : U' ';
     const bool dashes = c == U'-' && after == U'-' && at && before != U'-';
     if (dashes) {
       while (at + 1 < part.size() && part[at + 1] == U'-') ++at;
@@ -115,9 +118,11 @@ inline std::vector<Token> tokens_of(const std::u32string& text) {
   std::vector<Token> tokens;
   for (const auto& part : parts_of(text)) {
     const std::size_t colon = part.find(U':');
-    const std::u32string word = part.substr(0, colon), number = colon == part.npos ? U"" : part.substr(colon + 1);
+    const std::u32string word = part.substr(0, colon);
+    const std::u32string number = colon == part.npos ? U"" : part.substr(colon + 1);
     const auto marked = [](const std::u32string& t) { return t.find(kMark) != t.npos; };
-    if (colon != part.npos && !word.empty() && word.back() == kMark && !marked(stripped(word, 0, kMark))) throw UsageError(kGroup);
+    const bool closes = !word.empty() && word.back() == kMark && !marked(stripped(word, 0, kMark));
+    if (colon != part.npos && closes) throw UsageError(kGroup);
     std::u32string opened = stripped(word, kMark, 0);
     if (begins(opened, U"-\"")) {
       opened = U"-" + stripped(opened.substr(1), kMark, 0);
@@ -231,10 +236,12 @@ inline Prompt read(const std::vector<Token>& tokens) {
     if (negates && !negation.empty()) throw twice_avoided(negation + U" " + word);
     if (negates || (word == U"or" && goes_on && negation.empty())) negation = word;
     if (found != degrees.end()) degree *= found->second;
-    if (std::find(prompt.others.begin(), prompt.others.end(), word) == prompt.others.end()) prompt.others.push_back(word);
+    const auto& told = prompt.others;
+    if (std::find(told.begin(), told.end(), word) == told.end()) prompt.others.push_back(word);
   }
   if (!negation.empty()) {
-    throw UsageError("The prompt ends with \"" + utf8_of(negation) + "\"; expected an adjective behind it, such as \"not busy\".");
+    throw UsageError("The prompt ends with \"" + utf8_of(negation) +
+                     "\"; expected an adjective behind it, such as \"not busy\".");
   }
   return prompt;
 }
@@ -259,8 +266,8 @@ inline Prompt parse_prompt(const std::string& typed, std::size_t most_words, std
 }
 
 // The terms as the model takes them: text bytes (W, L), zero-padded, and word weights (W,).
-inline std::pair<std::vector<std::uint8_t>, std::vector<float>> model_inputs(const Prompt& prompt, std::size_t most_words,
-                                                                            std::size_t most_bytes) {
+inline std::pair<std::vector<std::uint8_t>, std::vector<float>> model_inputs(
+    const Prompt& prompt, std::size_t most_words, std::size_t most_bytes) {
   std::vector<std::uint8_t> text_bytes(most_words * most_bytes);
   std::vector<float> weights(most_words);
   for (std::size_t row = 0; row < prompt.terms.size(); ++row) {

@@ -27,9 +27,11 @@ inline std::string base64_of(const Bytes& bytes) {
 inline std::string recipe_of(const std::int64_t* indices, std::size_t count, std::uint32_t codebook_size,
                              const std::string& checkpoint, std::uint32_t side) {
   Bytes whole{1};  // version
-  for (int i = 0; i < 8; ++i) whole.push_back(static_cast<std::uint8_t>(std::stoi(checkpoint.substr(2 * i, 2), nullptr, 16)));
-  for (const int value : {0, 2, 2}) whole.push_back(static_cast<std::uint8_t>(value));  // flags; two halves each way
-  put32(whole, 0);                                                                      // left and top
+  for (int i = 0; i < 8; ++i) {
+    whole.push_back(static_cast<std::uint8_t>(std::stoi(checkpoint.substr(2 * i, 2), nullptr, 16)));
+  }
+  for (const int value : {0, 2, 2}) whole.push_back(static_cast<std::uint8_t>(value));  // flags; halves
+  put32(whole, 0);  // left and top
   put32(whole, side << 16 | side);
   int width = 1;
   while (1u << width < codebook_size) ++width;

@@ -133,7 +133,8 @@ inline char32_t character(char32_t c) {
   if (among(c, U".\u066b\u2024")) return U'.';
   if (among(c, U"\u2014\u2015\u2e3a\u2e3b\ufe58")) return kLongDash;
   if (among(c, U"\"*<>()[]{}_\u00ab\u00bb\u2039\u203a\u201a\u201c\u201d\u201e\u201f")) return kMark;
-  if ((c >= 0x3008 && c <= 0x3011) || (c >= 0x3014 && c <= 0x301B) || among(c, U"\u301d\u301e\u301f\u2308\u2309")) return kMark;
+  if ((c >= 0x3008 && c <= 0x3011) || (c >= 0x3014 && c <= 0x301B)) return kMark;
+  if (among(c, U"\u301d\u301e\u301f\u2308\u2309")) return kMark;
   if (c == U',' || c == 0xB7) return c;
   if (among(c, U"-\u058a\u05be\u2010\u2011\u2012\u2013\u2212\ufe63")) return U'-';
   if (among(c, U"!#$%&+/;=?@\\^|~\u00a1\u00a7\u00b6\u00bf\u00d7\u00f7\u037e\u055d\u060c\u061b\u061f\u1363\u1802"
