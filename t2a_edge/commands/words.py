@@ -10,7 +10,7 @@ import click
 
 from t2a_edge.errors import PromptError, T2AEdgeError
 
-AVOIDED = re.compile(r"^-(?=[^\W\d]{2}|[^\x00-\x7f])")  # the minus of -busy, not of -h or -5
+AVOIDED = re.compile(r"^-(?=[^\W\d]{2}|[^\x00-\x7f]|[\"'(\[{])")  # of -busy, not of -h or -5
 STANDARD_INPUT = ("-",)
 LONGEST_LINE = 200_000  # bytes; the recipe of the largest picture has 130,976
 Check = Callable[[str], object]
