@@ -85,6 +85,11 @@ function keepForOffline() {
   if (import.meta.env.PROD) navigator.serviceWorker?.register("offline.js").catch(() => {});
 }
 
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address is the picture's
+  $("prompt").focus();
+});
+
 guarded(async () => {
   const about = await manifest();
   const all = about.bytes.generator + about.bytes.decoder + __RUNTIME_BYTES__;

@@ -117,8 +117,11 @@ test("words, a variation and a recipe by keyboard alone", async () => {
     }
     assert.fail(`Tab does not reach ${wanted}`);
   };
+  const address = page.url();
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter"); // the skip link
+  assert.equal((await focused(page)).id, "prompt");
+  assert.equal(page.url(), address);
   await to("prompt");
   await page.keyboard.press("Control+A");
   await page.keyboard.type("pale blue");
