@@ -44,6 +44,7 @@ class Artwork:
         recipe: the indices as text (`t2a_edge.recipe`); `TextToArt.decode` gives these pixels.
         changed: how the picture was made from another one, such as "vary"; "" if it was drawn
             from its words and seed alone.
+        other_words: what was typed beside the adjectives, such as "a", "and", "not", "very".
     """
 
     pixels: UInt8Array
@@ -58,6 +59,7 @@ class Artwork:
     crop: tuple[int, int, int, int]
     recipe: str
     changed: str = ""
+    other_words: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         """Whether the other one is the same picture, made in the same way."""

@@ -431,7 +431,7 @@ class TextToArt:
         share = about.get("amount", 0)
         amount = number(f"The amount in {path}'s metadata", share, 0, 1, error=ImageError)
         prompts = [text for text in (words, blend) if text]
-        known = [word for text in prompts for word in self.parse(text).words]
+        known = [word for text in prompts for word in self._words(text)]
         options = self.options(*(about.get(k) for k in ("guidance_scale", "temperature", "top_k")))
         return replace(
             artwork,
@@ -508,6 +508,13 @@ class TextToArt:
         text_bytes, _ = text_bytes_from_words(words, len(words), self.bundle.spec.max_bytes)
         return unit_rows(self._runner.text(text_bytes[None])[0])
 
+    def _words(self, saved: str) -> tuple[str, ...]:
+        """The adjectives of a picture that is there already; none of a prompt that is refused."""
+        try:
+            return self.parse(saved).words
+        except PromptError:
+            return ()
+
     def _unknown(self, words: Iterable[str]) -> tuple[str, ...]:
         return tuple(word for word in words if word not in self.bundle.vocabulary)
 
@@ -534,7 +541,10 @@ class TextToArt:
             words = (*parsed.words, *(other.words if other else ()))
             amount = number("The amount", request.amount, 0, 1)
             blend = None if other is None else (other.text, amount)
-            made.append(_Made(parsed.text, blend, self._unknown(words), seed, options, changed))
+            others = (*parsed.other_words, *(other.other_words if other else ()))
+            made.append(
+                _Made(parsed.text, blend, self._unknown(words), seed, options, changed, others)
+            )
             drawings.append(Drawing(conditioning, seed, options, given))
         return _Steps(made, drawings, layout, crop)
 
@@ -601,7 +611,7 @@ class TextToArt:
                 seed=about.seed, options=about.options, bundle_hash=self.bundle.bundle_hash,
                 indices=own, layout=layout, crop=crop,
                 recipe=pack_recipe(Recipe(own, layout, crop), self.spec, self.model),
-                changed=about.changed,
+                changed=about.changed, other_words=about.other_words,
             )
             for pixels, own, about in zip(pictures, indices, made, strict=True)
         ]  # fmt: skip
@@ -682,6 +692,7 @@ class _Made:
     seed: int | None
     options: SamplingOptions
     changed: str = ""
+    other_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

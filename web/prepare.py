@@ -12,18 +12,11 @@ from google.protobuf.message import DecodeError
 from export.pack import export_fused
 from t2a_edge.bundle import engine_file, load_bundle
 from t2a_edge.errors import T2AEdgeError
-from t2a_edge.prompt import MAX_WEIGHT, MINUS, SEPARATORS
 from t2a_edge.vocabulary import AXES, HUES, MOODS
 
 ROOT = Path(__file__).resolve().parents[1]
 FUSED = ROOT / "dist" / "base-int8.onnx"
 MODELS = Path(__file__).resolve().parent / "public" / "models"
-
-
-def folds() -> str:
-    """Unicode case folding: each changed character, what becomes of it, and a space."""
-    characters = (chr(number) for number in range(sys.maxunicode + 1))
-    return " ".join(c + c.casefold() for c in characters if c.casefold() != c)
 
 
 def manifest() -> dict[str, Any]:
@@ -46,8 +39,6 @@ def manifest() -> dict[str, Any]:
         "axes": axes,
         "hues": list(HUES),
         "moods": list(MOODS),
-        "prompt": {"separators": SEPARATORS, "minus": MINUS, "max_weight": MAX_WEIGHT},
-        "folds": folds(),
     }
 
 

@@ -1,6 +1,7 @@
-"""What Python makes of words, recipes and names, for the page's own tests: tests/web/vectors.json.
+"""What Python makes of prompts, recipes, names: tests/vectors/prompts.json, tests/web/vectors.json.
 
-Run `python -m web.vectors` after a change of t2a_edge/prompt.py, recipe.py or the bundle.
+Run `python -m web.vectors` after a change of t2a_edge/prompt.py, spelling.py, recipe.py or the
+bundle, and to fill in a prompt that was added to prompts.json as {"typed": "..."}.
 """
 
 import json
@@ -18,56 +19,7 @@ from t2a_edge.sampler import SamplingOptions
 from web.prepare import ROOT, manifest
 
 VECTORS = ROOT / "tests" / "web" / "vectors.json"
-TYPED = (
-    "warm dark:1.4 -busy",
-    "  WARM,dark;\tfluid ",
-    "warm\u3000dark\u00a0fluid\u2028pale\x1cgrey\x85red",
-    "warm\u200bdark",
-    "Straße CAFE\u0301 cafe\u0301",
-    "ΣΟΦΟΣ ТЁПЛЫЙ İstanbul",
-    "\u0390 \u1fd3 ﬁne Ꭰ ꭰ ǅ K Å",
-    "warm\u037edark",
-    "暖か 🔥 👩‍👩‍👧",
-    "\u2212busy -calm:0.5 \u2212dark:2",
-    "warm:0 -warm:0 warm:-0",
-    "warm:4 warm:4.0 warm:0.1 warm:1.0 warm:+2 warm:.5 warm:2.",
-    "warm:1e-5 warm:1E-4 warm:123e-9 warm:1_0e-1 warm:0.30000000000000004",
-    "warm:٢ warm:１.５ warm:𝟜 warm:२.५",
-    "half-tone well-lit a-b:2",
-    "don't rock'n'roll (soft) [hard] #1 100%",
-    "a" * 32,
-    "é" * 16,
-    "",
-    " ,;\t",
-    "a b c d e f g h i",
-    "a" * 33,
-    "é" * 17,
-    "x" * 300,
-    "🔥" * 50 + ":9",
-    "-",
-    "--busy",
-    "-\u2212busy",
-    ":2",
-    "-:2",
-    "warm:",
-    "warm:4.0001",
-    "warm:-1",
-    "warm:nan",
-    "warm:inf",
-    "warm:1e999",
-    "warm:1__0",
-    "warm:_1",
-    "warm:0x1",
-    "warm:1:2",
-    "warm:²",
-    "warm:1e",
-    "warm::1",
-    "wa\0rm",
-    "wa\x1brm",
-    "wa\x7frm dark",
-    "wa\x9brm",
-    "\ud800warm",
-)
+PROMPTS = ROOT / "tests" / "vectors" / "prompts.json"
 NAMED = (
     ("warm dark fluid", "", 7),
     ("warm dark:1.4 -busy", "vary", 12),
@@ -87,7 +39,15 @@ def prompt_vector(typed: str, spec: dict[str, Any]) -> dict[str, Any]:
     except PromptError as error:
         return {"typed": typed, "error": str(error)}
     terms = [[term.word, term.weight] for term in prompt.terms]
-    return {"typed": typed, "terms": terms, "text": prompt.text}
+    others = list(prompt.other_words)
+    return {"typed": typed, "terms": terms, "others": others, "text": prompt.text}
+
+
+def prompt_vectors() -> list[dict[str, Any]]:
+    """The typed texts of the file, with what is made of each today."""
+    spec = load_bundle(None).spec.to_json()
+    written = json.loads(PROMPTS.read_text(encoding="utf-8"))
+    return [prompt_vector(row["typed"], spec) for row in written]
 
 
 def recipe_vectors() -> list[dict[str, Any]]:
@@ -119,13 +79,18 @@ def vectors() -> dict[str, Any]:
     """All of them, with the manifest that they hold for."""
     about = manifest()
     return {
-        "manifest": {name: about[name] for name in ("spec", "checkpoint", "prompt", "folds")},
-        "prompts": [prompt_vector(typed, about["spec"]) for typed in TYPED],
+        "manifest": {name: about[name] for name in ("spec", "checkpoint")},
         "recipes": recipe_vectors(),
         "names": [name_vector(*named) for named in NAMED],
     }
 
 
+def written(value: Any, indent: int | None = 1) -> str:
+    """As it stands in a file."""
+    return json.dumps(value, ensure_ascii=True, indent=indent, sort_keys=True)
+
+
 if __name__ == "__main__":
-    text = json.dumps(vectors(), ensure_ascii=True, indent=1, sort_keys=True)
-    VECTORS.write_text(text + "\n", encoding="utf-8")
+    VECTORS.write_text(written(vectors()) + "\n", encoding="utf-8")
+    rows = ",\n ".join(written(row, None) for row in prompt_vectors())
+    PROMPTS.write_text(f"[{rows}]\n", encoding="utf-8")

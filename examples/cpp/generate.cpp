@@ -14,6 +14,8 @@
 #include "exact.hpp"
 #include "png.hpp"
 #include "prompt.hpp"
+#include "quiet.hpp"
+#include "recipe.hpp"
 
 namespace {
 
@@ -53,15 +55,29 @@ struct Options {
   const std::string& operator[](const std::string& name) const { return given.at(name); }
 };
 
+// An entry of the model's description, a number or a word.
+std::string entry(const std::string& about, const std::string& key) {
+  std::smatch found;
+  if (!std::regex_search(about, found, std::regex("\"" + key + "\":\\s*\"?([0-9a-z.]+)"))) {
+    throw UsageError("The model does not say its " + key + "; `make export` writes one that does.");
+  }
+  return found[1];
+}
+
 // A number that was typed, or else the model's own, from its description.
 double value_or_default(const std::string& name, const std::string& typed, double most,
                         const std::string& about, const std::string& key) {
-  if (!typed.empty()) return t2a::number(name, typed, most);
-  std::smatch found;
-  if (!std::regex_search(about, found, std::regex("\"" + key + "\":\\s*([0-9.]+)"))) {
-    throw UsageError("The model does not say its " + name + "; name one with --" + name + ".");
-  }
-  return std::stod(found[1]);
+  return typed.empty() ? std::stod(entry(about, key)) : t2a::number(name, typed, most);
+}
+
+// What is kept in the file, as t2a_edge.Artwork.metadata has it. Neither a prompt that was read nor any
+// other value here has a character that JSON escapes.
+std::string description_of(const std::string& prompt, std::int64_t seed, double guidance, double temperature,
+                           std::int64_t side, const std::string& bundle, const std::string& recipe) {
+  const std::string size = std::to_string(side);
+  return "{\"bundle\": \"" + bundle + "\", \"guidance_scale\": " + t2a::digits_of(guidance) + ", \"prompt\": \"" +
+         prompt + "\", \"recipe\": \"" + recipe + "\", \"seed\": " + std::to_string(seed) + ", \"size\": [" + size +
+         ", " + size + "], \"temperature\": " + t2a::digits_of(temperature) + ", \"tile\": false, \"top_k\": 0}";
 }
 
 std::int64_t seed_of(const std::string& typed) {
@@ -113,6 +129,7 @@ Ort::Value tensor(std::vector<T>& values, const std::vector<std::int64_t>& shape
 
 void run(const Options& options) {
   std::vector<std::int64_t> seed{seed_of(options["--seed"])};
+  t2a::turn_telemetry_off();
   Ort::Env env(ORT_LOGGING_LEVEL_ERROR, "t2a-edge");
   Ort::Session session = load(env, options["--model"]);
   const std::string about = description(session);
@@ -122,20 +139,19 @@ void run(const Options& options) {
   const std::int64_t most_words = shape_of_input(0)[1], most_bytes = shape_of_input(0)[2];
   const std::int64_t positions = shape_of_input(5)[1];
 
-  t2a::Words words(most_words, most_bytes);
-  words.add_all(options.prompt);
-  if (words.count == 0) throw UsageError("There are no adjectives; type some, such as warm dark fluid.");
-  std::vector<float> guidance{static_cast<float>(value_or_default(
-      "guidance", options["--guidance"], kMostGuidance, about, "guidance_scale"))};
-  std::vector<float> temperature{static_cast<float>(value_or_default(
-      "temperature", options["--temperature"], kMostTemperature, about, "temperature"))};
+  const t2a::Prompt prompt = t2a::parse_prompt(options.prompt, most_words, most_bytes);
+  auto [text_bytes, weights] = t2a::model_inputs(prompt, most_words, most_bytes);
+  const double pull = value_or_default("guidance", options["--guidance"], kMostGuidance, about, "guidance_scale");
+  const double chance =
+      value_or_default("temperature", options["--temperature"], kMostTemperature, about, "temperature");
+  std::vector<float> guidance{static_cast<float>(pull)}, temperature{static_cast<float>(chance)};
   std::vector<std::int64_t> given(positions, -1);
 
   const char* inputs[] = {"text_bytes",     "word_weights", "seed",
                           "guidance_scale", "temperature",  "given"};
   const char* outputs[] = {"pixels", "indices"};
-  Ort::Value values[] = {tensor(words.text_bytes, {1, most_words, most_bytes}),
-                         tensor(words.weights, {1, most_words}),
+  Ort::Value values[] = {tensor(text_bytes, {1, most_words, most_bytes}),
+                         tensor(weights, {1, most_words}),
                          tensor(seed, {1}),
                          tensor(guidance, {1}),
                          tensor(temperature, {1}),
@@ -143,8 +159,13 @@ void run(const Options& options) {
   auto drawn = session.Run(Ort::RunOptions{}, inputs, values, 6, outputs, 2);
 
   const auto shape = drawn[0].GetTensorTypeAndShapeInfo().GetShape();  // (1, H, W, 3)
-  const auto file = t2a::png(drawn[0].GetTensorData<std::uint8_t>(),
-                             static_cast<std::uint32_t>(shape[2]), static_cast<std::uint32_t>(shape[1]));
+  const auto side = static_cast<std::uint32_t>(shape[1]);
+  const std::string recipe =
+      t2a::recipe_of(drawn[1].GetTensorData<std::int64_t>(), static_cast<std::size_t>(positions),
+                     static_cast<std::uint32_t>(std::stoul(entry(about, "codebook_size"))),
+                     entry(about, "checkpoint_sha256"), side);
+  const auto file = t2a::png(drawn[0].GetTensorData<std::uint8_t>(), side, side,
+                             description_of(prompt.text(), seed[0], pull, chance, side, entry(about, "bundle"), recipe));
   write_file(options["--out"], reinterpret_cast<const char*>(file.data()), file.size());
   if (!options["--indices"].empty()) {
     std::string text = "[";
@@ -153,6 +174,11 @@ void run(const Options& options) {
     }
     text += "]";
     write_file(options["--indices"], text.data(), text.size());
+  }
+  if (!prompt.others.empty()) {
+    std::cerr << "note: read as \"" << prompt.text() << "\"; no adjectives:";
+    for (const auto& word : prompt.others) std::cerr << " " << t2a::utf8_of(word);
+    std::cerr << "\n";
   }
   std::cout << options["--out"] << "\n";
 }

@@ -1,6 +1,7 @@
 // A PNG file of RGB bytes. Nothing is compressed ("stored" blocks), so that no library is needed.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -53,8 +54,8 @@ inline Bytes stored(const Bytes& raw) {
   return out;
 }
 
-// (height, width, 3) bytes, row by row.
-inline Bytes png(const std::uint8_t* pixels, std::uint32_t width, std::uint32_t height) {
+// (height, width, 3) bytes, row by row; `about` is JSON, kept where t2a_edge/image.py keeps it.
+inline Bytes png(const std::uint8_t* pixels, std::uint32_t width, std::uint32_t height, const std::string& about) {
   Bytes file{0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
   Bytes header;
   put32(header, width);
@@ -66,6 +67,8 @@ inline Bytes png(const std::uint8_t* pixels, std::uint32_t width, std::uint32_t 
     rows.insert(rows.end(), pixels + y * 3 * width, pixels + (y + 1) * 3 * width);
   }
   put_chunk(file, "IHDR", header);
+  const std::string entry = std::string("t2a-edge\0\0\0\0\0", 13) + about;  // not compressed, no language
+  put_chunk(file, "iTXt", Bytes(entry.begin(), entry.end()));
   put_chunk(file, "IDAT", stored(rows));
   put_chunk(file, "IEND", {});
   return file;

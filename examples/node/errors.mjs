@@ -1,2 +1,2 @@
 /** Bad input: the text is one sentence for a person. */
-export class UsageError extends Error {}
+export { PageError as UsageError } from "../../web/src/errors.js";

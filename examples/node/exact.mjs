@@ -1,4 +1,6 @@
 // Whether this processor's 8-bit kernels saturate, and what to ask of a session then.
+import "./quiet.mjs";
+
 import * as ort from "onnxruntime-node";
 
 // y = MatMulInteger(a, b), a (1, 4) uint8, b (4, 16) int8, all 127: the graph that t2a_edge.runner has.

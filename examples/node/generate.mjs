@@ -3,8 +3,8 @@ import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
+import { pngFrom } from "../../web/src/png.js";
 import { UsageError } from "./errors.mjs";
-import { png } from "./png.mjs";
 
 const HELP = `usage: node generate.mjs ADJECTIVES... [options]
 
@@ -75,7 +75,10 @@ async function main() {
     guidance: number("guidance", options.guidance),
     temperature: number("temperature", options.temperature),
   });
-  write(options.out, png(art.pixels, art.width, art.height, { prompt, seed }));
+  if (art.others.length) {
+    process.stderr.write(`note: read as "${art.description.prompt}"; no adjectives: ${art.others.join(", ")}\n`);
+  }
+  write(options.out, await pngFrom(art.pixels, art.width, art.height, art.description));
   if (options.indices) write(options.indices, JSON.stringify(art.indices));
   process.stdout.write(`${options.out}\n`);
 }

@@ -1,35 +1,18 @@
 // The fused graph: words and a seed in, pixels out. docs/fused.md describes it.
+import "./quiet.mjs";
+
 import { readFileSync } from "node:fs";
 
 import * as ort from "onnxruntime-node";
 
+// the page's own: prompts, recipes and PNG files are read and written the same here and there
+import { modelInputs, promptText, readPrompt } from "../../web/src/prompt.js";
+import { packRecipe } from "../../web/src/recipe.js";
 import { UsageError } from "./errors.mjs";
 import { exactOptions } from "./exact.mjs";
 import { metadataOf } from "./metadata.mjs";
 
-const MOST = { weight: 4, seed: Number.MAX_SAFE_INTEGER, guidance: 30, temperature: 10 };
-
-/** "warm dark:1.4 -busy" -> [["warm", 1], ["dark", 1.4], ["busy", -1]] */
-export function parsePrompt(typed, { max_words: maxWords, max_bytes: maxBytes }) {
-  const text = typed.normalize("NFC").toLowerCase().normalize("NFC");
-  const terms = text.split(/[\s,;]+/u).filter(Boolean).map(parseTerm);
-  if (!terms.length) throw new UsageError('The prompt has no adjectives; type some, such as "warm dark fluid".');
-  if (terms.length > maxWords) {
-    throw new UsageError(`The prompt has ${terms.length} adjectives; expected at most ${maxWords}. Leave some out.`);
-  }
-  const long = terms.find(([word]) => Buffer.byteLength(word) > maxBytes);
-  if (long) throw new UsageError(`"${long[0]}" has more than ${maxBytes} bytes in UTF-8. Shorten it.`);
-  return terms;
-}
-
-function parseTerm(token) {
-  const found = /^(?<minus>[-\u2212]?)(?<word>[^-\u2212:][^:]*)(:(?<weight>[\d.]+))?$/u.exec(token);
-  const weight = Number(found?.groups.weight ?? 1);
-  if (!(weight <= MOST.weight)) {
-    throw new UsageError(`The prompt has "${token}"; expected an adjective such as dark, dark:1.4 (0 to 4) or -dark.`);
-  }
-  return [found.groups.word, found.groups.minus ? -weight : weight];
-}
+const MOST = { seed: Number.MAX_SAFE_INTEGER, guidance: 30, temperature: 10 };
 
 function inRange(name, value) {
   if (!(typeof value === "number" && value >= 0 && value <= MOST[name])) {
@@ -50,7 +33,8 @@ export class Generator {
     const about = metadataOf(bytes)?.t2a_edge; // JSON that `make export` wrote
     if (!about) throw new UsageError(`${path} is no fused graph of t2a-edge; \`make export\` writes dist/base-int8.onnx.`);
     const generator = new Generator();
-    generator.spec = JSON.parse(about).spec;
+    generator.about = JSON.parse(about);
+    generator.spec = generator.about.spec;
     const options = await exactOptions({ intraOpNumThreads: 1, interOpNumThreads: 1 });
     try {
       generator.session = await ort.InferenceSession.create(bytes, options);
@@ -60,28 +44,34 @@ export class Generator {
     return generator;
   }
 
-  /** One picture: { pixels, indices, width, height }. */
+  /**
+   * One picture: { pixels, indices, width, height, description, others }. The description goes into
+   * a file; others are words that were typed beside the adjectives.
+   */
   async draw(prompt, { seed, guidance = this.spec.guidance_scale, temperature = this.spec.temperature }) {
     if (!Number.isSafeInteger(seed) || seed < 0) {
       throw new UsageError(`The seed is ${seed}; expected a whole number from 0 to ${MOST.seed}.`);
     }
     const { max_words: W, max_bytes: bytes, scales } = this.spec;
-    const text = new Uint8Array(W * bytes), weights = new Float32Array(W);
-    parsePrompt(prompt, this.spec).forEach(([word, weight], row) => {
-      text.set(Buffer.from(word), row * bytes);
-      weights[row] = weight;
-    });
+    const { terms, others } = readPrompt(prompt, this);
+    const { textBytes, wordWeights } = modelInputs(terms, this.spec);
     const positions = scales.reduce((sum, side) => sum + side * side, 0);
     const one = (type, value) => new ort.Tensor(type, [value], [1]);
     const { pixels, indices } = await this.session.run({
-      text_bytes: new ort.Tensor("uint8", text, [1, W, bytes]),
-      word_weights: new ort.Tensor("float32", weights, [1, W]),
+      text_bytes: new ort.Tensor("uint8", textBytes, [1, W, bytes]),
+      word_weights: new ort.Tensor("float32", wordWeights, [1, W]),
       seed: one("int64", BigInt(seed)),
       guidance_scale: one("float32", inRange("guidance", guidance)),
       temperature: one("float32", inRange("temperature", temperature)),
       given: new ort.Tensor("int64", new BigInt64Array(positions).fill(-1n), [1, positions]),
     });
     const [, height, width] = pixels.dims;
-    return { pixels: pixels.data, indices: Array.from(indices.data, Number), width, height };
+    const codes = Array.from(indices.data, Number);
+    const { bundle, checkpoint_sha256: checkpoint } = this.about;
+    const description = {
+      prompt: promptText(terms), seed, guidance_scale: guidance, temperature, top_k: 0,
+      size: [width, height], tile: false, bundle, recipe: packRecipe(codes, { spec: this.spec, checkpoint }),
+    };
+    return { pixels: pixels.data, indices: codes, width, height, description, others };
   }
 }

@@ -153,7 +153,7 @@ def make_changes(picture: Path, change: ChangeOptions, edit: Edit) -> None:
                 "with --prompt."
             )
         prompt = artwork.prompt if change.prompt is None else change.prompt
-        Notes(engine, show=show).tell(engine.parse(prompt).words)
+        Notes(engine, show=show).tell(engine.parse(prompt))
         writer = Writer(change.output, engine)
         for number, seed in enumerate(seeds):
             steps = len(engine.spec.scales)

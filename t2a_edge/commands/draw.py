@@ -31,6 +31,7 @@ from t2a_edge.commands.words import STANDARD_INPUT, WordsCommand, complete_words
 if TYPE_CHECKING:
     from t2a_edge.artwork import Artwork
     from t2a_edge.pipeline import TextToArt
+    from t2a_edge.prompt import Prompt
 
 DrawOne = Callable[[str, int, Callable[[int], None]], "Artwork"]
 
@@ -67,8 +68,9 @@ def generate(
     """Draw WORDS, adjectives such as warm dark fluid.
 
     Writes files and prints their paths. Any adjective may be typed. A word may have a weight from
-    0 to 4, as in dark:1.4; -busy is a word to avoid. In place of WORDS, - reads prompts from
-    standard input, one a line, and draws each as it comes.
+    0 to 4, as in dark:1.4; -busy, or not busy, is a word to avoid. Words such as a, and, picture
+    are left out. In place of WORDS, - reads prompts from standard input, one a line, and draws
+    each as it comes.
 
     \b
     Examples:
@@ -92,11 +94,11 @@ def generate(
             artwork: Artwork = loaded.generate(prompt, seed=seed, on_scale=on_scale, **arguments)
             return artwork
 
-        prompts = limited(prompts_from(words), output.out, one_file=grid)
+        prompts = limited(prompts_from(words, loaded.parse), output.out, one_file=grid)
         if grid:
             side = loaded.spec.image_size
             prompts = _fitting(prompts, seeds.count, size or (side, side))
-        others = () if blend is None else loaded.parse(blend).words
+        others = () if blend is None else (loaded.parse(blend),)
         series = Series(loaded, seeds, draw_one, show=not output.quiet, others=others)
         drawn = series.draw(prompts, None if words == STANDARD_INPUT else seeds.count)
         writer = Writer(output, loaded)
@@ -145,7 +147,7 @@ def tile(
         def draw_one(prompt: str, seed: int, on_scale: Callable[[int], None]) -> "Artwork":
             return loaded.tile(prompt, seed=seed, size=size, on_scale=on_scale, **arguments)
 
-        prompts = limited(prompts_from(words), output.out)
+        prompts = limited(prompts_from(words, loaded.parse), output.out)
         series = Series(loaded, seeds, draw_one, show=not output.quiet)
         writer = Writer(output, loaded)
         for artwork, ms in series.draw(prompts, None if words == STANDARD_INPUT else seeds.count):
@@ -158,7 +160,7 @@ class Series:
     Args:
         draw_one: draws a prompt with a seed, and tells how many scales are done.
         show: whether progress and notes on unknown words are shown.
-        others: words that are used beside those of each prompt.
+        others: prompts that are used beside each.
     """
 
     def __init__(
@@ -168,7 +170,7 @@ class Series:
         draw_one: DrawOne,
         *,
         show: bool,
-        others: Sequence[str] = (),
+        others: Sequence["Prompt"] = (),
     ) -> None:
         self._engine, self._seeds, self._draw_one = engine, seeds, draw_one
         self._show, self._others = show, others
@@ -182,7 +184,7 @@ class Series:
         """
         number, steps = 0, len(self._engine.spec.scales)
         for prompt in prompts:
-            self._notes.tell((*self._engine.parse(prompt).words, *self._others))
+            self._notes.tell(self._engine.parse(prompt), *self._others)
             for seed in self._seeds.all():
                 with Progress(number, total, steps, show=self._show) as progress:
                     watch = Stopwatch()

@@ -101,8 +101,7 @@ def interpolate(
         check_arguments(loaded, arguments)
         if moves:
             check_memory(frames, size or (loaded.spec.image_size,) * 2)
-        words = (*loaded.parse(first).words, *loaded.parse(second).words)
-        Notes(loaded, show=not output.quiet).tell(words)
+        Notes(loaded, show=not output.quiet).tell(loaded.parse(first), loaded.parse(second))
 
         def draw_all() -> Iterator[tuple["Artwork", float]]:
             for i in range(frames):

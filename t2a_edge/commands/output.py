@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +19,7 @@ from t2a_edge.files import write_new, write_whole
 if TYPE_CHECKING:
     from t2a_edge.artwork import Artwork
     from t2a_edge.pipeline import TextToArt
+    from t2a_edge.prompt import Prompt
 
 LIKELY = 0.5  # cosine similarity from which a known adjective is named as near
 
@@ -118,17 +119,27 @@ class Stopwatch:
 
 
 class Notes:
-    """Says on stderr which words training did not use, each word once."""
+    """Says on stderr how a prompt was read, and which words training did not use; each once."""
 
-    def __init__(self, engine: "TextToArt", *, show: bool) -> None:
-        self._engine, self._show = engine, show
+    def __init__(self, engine: "TextToArt", *, show: bool, unknown: bool = True) -> None:
+        self._engine, self._show, self._unknown = engine, show, unknown
         self._told: set[str] = set()
 
-    def tell(self, words: Iterable[str]) -> None:
-        """Name the unknown among these words, and the known ones that they are near to."""
+    def tell(self, *prompts: "Prompt") -> None:
+        """Name what was typed beside the adjectives; the unknown adjectives and what is near."""
+        if not self._show:
+            return
+        for prompt in prompts:
+            others = [word for word in prompt.other_words if word not in self._told]
+            self._told.update(others)
+            if others:
+                text = f'note: read as "{prompt.text}"; no adjectives: {", ".join(others)}'
+                click.echo(text, err=True)
+        if not self._unknown:
+            return
         notes = []
-        for word in dict.fromkeys(words):
-            if self._show and word not in self._told and word not in self._engine.bundle.vocabulary:
+        for word in dict.fromkeys(word for prompt in prompts for word in prompt.words):
+            if word not in self._told and word not in self._engine.bundle.vocabulary:
                 self._told.add(word)
                 near = [w for w, like in self._engine.nearest_words(word, 1) if like >= LIKELY]
                 notes.append(f'"{word}" (near "{near[0]}")' if near else f'"{word}"')

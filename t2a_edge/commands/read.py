@@ -1,6 +1,7 @@
 """Commands that draw recipes, explain words and measure pictures: decode, explain, measure."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from t2a_edge.commands.options import (
     json_lines_option,
     output_options,
 )
-from t2a_edge.commands.output import Stopwatch, Writer, limited
+from t2a_edge.commands.output import Notes, Stopwatch, Writer, limited
 from t2a_edge.commands.words import (
     LONGEST_RECIPE,
     STANDARD_INPUT,
@@ -45,10 +46,17 @@ def decode(recipe: str, output: OutputOptions, engine: EngineOptions) -> None:
       t2a-edge inspect art.png --recipe > recipe.txt
       t2a-edge decode - --out again.png < recipe.txt
     """  # noqa: D301
+    from t2a_edge.recipe import unpack_recipe
+
     output.out.check(output.picture_format)
-    one = iter((recipe,))
-    recipes = one if (recipe,) != STANDARD_INPUT else lines_of_input("a recipe", LONGEST_RECIPE)
     with engine.load() as loaded:
+        recipes: Iterator[str] = iter((recipe,))
+        if (recipe,) == STANDARD_INPUT:
+            recipes = lines_of_input(
+                "a recipe",
+                lambda text: unpack_recipe(text, loaded.spec, loaded.model),
+                LONGEST_RECIPE,
+            )
         writer = Writer(output, loaded)
         for text in limited(recipes, output.out):
             watch = Stopwatch()
@@ -80,7 +88,9 @@ def explain(words: tuple[str, ...], as_json: bool, engine: EngineOptions) -> Non
       t2a-edge explain warm -busy zesty --json
     """  # noqa: D301
     with engine.load() as loaded:
-        for prompt in prompts_from(words):
+        notes = Notes(loaded, show=True, unknown=False)  # the answer names what is not known
+        for prompt in prompts_from(words, loaded.parse):
+            notes.tell(loaded.parse(prompt))
             for meaning in loaded.explain(prompt):
                 if as_json:
                     click.echo(json.dumps(_meaning_as_json(meaning)))

@@ -2,18 +2,19 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 
 from t2a_edge.documents import read_json
-from t2a_edge.errors import PromptError
+from t2a_edge.errors import PromptError, T2AEdgeError
 
-AVOIDED = re.compile(r"^-(?=[^\W\d]{2}|[^\x00-\x7f])")  # the minus of -busy, not of -h or -5
+AVOIDED = re.compile(r"^-(?=[^\W\d]{2}|[^\x00-\x7f]|[\"'(\[{])")  # of -busy, not of -h or -5
 STANDARD_INPUT = ("-",)
 LONGEST_LINE = 200_000  # bytes of a prompt
 LONGEST_RECIPE = 4_000_000  # bytes; that of an inpainted picture has those of both pictures
+Check = Callable[[str], object]
 MANIFEST = Path(__file__).parents[1] / "bundles" / "base" / "bundle.json"
 
 
@@ -43,29 +44,34 @@ def complete_words(ctx: click.Context, _param: click.Parameter, incomplete: str)
     return sorted(word for word in map(str, vocabulary) if word.startswith(typed))
 
 
-def prompts_from(words: tuple[str, ...]) -> Iterator[str]:
+def prompts_from(words: tuple[str, ...], check: Check) -> Iterator[str]:
     """The prompts of a command line: all of its words are one; for `-`, each line of input is.
 
     A line is yielded as soon as it is read, so that another program can wait for its picture.
 
+    Args:
+        check: see `lines_of_input`.
+
     Raises:
-        PromptError: standard input has no prompt, or a line that is not valid UTF-8.
+        PromptError: standard input has no prompt, or a line that is none or not valid UTF-8.
     """
     if words == STANDARD_INPUT:
-        yield from lines_of_input('adjectives, one prompt a line, such as "warm dark fluid"')
+        yield from lines_of_input('adjectives, one prompt a line, such as "warm dark fluid"', check)
     else:
         yield " ".join(words)
 
 
-def lines_of_input(expected: str, longest: int = LONGEST_LINE) -> Iterator[str]:
+def lines_of_input(expected: str, check: Check, longest: int = LONGEST_LINE) -> Iterator[str]:
     """Lines of standard input that have more than white space.
 
     Args:
         expected: what a line is, for an error's text.
+        check: raises a T2AEdgeError for a line that is wrong; the number of the line is put to it.
         longest: bytes that a line may have.
 
     Raises:
         PromptError: there is none, or one is too long or not valid UTF-8.
+        T2AEdgeError: one is wrong.
     """
     if sys.stdin is None:  # a shell's <&-
         raise PromptError(f"Standard input is closed; expected {expected}.")
@@ -86,6 +92,10 @@ def lines_of_input(expected: str, longest: int = LONGEST_LINE) -> Iterator[str]:
             ) from exc
         if line:
             found += 1
+            try:
+                check(line)
+            except T2AEdgeError as exc:
+                raise type(exc)(f"Line {number} of standard input: {exc}") from exc
             yield line
     if not found:
         raise PromptError(f"Standard input is empty; expected {expected}.")

@@ -1,6 +1,7 @@
 """One seed, one picture: three engines and the fused graph in Python, Node and C++."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from t2a_edge.image import read_metadata
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NODE, CPP = EXAMPLES / "node", EXAMPLES / "cpp"
@@ -17,6 +20,7 @@ REQUESTS = (
     ("pale:1.5 geometric, -busy", 0),
     ("Vibrant -dark:0.7", 2**53 - 1),
     ("éthéré", 123_456_789_012),
+    ("a “calm” picture; not ｂｕｓｙ, dark:1,5", 3),
 )  # fmt: skip
 WRONG = (  # what is typed, what the program says
     ([], "no adjectives"),
@@ -25,8 +29,10 @@ WRONG = (  # what is typed, what the program says
     (["warm", "--seed", "9007199254740992"], "The seed is"),
     (["dark:9"], "dark:9"),
     (["--busy"], "--busy"),
-    (["a"] * 9, "Leave some out"),
-    (["a" * 33], "bytes"),
+    (["b"] * 9, "Leave some out"),
+    (["b" * 33], "bytes"),
+    (["warm", "not"], "ends with"),
+    (["dark", "1.4"], "the number"),
     (["warm", "--temperature", "11"], "The temperature is"),
     (["warm", "--model", "nothing.onnx"], "nothing.onnx cannot be read"),
     (["warm", "--out", "no/such/folder/art.png"], "cannot be written"),
@@ -93,6 +99,36 @@ def test_the_same_seed_is_the_same_picture(program, fused, engine, prompt, seed,
     assert json.loads(files["--indices"].read_text()) == expected.indices.tolist()
     pixels = np.asarray(Image.open(files["--out"]))
     assert np.abs(pixels.astype(int) - expected.pixels).max() <= 1  # grey levels
+
+
+def test_the_file_says_what_the_library_s_says(program, fused, engine, tmp_path):
+    out = tmp_path / "art.png"
+    done = subprocess.run(
+        [*program, "a", "Warm", "dark:1.40", "-busy", "--seed", "11", "--guidance", "2.5",
+         "--model", fused, "--out", out], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stderr == 'note: read as "warm dark:1.4 -busy"; no adjectives: a\n'
+    expected = engine.generate("a warm dark:1.4 -busy", seed=11, guidance_scale=2.5)
+    assert read_metadata(out) == expected.metadata
+    again = engine.open(out)
+    np.testing.assert_array_equal(again.indices, expected.indices)
+    assert (again.prompt, again.seed) == ("warm dark:1.4 -busy", 11)
+
+
+def test_nothing_is_left_at_home_and_nothing_is_asked(program, fused, tmp_path):
+    home, trace = tmp_path / "home", tmp_path / "trace"
+    home.mkdir()
+    command = [*program, "warm", "--model", fused, "--out", tmp_path / "art.png"]
+    strace = shutil.which("strace")
+    if strace:
+        command = [strace, "-f", "-qq", "-e", "trace=socket,connect,sendto", "-o", trace, *command]
+    kept = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    subprocess.run(command, env=kept, check=True)
+    assert list(home.rglob("*")) == []
+    if not strace:
+        pytest.skip("needs strace to see that no socket is opened; that HOME stays empty was seen")
+    opened = [line for line in trace.read_text().splitlines() if "AF_INET" in line]
+    assert opened == []
 
 
 def test_options_are_the_library_s(program, fused, engine, tmp_path):

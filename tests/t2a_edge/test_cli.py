@@ -388,6 +388,9 @@ def test_options_go_into_the_metadata(generate):
         ["warm -busy dark:1.4"],
         ["warm", "\N{MINUS SIGN}Busy", "dark:1.40"],
         ["--", "warm", "-busy", "dark:1.4"],
+        ["“warm”,", '-"busy"', "dark:1,4"],
+        ["warm", "-(busy)", "dark", ":", "1.4"],
+        ["warm", "–busy", "(dark):1.4"],
     ],
 )
 def test_words_may_have_weights_and_be_avoided(generate, out, words):

@@ -134,7 +134,7 @@ def test_one_line_may_go_to_one_file(tiny, out):
         (b"", "Standard input is empty; expected adjectives"),
         (b"\n \n", "Standard input is empty"),
         (b"w\xffrm\n", "Line 1 of standard input is not valid UTF-8"),
-        (b"dark:9\n", "expected a weight"),
+        (b"\ndark:9\n", 'Line 2 of standard input: The prompt has "dark:9"; expected a weight'),
         (b"a" * 300_000, "Line 1 of standard input has more than 200000 bytes"),
     ],
     ids=["empty", "blank", "bytes", "weight", "endless"],
@@ -153,10 +153,36 @@ def test_several_lines_into_one_file_are_refused_before_anything_is_written(tiny
     assert_refused(ended, out, "more than one line; name a folder")
 
 
-def test_a_bad_line_after_a_good_one_names_its_place(tiny):
-    ended = tiny("generate", "-", "--seed", 7, given=b"warm\n\xff\n")
-    assert (ended.code, len(ended.out), len(ended.err)) == (2, 1, 1)
-    assert "Line 2" in ended.err[0]
+@pytest.mark.parametrize("command", ["generate", "tile", "explain"])
+@pytest.mark.parametrize("line", [b"\xff", b"dark:x", b"the", b"b " * 9])
+def test_a_bad_line_after_a_good_one_names_its_place(tiny, tiny_bundle, run, command, line):
+    given = b"warm\n\n" + line + b"\n"
+    if command == "explain":
+        ended = run("explain", "-", "--bundle", tiny_bundle, given=given)
+    else:
+        ended = tiny(command, "-", "--seed", 7, given=given)
+    assert (ended.code, len(ended.err)) == (2, 1)
+    assert ended.out
+    assert ended.err[0].startswith("error: Line 3 of standard input")
+
+
+def test_a_recipe_that_is_none_names_its_line(tiny):
+    ended = tiny("decode", "-", given=b"\nAAAA\n")
+    assert (ended.code, ended.out) == (2, [])
+    assert ended.err[0].startswith("error: Line 2 of standard input: The recipe")
+
+
+def test_words_beside_the_adjectives_are_named_once(tiny):
+    given = b"a warm picture\nthe warm, not cool picture\nwarm\na cool picture\n"
+    ended = tiny("generate", "-", "--seed", 7, given=given)
+    assert ended.err == [
+        'note: read as "warm"; no adjectives: a, picture',
+        'note: read as "warm -cool"; no adjectives: the, not',
+    ]
+    assert [Path(p).name for p in ended.out] == [
+        "warm-7.png", "warm-not-cool-7.png", "warm-7-2.png", "cool-7.png",
+    ]  # fmt: skip
+    assert tiny("generate", "a", "warm", "--quiet").err == []
 
 
 def test_a_picture_comes_before_the_next_line_is_typed(tiny_bundle, out):

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from t2a_edge.errors import PromptError
-from t2a_edge.prompt import MAX_WEIGHT, Prompt, Term, parse_prompt, text_bytes_from_words
+from t2a_edge.prompt import (
+    MAX_WEIGHT,
+    OTHER_WORDS,
+    Prompt,
+    Term,
+    parse_prompt,
+    text_bytes_from_words,
+)
+from t2a_edge.vocabulary import known_words
 
 MAX_WORDS, MAX_BYTES = 8, 32
 
@@ -168,7 +176,7 @@ def test_a_prompt_is_written_as_one_would_type_it():
 @pytest.mark.parametrize("typed", [":", ":2", "-", "--", "--busy", "-:2", "\N{MINUS SIGN}-busy"])
 def test_a_weight_or_minus_without_a_word_is_an_error(typed):
     with pytest.raises(PromptError, match=r'expected an adjective, with one minus .* "-busy"'):
-        parse(["warm", typed])
+        parse([typed, "warm"] if typed[-1] != ":" else typed)
 
 
 @pytest.mark.parametrize("number", ["", "x", "nan", "inf", "9", "4.001", "-1", "1:2", "1.4.2"])
@@ -189,6 +197,99 @@ def test_a_weight_that_was_written_is_read_back_to_the_last_digit(weights, avoid
     prompt = parse(f"{sign}w{i}:{weight!r}" for i, weight in enumerate(weights))
     assert [abs(term.weight) for term in prompt.terms] == weights
     assert parse(prompt.text) == prompt
+
+
+# ---- as a person means it
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [
+        ("wa\N{ZERO WIDTH SPACE}rm \ufeffdark\N{RIGHT-TO-LEFT MARK}", "warm dark"),
+        ("co\N{SOFT HYPHEN}ld \N{ZERO WIDTH JOINER}warm\N{ZERO WIDTH NON-JOINER}", "cold warm"),
+        ("\N{RIGHT-TO-LEFT OVERRIDE}warm\N{POP DIRECTIONAL FORMATTING}", "warm"),
+        ("“warm” ‘dark’ «pale» „calm“ 'red' \"blue\"", "warm dark pale calm red blue"),
+        ("(warm) [dark] {pale} <calm> 「red」", "warm dark pale calm red"),
+        ("(warm, dark)", "warm dark"),
+        ("ｗａｒｍ，ｄａｒｋ：１．４；ｐａｌｅ", "warm dark:1.4 pale"),
+        ("warm、dark，pale、calm", "warm dark pale calm"),
+        ("warm،dark՝pale፣calm", "warm dark pale calm"),
+        ("–busy —dense ‐tense −dark", "-busy -dense -tense -dark"),
+        ("blue–green blue‑green", "blue-green blue-green"),
+        ("warm—dark", "warm dark"),
+        ("dark:1,5", "dark:1.5"),
+        ("dark:1,5 warm:2,pale", "dark:1.5 warm:2 pale"),
+        ("dark : 1.4, warm: 2", "dark:1.4 warm:2"),
+        ("(dark:1.4) (warm):2 -(busy)", "dark:1.4 warm:2 -busy"),
+        ("warm. Dark! pale…", "warm dark pale"),
+        ("warm/dark|pale & calm + red", "warm dark pale calm red"),
+        ("#warm *dark* _pale_", "warm dark pale"),
+        ("don’t don't", "don't don't"),
+    ],
+)  # fmt: skip
+def test_what_looks_alike_is_read_alike(typed, text):
+    assert parse(typed).text == text
+    assert parse(typed).other_words == ()
+
+
+@pytest.mark.parametrize(
+    ("typed", "text", "others"),
+    [
+        ("a warm and dark picture", "warm dark", ("a", "and", "picture")),
+        ("not busy", "-busy", ("not",)),
+        ("warm, without busy", "warm -busy", ("without",)),
+        ("no dense:0.5", "-dense:0.5", ("no",)),
+        ("not busy or dense, warm", "-busy -dense warm", ("not", "or")),
+        ("neither busy nor dense", "-busy -dense", ("neither", "nor")),
+        ("not busy, but warm", "-busy warm", ("not", "but")),
+        ("not a very busy image", "-busy", ("not", "a", "very", "image")),
+        ("very dark, slightly warm", "dark:1.5 warm:0.5", ("very", "slightly")),
+        ("extremely dark:3", "dark:4", ("extremely",)),
+        ("very -dark", "-dark:1.5", ("very",)),
+        ("too dark", "dark", ("too",)),
+    ],
+)
+def test_words_beside_the_adjectives_are_understood_or_left_out(typed, text, others):
+    assert parse(typed).text == text
+    assert parse(typed).other_words == others
+    assert parse(parse(typed).text).other_words == ()
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("dark 1.4", 'the number "1.4"'),
+        ("dark:1,2,5", 'the number "5"'),
+        ("100%", 'the number "100"'),
+        ("dark:", 'has "dark:"; expected a weight'),
+        ("-(busy dense)", "expected one of its own for each"),
+        ("(warm dark):1.4", "expected one of its own for each"),
+        ("not (busy dense)", "expected one of its own for each"),
+        ("not -busy", 'has "not -busy"; expected one "not" or one minus'),
+        ("warm not", 'ends with "not"'),
+        ("-very dark", 'has "-very"; expected an adjective'),
+        ("and:2 warm", 'has "and:2"; expected an adjective'),
+        ("warm - dark", 'has "-"; expected an adjective'),
+        ("a picture", "no adjectives"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_sentence(typed, said):
+    with pytest.raises(PromptError) as caught:
+        parse(typed)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "piece", ['"-', ": ", "-", '"', " ", "a,", ":1,", ".", '-"', "\u0301", "'"]
+)
+def test_much_of_anything_is_read_at_once(piece):
+    with pytest.raises(PromptError) as caught:
+        parse(piece * 20_000)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_known_adjective_is_none_of_the_words_beside_them():
+    assert not OTHER_WORDS.intersection(known_words())
 
 
 # ---- bytes

@@ -13,7 +13,7 @@ from t2a_edge import TextToArt
 from t2a_edge.image import read_pixels
 from web.prepare import MODELS, bundle_of
 from web.reference import write_reference
-from web.vectors import VECTORS, vectors
+from web.vectors import PROMPTS, VECTORS, prompt_vectors, vectors
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
@@ -24,6 +24,8 @@ SECONDS = 1800  # a machine that does other things too
 def test_the_vectors_of_the_page_are_what_python_makes_today():
     written = json.loads(VECTORS.read_text(encoding="utf-8"))
     assert written == vectors(), "run `python -m web.vectors`"
+    prompts = json.loads(PROMPTS.read_text(encoding="utf-8"))
+    assert prompts == prompt_vectors(), "run `python -m web.vectors`"
 
 
 def test_the_lock_file_names_no_registry():

@@ -3,7 +3,7 @@ import { axisSliders, follow } from "./axes.js";
 import { PageError } from "./errors.js";
 import { MAX_SEED } from "./link.js";
 import { $, state } from "./page.js";
-import { parsePrompt, promptText, withWeight } from "./prompt.js";
+import { promptText, readPrompt, withWeight } from "./prompt.js";
 
 const FRESH_SEEDS = 2 ** 32;
 const OPTIONS = ["guidance", "temperature"];
@@ -24,22 +24,25 @@ export function seedTyped() {
   return seed;
 }
 
-/** The terms of a field; a PageError if they are none. */
-export function termsTyped(id = "prompt") {
+/** What a field is read as, terms and other words; a PageError if it is no prompt. */
+export function promptTyped(id = "prompt") {
   try {
-    const terms = parsePrompt($(id).value, manifest());
+    const read = readPrompt($(id).value, manifest());
     $(id).setAttribute("aria-invalid", "false");
-    return terms;
+    return read;
   } catch (error) {
     $(id).setAttribute("aria-invalid", "true");
     throw error;
   }
 }
 
+/** The terms of a field; a PageError if they are none. */
+export const termsTyped = (id) => promptTyped(id).terms;
+
 /** The terms, or none where what is typed cannot be used yet. */
 function termsSoFar() {
   try {
-    return parsePrompt($("prompt").value, manifest());
+    return readPrompt($("prompt").value, manifest()).terms;
   } catch {
     return [];
   }
@@ -61,10 +64,14 @@ export function followFields() {
   }
 }
 
-export function fillFields({ prompt, seed, guidance, temperature }) {
+/** What the fields hold before anybody has typed. */
+export const untouched = () => ({ prompt: $("prompt").defaultValue, seed: $("seed").defaultValue });
+
+/** Fill in how a picture was made. The seed of a changed one stays out: with its words it draws another. */
+export function fillFields({ prompt, seed, guidance, temperature, changed }) {
   const { spec } = manifest();
   if (prompt) $("prompt").value = prompt;
-  if (seed !== null) $("seed").value = seed;
+  if (seed !== null && !changed) $("seed").value = seed;
   $("guidance").value = guidance ?? spec.guidance_scale;
   $("temperature").value = temperature ?? spec.temperature;
   followFields();

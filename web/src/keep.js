@@ -50,11 +50,3 @@ export async function openFile(file) {
   const known = stateFrom(new URLSearchParams(entries).toString());
   await openRecipe(about.recipe, blend === undefined ? known : { ...known, prompt: "" });
 }
-
-/** Open what the address says. False where it holds no recipe. */
-export async function openAddress() {
-  const said = stateFrom(location.hash);
-  if (said.recipe === null) return false;
-  await openRecipe(said.recipe, said);
-  return true;
-}

@@ -1,17 +1,17 @@
 import { Engine } from "./engine.js";
 import { PageError } from "./errors.js";
-import { buildFields, fillFields, followFields, freshSeed, optionsChosen, seedTyped, termsTyped } from "./fields.js";
-import { copy, download, openAddress, openFile, openRecipe } from "./keep.js";
+import { buildFields, fillFields, followFields, freshSeed, optionsChosen, promptTyped, seedTyped, untouched } from "./fields.js";
+import { copy, download, openFile, openRecipe } from "./keep.js";
 import { stateFrom } from "./link.js";
 import { $, guarded, state } from "./page.js";
 import { buildStages, drawAndShow } from "./picture.js";
-import { foldsFrom } from "./prompt.js";
 import { buildKept, drawBetween, drawVariations } from "./strips.js";
 
 const MODELS = new URL("models/", document.baseURI).href;
 const NARROW = "(max-width: 52rem)";
 
-const drawTyped = () => guarded(() => drawAndShow(termsTyped(), seedTyped(), optionsChosen()));
+const draw = () => drawAndShow(promptTyped(), seedTyped(), optionsChosen());
+const drawTyped = () => guarded(draw);
 
 /** A slider or a word has changed the prompt; nothing to draw while it is empty or as it was. */
 const settled = () => {
@@ -19,10 +19,24 @@ const settled = () => {
   if (typed && typed !== state.current?.prompt) drawTyped();
 };
 
+/** Whether an address has the recipe of the picture on show, and something else was changed in it. */
+const edited = (said) =>
+  said.recipe !== null &&
+  said.recipe === state.current?.recipe &&
+  ["prompt", "seed", "guidance", "temperature"].some((name) => said[name] !== null && said[name] !== state.current[name]);
+
+/** Open or draw what the address says; what it leaves out is as it is at first. */
 const openOrDraw = () =>
   guarded(async () => {
-    fillFields(stateFrom(location.hash));
-    if (!(await openAddress())) await drawAndShow(termsTyped(), seedTyped(), optionsChosen());
+    const said = stateFrom(location.hash);
+    if (said.recipe !== null && !edited(said)) {
+      fillFields(said);
+      await openRecipe(said.recipe, said);
+      return;
+    }
+    const { prompt, seed } = untouched();
+    fillFields({ ...said, prompt: said.prompt || prompt, seed: said.seed ?? seed, changed: null });
+    await draw();
   });
 
 function listen() {
@@ -63,9 +77,18 @@ function listen() {
 async function manifest() {
   const answer = await fetch(new URL("manifest.json", MODELS)).catch((error) => ({ statusText: error.message }));
   if (!answer.ok) throw new PageError(`The model could not be loaded (${answer.statusText}); load the page again.`);
-  const read = await answer.json();
-  return { ...read, folds: foldsFrom(read.folds) };
+  return answer.json();
 }
+
+/** From now on the page opens without its server too, where the browser allows it (HTTPS, or this machine). */
+function keepForOffline() {
+  if (import.meta.env.PROD) navigator.serviceWorker?.register("offline.js").catch(() => {});
+}
+
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address is the picture's
+  $("prompt").focus();
+});
 
 guarded(async () => {
   const about = await manifest();
@@ -81,4 +104,5 @@ guarded(async () => {
   listen();
   for (const id of ["draw", "reseed", "open", "interpolate", "open-recipe"]) $(id).disabled = false;
   await openOrDraw();
+  keepForOffline();
 });

@@ -1,9 +1,24 @@
 // What a person types, as bytes for the model: t2a_edge/prompt.py in JavaScript.
 import { PageError } from "./errors.js";
+import { groupError, spelled, tokensOf } from "./spelling.js";
 
 const SHOWN_CHARACTERS = 40;
-const SPACE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/u;
-const NUMBER = /^[+-]?(\d+(_\d+)*\.?(\d+(_\d+)*)?|\.\d+(_\d+)*)(e[+-]?\d+(_\d+)*)?$/u;
+const MOST_WEIGHT = 4;
+const NEGATIONS = new Set("not no without never neither nor".split(" "));
+const DEGREES = new Map(Object.entries({ // words that change the weight of the adjective behind them
+  slightly: 0.5, somewhat: 0.5, bit: 0.5, less: 0.5,
+  very: 1.5, really: 1.5, highly: 1.5, more: 1.5, extremely: 2,
+  quite: 1, rather: 1, fairly: 1, too: 1, so: 1,
+}));
+const ALTERNATIVE = "or"; // goes on with a negation: "not busy or dense" avoids both
+const LEFT_OUT = new Set(
+  ("a an the this that which it is as in of with and or but also both plus please picture pictures image images " +
+    "photo photos photograph photographs painting paintings drawing drawings illustration illustrations " +
+    "artwork artworks art colour colours color colors").split(" "),
+);
+const NUMBER = /^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/u;
+const SIGNED = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/u;
+const NO_START = /^[\p{M}'·׳״་]+/u; // accents and the like that have no letter before them
 const DIGIT = /\p{Nd}/u;
 
 const shown = (text) => {
@@ -11,22 +26,6 @@ const shown = (text) => {
   const short = characters.length <= SHOWN_CHARACTERS;
   return `"${short ? text : `${characters.slice(0, SHOWN_CHARACTERS - 1).join("")}…`}"`;
 };
-
-/** The manifest's case folding as a map: each entry is a character and what becomes of it. */
-export function foldsFrom(text) {
-  return new Map(
-    text.split(" ").map((entry) => {
-      const [from, ...to] = entry;
-      return [from, to.join("")];
-    }),
-  );
-}
-
-/** NFC, Unicode case folding, NFC. */
-export function folded(text, folds) {
-  const characters = [...text.normalize("NFC")];
-  return characters.map((c) => folds.get(c) ?? c).join("").normalize("NFC");
-}
 
 /** Digits of any script as ASCII. Their blocks are runs of ten from the zero on. */
 function asciiDigits(text) {
@@ -51,39 +50,83 @@ function checkCharacters(text) {
   }
 }
 
-function termOf(token, { minus, max_weight: most }) {
+const noAdjective = (token) =>
+  new PageError(
+    `The prompt has ${shown(token)}; expected an adjective, with one minus before it if it is to be ` +
+      'avoided, such as "-busy".',
+  );
+
+const twiceAvoided = (text) =>
+  new PageError(`The prompt has ${shown(text)}; expected one "not" or one minus, such as "-busy".`);
+
+/** A token as a term; null where nothing is left of it. */
+function termOf(token) {
   const at = token.indexOf(":");
-  let word = at < 0 ? token : token.slice(0, at);
-  const sign = word && minus.includes([...word][0]) ? -1 : 1;
-  if (sign < 0) word = word.slice(1);
-  if (!word || minus.includes([...word][0])) {
-    throw new PageError(
-      `The prompt has ${shown(token)}; expected an adjective, with one minus before it if it is to ` +
-        'be avoided, such as "-busy".',
-    );
+  let word = (at < 0 ? token : token.slice(0, at)).replace(NO_START, "");
+  if (!word && at < 0) return null;
+  const sign = word.startsWith("-") ? -1 : 1;
+  word = word.replace(/^-/u, "").replace(NO_START, "");
+  while (word.endsWith("-")) word = word.slice(0, -1);
+  if (!word || word.startsWith("-")) throw noAdjective(token);
+  let weight = 1;
+  if (at >= 0) {
+    const number = asciiDigits(token.slice(at + 1));
+    weight = SIGNED.test(number) ? Number(number) : NaN;
+    if (!(weight >= 0 && weight <= MOST_WEIGHT)) {
+      throw new PageError(
+        `The prompt has ${shown(token)}; expected a weight from 0 to ${MOST_WEIGHT} behind the colon, such ` +
+          'as "dark:1.4".',
+      );
+    }
   }
-  if (at < 0) return { word, weight: sign };
-  const number = asciiDigits(token.slice(at + 1));
-  const weight = NUMBER.test(number) ? Number(number.replaceAll("_", "")) : NaN;
-  if (!(weight >= 0 && weight <= most)) {
+  if (!/[\p{L}\p{S}\p{C}]/u.test(word) || NUMBER.test(asciiDigits(word))) {
     throw new PageError(
-      `The prompt has ${shown(token)}; expected a weight from 0 to ${most} behind the colon, such ` +
-        'as "dark:1.4".',
+      `The prompt has the number ${shown(word)}; expected adjectives, and a number only as a weight behind ` +
+        'a colon, such as "dark:1.4".',
     );
   }
   return { word, weight: sign * weight + 0 };
 }
 
-/** "warm dark:1.4 -busy" -> [{word, weight}]; the manifest says how much fits. */
-export function parsePrompt(typed, manifest) {
-  const { max_words: maxWords, max_bytes: maxBytes } = manifest.spec;
+/** What is no adjective changes how the next one is read, or is left out. */
+function read(tokens) {
+  const [terms, others] = [[], new Set()];
+  let [negation, degree, goesOn] = ["", 1, false];
+  for (const { token, opens } of tokens) {
+    if (opens && (negation || degree !== 1)) throw groupError();
+    const term = termOf(token);
+    if (!term) continue;
+    const { word } = term;
+    if (!NEGATIONS.has(word) && !DEGREES.has(word) && !LEFT_OUT.has(word)) {
+      if (negation && term.weight < 0) throw twiceAvoided(`${negation} -${word}`);
+      if (negation) term.weight = -term.weight + 0;
+      else if (degree !== 1) {
+        term.weight = Math.sign(term.weight) * Math.min(Math.abs(term.weight) * degree, MOST_WEIGHT) + 0;
+      }
+      [goesOn, negation, degree] = [Boolean(negation), "", 1];
+      terms.push(term);
+      continue;
+    }
+    if (token.startsWith("-") || token.includes(":")) throw noAdjective(token);
+    if (NEGATIONS.has(word)) {
+      if (negation) throw twiceAvoided(`${negation} ${word}`);
+      negation = word;
+    } else if (DEGREES.has(word)) degree *= DEGREES.get(word);
+    else if (word === ALTERNATIVE && goesOn && !negation) negation = word;
+    others.add(word);
+  }
+  if (negation) {
+    throw new PageError(
+      `The prompt ends with "${negation}"; expected an adjective behind it, such as "not busy".`,
+    );
+  }
+  return { terms, others: [...others] };
+}
+
+/** "a warm, not busy picture" -> terms [{word, weight}] and the other words; the manifest says how much fits. */
+export function readPrompt(typed, { spec: { max_words: maxWords, max_bytes: maxBytes } }) {
   checkCharacters(typed);
-  let text = folded(typed, manifest.folds);
-  for (const separator of manifest.prompt.separators) text = text.replaceAll(separator, " ");
-  const terms = text
-    .split(SPACE)
-    .filter(Boolean)
-    .map((token) => termOf(token, manifest.prompt));
+  const { terms, others } = read(tokensOf(spelled(typed)));
   if (!terms.length) {
     throw new PageError('The prompt has no adjectives; type some, such as "warm dark fluid".');
   }
@@ -100,8 +143,11 @@ export function parsePrompt(typed, manifest) {
       );
     }
   }
-  return terms;
+  return { terms, others };
 }
+
+/** The terms alone. */
+export const parsePrompt = (typed, manifest) => readPrompt(typed, manifest).terms;
 
 /** A number as Python writes it. */
 function digits(size) {

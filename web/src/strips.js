@@ -2,15 +2,16 @@
 import { show, thumbnail } from "./canvas.js";
 import { freshSeed, optionsChosen, seedTyped, termsTyped } from "./fields.js";
 import { $, begin, finish, guarded, state, stillness, tell } from "./page.js";
-import { drawOne, nameOf, showAgain, termsOf } from "./picture.js";
+import { drawOne, nameOf, restore, showAgain, termsOf } from "./picture.js";
 import { mixedTerms, parsePrompt, promptText } from "./prompt.js";
 
 const VARIATIONS = 4;
 const FRAMES = 7;
 
-/** Draw pictures one by one into a strip; each is a button that puts it on show. */
+/** Draw pictures one by one into a strip; each is a button that puts it on show. What is not drawn goes. */
 async function drawStrip(box, jobs) {
   const mine = begin();
+  restore();
   const places = jobs.map(({ label }) => {
     const place = thumbnail(label, () => {
       if (place.art) choose(box, place);
@@ -19,15 +20,19 @@ async function drawStrip(box, jobs) {
     return place;
   });
   box.replaceChildren(...places.map(({ button }) => button));
-  for (const [number, { label, job }] of jobs.entries()) {
-    tell(`Drawing ${number + 1} of ${jobs.length}.`);
-    const art = await job();
-    if (mine !== state.turn) return;
-    const place = places[number];
-    place.art = art;
-    place.button.ariaLabel = place.button.title = `${label}: ${nameOf(art)}`;
-    place.button.disabled = false;
-    show(place.canvas, art.pixels);
+  try {
+    for (const [number, { label, job }] of jobs.entries()) {
+      tell(`Drawing ${number + 1} of ${jobs.length}.`);
+      const art = await job();
+      if (mine !== state.turn) return;
+      const place = places[number];
+      place.art = art;
+      place.button.ariaLabel = place.button.title = `${label}: ${nameOf(art)}`;
+      place.button.disabled = false;
+      show(place.canvas, art.pixels);
+    }
+  } finally {
+    for (const { art, button } of places) if (!art) button.remove(); // interrupted
   }
   finish(`${jobs.length} pictures drawn. Choose one to put it on show.`);
 }

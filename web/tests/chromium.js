@@ -22,7 +22,7 @@ export async function start() {
     await browser.close();
     await server.close();
   };
-  return { browser, origin, close };
+  return { browser, origin, close, stopServing: () => server.close() };
 }
 
 /** A page that keeps what it asked for and what went wrong. */

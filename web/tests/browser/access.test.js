@@ -55,11 +55,14 @@ for (const [device, size] of Object.entries({ desktop: DESKTOP, phone: PHONE }))
   }
 }
 
-test("fits a phone: nothing scrolls sideways, and what is touched is large enough", async () => {
-  const { page, context } = await openPage(chromium, { ...PHONE, fragment: "prompt=warm&seed=1" });
+for (const width of [390, 320]) test(`fits a phone of ${width} pixels: nothing scrolls sideways, and what is touched is large enough`, async () => {
+  const viewport = { width, height: 700 };
+  const { page, context } = await openPage(chromium, { ...PHONE, viewport, fragment: "prompt=warm&seed=1" });
+  await shot(page, `phone-${width}`);
   await filled(page);
+  await shot(page, `phone-${width}-filled`);
   const [wide, client] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
-  assert.equal(client, 390);
+  assert.equal(client, width);
   assert.ok(wide <= client, `${wide} of ${client}`);
   const small = await page.$$eval(
     "button, input:not([type=file]), select, textarea, summary",
@@ -114,8 +117,11 @@ test("words, a variation and a recipe by keyboard alone", async () => {
     }
     assert.fail(`Tab does not reach ${wanted}`);
   };
+  const address = page.url();
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter"); // the skip link
+  assert.equal((await focused(page)).id, "prompt");
+  assert.equal(page.url(), address);
   await to("prompt");
   await page.keyboard.press("Control+A");
   await page.keyboard.type("pale blue");

@@ -119,7 +119,7 @@ withPage("hues and moods are put in and taken out", async (page) => {
 });
 
 withPage("a ninth word is refused, and what was typed stays", async (page) => {
-  const eight = "a b c d e f g h";
+  const eight = "b c d e f g h i";
   await page.fill("#prompt", eight);
   await page.focus("#axis-temperature");
   await page.keyboard.press("ArrowRight");
@@ -148,6 +148,72 @@ withPage("variations keep the coarse stages and draw the others anew", async (pa
   }
   assert.match(await page.textContent("#details"), /^seed \d+, a variation$/u);
   assert.match(await page.url(), /changed=vary/u);
+});
+
+withPage("a variation's own seed stays out of the field: with the words it would draw another picture", async (page) => {
+  await drawn(page, () => page.click("#vary"));
+  await drawn(page, () => page.locator("#variations .thumb").first().click());
+  assert.match(await page.textContent("#details"), /^seed \d+, a variation$/u);
+  assert.equal(await page.inputValue("#seed"), "7");
+  const { page: other, context } = await openPage(chromium, { fragment: (await page.url()).split("#")[1] });
+  assert.equal(await other.inputValue("#seed"), "7");
+  assert.equal(await other.textContent("#details"), await page.textContent("#details"));
+  await context.close();
+});
+
+withPage("an interrupted strip keeps what is drawn and nothing blank", async (page) => {
+  await page.evaluate(() => (document.body.dataset.state = "asked"));
+  await page.click("#interpolate");
+  await page.waitForFunction(() => document.querySelector("#frames .thumb:not([disabled])"));
+  await page.click("#draw");
+  await settled(page);
+  const thumbs = page.locator("#frames .thumb");
+  const count = await thumbs.count();
+  assert.ok(count >= 1 && count < 7, `${count}`);
+  assert.equal(await page.locator("#frames .thumb[disabled]").count(), 0);
+  assert.equal(await page.textContent("#details"), "seed 7");
+});
+
+withPage(
+  "a picture that a strip interrupts while it forms leaves the one before it whole",
+  async (page) => {
+    const shownOf = async () => [await pixelsOn(page, "#picture"), await pixelsOn(page, "#stages .thumb:nth-child(6) canvas")];
+    const before = [await shownOf(), await recipeOn(page)];
+    await page.evaluate(() => (document.body.dataset.state = "asked"));
+    await page.fill("#seed", "8");
+    await page.press("#seed", "Enter");
+    await page.waitForFunction(() => document.querySelector("#stages .thumb:nth-child(2)").ariaPressed === "true");
+    await page.click("#vary");
+    await page.waitForFunction(() => document.querySelector("#variations .thumb:not([disabled])"));
+    assert.deepEqual([await shownOf(), await recipeOn(page)], before);
+    await settled(page);
+  },
+  { reducedMotion: "no-preference" },
+);
+
+withPage("a changed address is drawn; what it leaves out is as it is at first", async (page) => {
+  const go = (change) => drawn(page, () => page.evaluate(change));
+  const first = await recipeOn(page);
+  await go(() => (location.hash = location.hash.replace("seed=7", "seed=8"))); // its recipe is still the old one
+  assert.equal(await page.inputValue("#seed"), "8");
+  assert.equal(await page.textContent("#details"), "seed 8");
+  assert.notEqual(await recipeOn(page), first);
+  await go(() => (location.hash = "#prompt=calm+blue&guidance=5"));
+  assert.equal(await page.textContent("#caption"), "calm blue");
+  assert.equal(await page.inputValue("#seed"), "7");
+  assert.equal(await page.inputValue("#guidance"), "5");
+  await go(() => (location.hash = "#seed=9"));
+  assert.equal(await page.textContent("#caption"), "warm dark fluid");
+  assert.equal(await page.inputValue("#guidance"), "3");
+  await drawn(page, () => page.goBack());
+  assert.equal(await page.textContent("#caption"), "calm blue");
+});
+
+withPage("words beside the adjectives are understood, and it is said", async (page) => {
+  await page.fill("#prompt", "a warm, not busy picture");
+  await drawn(page, () => page.press("#prompt", "Enter"));
+  assert.match(await page.textContent("#status"), /^Drawn in \d+\.\d s\. Read as "warm -busy"\.$/u);
+  assert.equal(await page.textContent("#caption"), "warm -busy");
 });
 
 withPage("the way to other words begins and ends with both prompts' own pictures", async (page) => {
@@ -228,7 +294,7 @@ withPage("what cannot be used is told in a sentence, and the picture stays", asy
   assert.match(await problemOn(page), /damaged or cut short; copy it whole/u);
   await page.setInputFiles("#file", { name: "a.png", mimeType: "image/png", buffer: Buffer.from("GIF89a") });
   await page.waitForFunction(() => /not a PNG/u.test(document.getElementById("problem").textContent));
-  await page.fill("#second", "a b c d e f");
+  await page.fill("#second", "b c d e f g");
   await page.click("#interpolate");
   assert.match(await page.textContent("#between-problem"), /9 adjectives; expected at most 8/u);
   await drawn(page, () => page.click("#draw"));
@@ -252,6 +318,24 @@ withPage("draws without a network once it is loaded", async (page, context, seen
   await drawn(page, () => page.click("#reseed"));
   await drawn(page, () => page.click("#vary"));
   assert.equal(seen.requests.length, asked);
+});
+
+test("opens and draws after a reload when its server is gone", async () => {
+  const own = await start();
+  const { page, context, seen } = await openPage(own, { fragment: START });
+  const first = await recipeOn(page);
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}));
+  await own.stopServing();
+  await assert.rejects(fetch(own.origin));
+  await page.evaluate(() => (document.body.dataset.state = "asked"));
+  await page.reload();
+  await settled(page);
+  assert.equal(await recipeOn(page), first);
+  await drawn(page, () => page.click("#reseed"));
+  assert.notEqual(await recipeOn(page), first);
+  assert.deepEqual(seen.errors, []);
+  await context.close();
+  await own.close();
 });
 
 test("the page's own policy refuses a request to another origin", async () => {
