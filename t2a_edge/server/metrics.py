@@ -21,10 +21,14 @@ class Metrics:
     Args:
         waiting: name of each queue, and how many pictures wait in it.
         busy: how many requests have work and no answer yet.
+        build: what is served, each a label of `t2a_edge_build_info`.
     """
 
     def __init__(
-        self, waiting: Mapping[str, Callable[[], float]], busy: Callable[[], float]
+        self,
+        waiting: Mapping[str, Callable[[], float]],
+        busy: Callable[[], float],
+        build: Mapping[str, str],
     ) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
@@ -32,15 +36,15 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         self.seconds = Histogram(
-            "t2a_edge_request_seconds", "From a request's arrival to its last byte.", ["path"],
-            buckets=SECONDS, registry=self.registry,
+            "t2a_edge_request_duration_seconds", "From a request's arrival to its last byte.",
+            ["path"], buckets=SECONDS, registry=self.registry,
         )  # fmt: skip
         self.batch = Histogram(
             "t2a_edge_batch_pictures", "Pictures in one run of the engines.", buckets=PICTURES,
             registry=self.registry,
         )  # fmt: skip
         self.run_seconds = Histogram(
-            "t2a_edge_run_seconds", "Seconds of one run of the engines.", buckets=SECONDS,
+            "t2a_edge_run_duration_seconds", "Seconds of one run of the engines.", buckets=SECONDS,
             registry=self.registry,
         )  # fmt: skip
         queued = Gauge(
@@ -50,9 +54,13 @@ class Metrics:
         for queue, count in waiting.items():
             queued.labels(queue).set_function(count)
         Gauge(
-            "t2a_edge_busy_requests", "Requests that have work and no answer yet.",
+            "t2a_edge_requests_in_progress", "Requests that have work and no answer yet.",
             registry=self.registry,
         ).set_function(busy)  # fmt: skip
+        Gauge(
+            "t2a_edge_build_info", "What is served, as labels; always 1.", list(build),
+            registry=self.registry,
+        ).labels(**build).set(1)  # fmt: skip
         ProcessCollector(registry=self.registry)
 
     def on_run(self, pictures: int, seconds: float) -> None:

@@ -1,15 +1,15 @@
 """uvicorn's HTTP/1.1 with limits that it lacks: slow heads, too many connections."""
 
 import asyncio
+import sys
+from http import HTTPStatus
 from typing import Any, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from t2a_edge.server.guard import failure_body
+from t2a_edge.server.problem import LARGE_HEAD, LONG_PATH, MEDIA_TYPE, problem_body
 from t2a_edge.server.settings import Settings
-
-MAX_HEAD = 16_384  # bytes of a request's head
 
 
 class GuardedProtocol(H11Protocol):
@@ -23,7 +23,7 @@ class GuardedProtocol(H11Protocol):
         """Begin to wait for a head, or say that there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self.max_connections:
-            self._end("503 Service Unavailable", "The server has no connection left; try later.")
+            self._end(503, "The server has no connection left; try later.")
         else:
             self._arm()
 
@@ -46,14 +46,23 @@ class GuardedProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, unless an answer has begun."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            sentence = "The request is no HTTP/1.1, or its head is too long; send a valid one."
-            self._end("400 Bad Request", sentence)
+            self._end(*self._wrong())
         self.transport.close()
 
-    def _end(self, status: str, sentence: str) -> None:
-        body = failure_body(sentence)
+    def _wrong(self) -> tuple[int, str]:
+        """Why h11 took what came for no request; uvicorn asks while its error is handled."""
+        hint = getattr(sys.exception(), "error_status_hint", 400)
+        if hint == 501:
+            return 501, "The request has a Transfer-Encoding that is not known; send chunked."
+        in_body = self.cycle is not None and not self.cycle.response_complete
+        if hint != 431 or in_body:
+            return 400, "The request is no HTTP/1.1; send a valid one."
+        return (414, LONG_PATH) if b"\n" not in self.conn.trailing_data[0] else (431, LARGE_HEAD)
+
+    def _end(self, status: int, sentence: str) -> None:
+        body = problem_body(status, sentence)
         head = (
-            f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
@@ -70,7 +79,7 @@ class GuardedProtocol(H11Protocol):
         """The head did not come; a client that said nothing is told nothing."""
         if self.conn.trailing_data[0]:
             sentence = f"The head did not come within {self.header_timeout_s:g} s; send it at once."
-            self._end("408 Request Timeout", sentence)
+            self._end(408, sentence)
         self.transport.close()
 
     def _disarm(self) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import io
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -12,33 +11,39 @@ from fastapi import APIRouter, Request, Response
 
 from t2a_edge import __version__
 from t2a_edge.edit import layout_of_size
-from t2a_edge.noise import MAX_SEED
-from t2a_edge.pipeline import FRESH_SEEDS, Artwork
+from t2a_edge.pipeline import Artwork
 from t2a_edge.pipeline import Request as PictureRequest
+from t2a_edge.seeds import MAX_SEED, seed_or_fresh
 from t2a_edge.server import schemas
+from t2a_edge.server.access import is_probe
 from t2a_edge.server.batching import Work
+from t2a_edge.server.problem import MEDIA_TYPE
 from t2a_edge.server.service import RECORD, RefusalError, Service
 from t2a_edge.server.settings import size_cost
 
+PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 FAILURES: dict[int | str, dict[str, Any]] = {
-    status: {"model": schemas.Failure, "description": text}
+    status: {"content": PROBLEM, "description": text}
     for status, text in {
-        400: "The body is no JSON.",
+        400: "The bytes are no HTTP, or the body is no JSON.",
         401: "The bearer token is missing or wrong.",
         408: "The body did not come in time.",
         413: "The body is too large.",
+        415: "The body is said to be no JSON.",
+        421: "The server does not answer to this name.",
         422: "A value cannot be used.",
         429: "The queue is full; Retry-After says when to try again.",
+        431: "The head is too large.",
         500: "The server failed.",
         503: "The server is about to stop, or not ready yet.",
         504: "The deadline passed.",
     }.items()
 }
 READING: dict[int | str, dict[str, Any]] = {
-    status: FAILURES[status] for status in (400, 401, 408, 413, 500)
+    status: FAILURES[status] for status in (400, 401, 408, 413, 421, 431, 500)
 }
 STATE: dict[int | str, dict[str, Any]] = {
-    status: FAILURES[status] for status in (408, 413, 500, 503)
+    status: FAILURES[status] for status in (400, 408, 413, 421, 431, 500, 503)
 }
 PICTURE = {"schema": {"type": "string", "format": "binary"}}
 router = APIRouter()
@@ -154,11 +159,10 @@ def sized_work(
 
 def first_seed(asked: schemas.Sampling, count: int = 1) -> int:
     """The seed that was asked for, or a fresh one; a RefusalError where `count` go too far."""
-    if asked.seed is None:
-        return secrets.randbelow(FRESH_SEEDS)
-    if asked.seed + count - 1 > MAX_SEED:
+    first = seed_or_fresh(asked.seed)
+    if first + count - 1 > MAX_SEED:
         raise RefusalError(422, f"The last seed is above {MAX_SEED}; expected a smaller first one.")
-    return asked.seed
+    return first
 
 
 @router.post(
@@ -282,6 +286,7 @@ async def info(request: Request) -> schemas.Info:
 
 
 @router.get("/healthz", responses=STATE)
+@is_probe
 async def healthz(request: Request) -> schemas.State:
     """Say whether the process can draw; one that cannot is to be started anew."""
     if not service_of(request).alive:
@@ -290,6 +295,7 @@ async def healthz(request: Request) -> schemas.State:
 
 
 @router.get("/readyz", responses=STATE)
+@is_probe
 async def readyz(request: Request) -> schemas.State:
     """Say whether to send requests here."""
     service = service_of(request)

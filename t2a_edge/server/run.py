@@ -13,9 +13,9 @@ from t2a_edge.errors import OptionError
 from t2a_edge.server.app import build_app
 from t2a_edge.server.engine import Engine
 from t2a_edge.server.logs import log, log_to_stderr
-from t2a_edge.server.protocol import MAX_HEAD, guarded_protocol
+from t2a_edge.server.protocol import guarded_protocol
 from t2a_edge.server.service import Service
-from t2a_edge.server.settings import Settings
+from t2a_edge.server.settings import MAX_HEAD, Settings
 
 CLOSING_S = 5  # for connections to close after the last answer
 

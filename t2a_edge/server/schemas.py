@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from t2a_edge.noise import MAX_SEED
 from t2a_edge.sampler import MAX_GUIDANCE, MAX_TEMPERATURE
+from t2a_edge.seeds import MAX_SEED
 
 
 def whole(value: Any) -> Any:
@@ -15,12 +15,16 @@ def whole(value: Any) -> Any:
 
 Whole = Annotated[int, BeforeValidator(whole)]
 Words = Annotated[str, Field(min_length=1, examples=["warm dark:1.4 -busy"])]
-Seed = Annotated[
-    Whole | None, Field(ge=0, le=MAX_SEED, description="Same seed, same picture; null is fresh.")
+Seed = Annotated[  # limits stand inside: on "int or none", the OpenAPI document would lose them
+    Annotated[Whole, Field(ge=0, le=MAX_SEED)] | None,
+    Field(description="Same seed, same picture; null is fresh."),
 ]
-Guidance = Annotated[float | None, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)]
-Temperature = Annotated[float | None, Field(ge=0, le=MAX_TEMPERATURE, allow_inf_nan=False)]
-TopK = Annotated[Whole | None, Field(ge=0, description="Likeliest codes to draw from; 0 is all.")]
+Guidance = Annotated[float, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)] | None
+Temperature = Annotated[float, Field(ge=0, le=MAX_TEMPERATURE, allow_inf_nan=False)] | None
+TopK = Annotated[
+    Annotated[Whole, Field(ge=0)] | None,
+    Field(description="Likeliest codes to draw from; 0 is all."),
+]
 Side = Annotated[Whole, Field(ge=1)]  # what the model and the server allow is checked later
 
 
@@ -160,10 +164,14 @@ class State(BaseModel):
     state: str
 
 
-class Failure(BaseModel):
-    """Every answer from 400 up."""
+class Problem(BaseModel):
+    """Every answer from 400 up: a problem of RFC 9457."""
 
-    error: str = Field(description="One sentence: what was got, what was expected.")
+    type: Literal["about:blank"]
+    title: str = Field(description="The status in words.")
+    status: int = Field(ge=400, le=599)
+    detail: str = Field(description="One sentence: what was got, what was expected, what to do.")
+    request_id: str | None = Field(None, description="As in X-Request-ID; the log has it too.")
 
 
 class Preview(Picture):

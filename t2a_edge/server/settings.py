@@ -1,17 +1,23 @@
 """What a server is told: address, limits, batches. Each is an option of `t2a-edge serve`."""
 
+import ipaddress
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from t2a_edge.checks import number, shown, whole_number
 from t2a_edge.errors import OptionError
 
 WINDOW = 256  # pixels along a side of a plain picture, which costs 1
 LARGEST_SIZE = 2048
 LEAST_TOKEN = 8  # characters
+MAX_HEAD = 16_384  # bytes of a request's head
+TOKEN = re.compile(rf"[\x21-\x7e]{{{LEAST_TOKEN},}}")
 ORIGIN = re.compile(r"\*|https?://[^\s/,*]+")
+HOST_NAME = re.compile(r"\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")  # and IPv4 addresses
 WHOLE = {
     "max_batch": (1, 256), "max_queue": (1, 100_000), "max_body": (64, 100_000_000),
     "max_count": (1, 1000), "max_frames": (2, 1000), "max_prompt": (1, 100_000),
@@ -35,8 +41,13 @@ class Settings:
         provider: what runs the engines: auto, cpu, cuda or tensorrt.
         threads: cores that one operation may use.
         token: bearer token that /v1 and /metrics ask for, 8 or more visible ASCII characters;
-            None asks for none.
+            None asks for none, an empty one is an error.
         origins: web origins that browsers may call from; "*" is any.
+        allowed_hosts: names and addresses that a request's Host may have, without a port; "*" is
+            any, "*.example.org" all below a name. Without some, a connection that comes in on a
+            loopback address must name one, or `host`; a server that listens on other addresses
+            answers to any name. /healthz and /readyz also answer to every address, and every
+            path to the address that the connection came to.
         page: folder with an index.html that is served at /.
         max_batch: most pictures in one run of the engines.
         max_wait_ms: how long a picture waits for others to share its run.
@@ -64,6 +75,7 @@ class Settings:
     threads: int = 1
     token: str | None = field(default=None, repr=False)
     origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
     page: Path | None = None
     max_batch: int = 8
     max_wait_ms: float = 2.0
@@ -82,35 +94,54 @@ class Settings:
     log_prompts: bool = False
 
     def __post_init__(self) -> None:
-        for name, (least, most) in WHOLE.items():
-            self._check(name, int, least, most)
+        for name, (least, most) in {**WHOLE, "max_size": (WINDOW, LARGEST_SIZE)}.items():
+            self._keep(name, whole_number(name, getattr(self, name), least, most))
         for name, (low, high) in NUMBERS.items():
-            self._check(name, int | float, low, high)
-        self._check("max_size", int, WINDOW, LARGEST_SIZE)
+            self._keep(name, number(name, getattr(self, name), low, high))
         if self.max_size % 8:
             raise OptionError(f"max_size is {self.max_size}; expected a multiple of 8.")
-        if not self.host:
-            raise OptionError("host is empty; expected an address such as 127.0.0.1.")
-        if self.token is not None and not re.fullmatch(
-            rf"[\x21-\x7e]{{{LEAST_TOKEN},}}", self.token
-        ):
-            raise OptionError(
-                f"The token is unfit; expected {LEAST_TOKEN} or more visible ASCII characters."
-            )
-        for origin in self.origins:
-            if not ORIGIN.fullmatch(origin):
+        if not isinstance(self.host, str) or not self.host.strip():
+            raise OptionError(f"host is {shown(self.host)}; expected an address such as 127.0.0.1.")
+        self._check_token()
+        self._check_names(
+            "origins", ORIGIN.fullmatch, "an origin such as https://example.org, or *"
+        )
+        self._check_names(
+            "allowed_hosts",
+            is_host,
+            "a name or address without a port, such as art.example.org, or *",
+        )
+        if self.page is not None:
+            self._keep("page", Path(self.page))
+            if not (self.page / "index.html").is_file():
                 raise OptionError(
-                    f"The origin is {origin!r}; expected one such as https://example.org, or *."
+                    f"{self.page} has no index.html; name the folder of a built page."
                 )
-        if self.page is not None and not (self.page / "index.html").is_file():
-            raise OptionError(f"{self.page} has no index.html; name the folder of a built page.")
         self._check_queue()
 
-    def _check(self, name: str, kind: Any, least: float, most: float) -> None:
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most:
-            number = "a whole number" if kind is int else "a number"
-            raise OptionError(f"{name} is {value!r}; expected {number} from {least:g} to {most:g}.")
+    def _keep(self, name: str, value: Any) -> None:
+        """A value as it was read; the class is frozen for all others."""
+        object.__setattr__(self, name, value)
+
+    def _check_token(self) -> None:
+        """A token is never shown, not even one that is unfit."""
+        if self.token is None:
+            return
+        if not isinstance(self.token, str) or not TOKEN.fullmatch(self.token):
+            empty = isinstance(self.token, str) and not self.token.strip()
+            raise OptionError(
+                f"The token is {'empty' if empty else 'unfit'}; expected {LEAST_TOKEN} or more "
+                "visible ASCII characters, or no token at all to serve without one."
+            )
+
+    def _check_names(self, field_name: str, fits: Callable[[str], Any], expected: str) -> None:
+        names = getattr(self, field_name)
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise OptionError(f"{field_name} is {shown(names)}; expected a list of texts.")
+        self._keep(field_name, tuple(name.lower() for name in names))  # as browsers write them
+        for name in getattr(self, field_name):
+            if not fits(name):
+                raise OptionError(f"{field_name} has {shown(name)}; expected {expected}.")
 
     def _check_queue(self) -> None:
         """The costliest picture, and the most of the plain ones, must fit an empty queue."""
@@ -120,6 +151,16 @@ class Settings:
                 f"max_queue is {self.max_queue}; expected {need} or more for these limits, as the "
                 "largest request must fit."
             )
+
+
+def is_host(name: str) -> bool:
+    """Whether it is a host's name or address, or a pattern such as *.example.org."""
+    if HOST_NAME.fullmatch(name):
+        return True
+    try:
+        return ipaddress.ip_address(name.removeprefix("[").removesuffix("]")).version == 6
+    except ValueError:
+        return False
 
 
 def size_cost(width: int, height: int, window: int = WINDOW) -> int:

@@ -49,7 +49,13 @@ def test_an_answer_is_what_the_document_says(live, method, path, body):
     document = live.client.get("/openapi.json").json()
     answer = live.client.request(method, path, json=body)
     told = document["paths"][path][method]["responses"][str(answer.status_code)]
-    schema = resolved(document, told["content"]["application/json"]["schema"])
+    ((kind, content),) = (
+        (kind, content)
+        for kind, content in told["content"].items()
+        if kind in ("application/json", "application/problem+json")
+    )
+    assert answer.headers["content-type"] == kind
+    schema = resolved(document, content["schema"])
     jsonschema.Draft202012Validator(schema).validate(answer.json())
     if body is not None:
         sent = document["paths"][path][method]["requestBody"]["content"]["application/json"]

@@ -24,7 +24,7 @@ def test_a_full_queue_is_429_and_says_when(serving):
         refused = live.post("/v1/generate", prompt="warm", seed=4)
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
-        assert "busy, 2 pictures wait" in refused.json()["error"]
+        assert "busy, 2 pictures wait" in refused.json()["detail"]
         assert live.client.get("/healthz").status_code == 200
         live.engine.gate.set()
         assert [f.result().status_code for f in (running, *waiting)] == [200, 200, 200]
@@ -86,7 +86,7 @@ def test_one_picture_that_fails_does_not_spoil_its_batch(serving):
         live.engine.gate.set()
         assert [f.result().status_code for f in (first, good, other)] == [200, 200, 200]
         assert bad.result().status_code == 500
-        assert bad.result().json()["error"].startswith("The server failed; its log says why")
+        assert bad.result().json()["detail"].startswith("The server failed; its log says why")
         assert live.client.get("/healthz").status_code == 200
 
 
@@ -98,7 +98,7 @@ def test_the_deadline_is_504_and_what_waited_is_not_drawn(serving):
         live.engine.wait_until_drawing()
         never = live.post("/v1/generate", prompt="icy", seed=2, count=3, format="json")
         assert [late.result().status_code, never.status_code] == [504, 504]
-        assert "within 0.5 s" in never.json()["error"]
+        assert "within 0.5 s" in never.json()["detail"]
         assert live.service.plain.waiting == 0
         live.engine.gate.set()
     assert [[r.prompt for r in batch] for batch in live.engine.batches] == [["warm"]]
@@ -112,7 +112,7 @@ def test_a_large_picture_stops_when_its_deadline_passes(serving):
         )
         live.engine.gate.set()  # it begins, and ends after its first scale
         live.until(lambda: not live.service.large._running)
-        assert live.service.metrics.registry.get_sample_value("t2a_edge_run_seconds_count") == 1
+        assert live.service.metrics.registry.get_sample_value("t2a_edge_run_duration_seconds_count") == 1
 
 
 def test_a_client_that_leaves_is_not_drawn_for(serving):
