@@ -15,7 +15,7 @@ from t2a_edge.server.settings import Settings
 Target = TypeVar("Target", bound=Callable[..., Any])
 OPEN, PROBE = "t2a_edge_open", "t2a_edge_probe"  # attributes of an endpoint or a mounted app
 HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{0,5})?")
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # in a path: the router takes "/metrics\n" for "/metrics"
 
 
 def is_open(endpoint: Target) -> Target:
@@ -41,7 +41,7 @@ def answering(routes: Iterable[BaseRoute], scope: Scope) -> tuple[BaseRoute | No
 
     Its path is the router's own: without the prefix that it is mounted under, decoded.
     """
-    if CONTROL.search(scope["path"]):  # the router takes "/metrics\n" for "/metrics"
+    if CONTROL.search(scope["path"]):
         return None, Match.NONE
     partial = None
     for route in routes:

@@ -6,9 +6,9 @@ import logging
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from t2a_edge.server.access import OPEN, check_token, declared, headers_of
+from t2a_edge.server.access import CONTROL, OPEN, check_token, declared, headers_of
 from t2a_edge.server.logs import log
-from t2a_edge.server.problem import EXAMPLE, problem_answer
+from t2a_edge.server.problem import EXAMPLE, problem_answer, sentence_of
 from t2a_edge.server.service import LEFT, OTHER, RECORD, Record, RefusalError, Service
 
 PAGE_S = 600.0  # for a file of the page, with its model, to reach a slow client
@@ -38,6 +38,8 @@ class Guard:
             async with asyncio.timeout(most_s):
                 if not declared(record.route, OPEN):
                     check_token(scope, settings.token)
+                if CONTROL.search(scope["path"]):
+                    raise RefusalError(404, sentence_of(404, scope))
                 check_type(record, scope)
                 body = await self._body(scope, receive)
                 await self.app(scope, _replayed(body, receive), send)

@@ -112,7 +112,10 @@ def test_a_large_picture_stops_when_its_deadline_passes(serving):
         )
         live.engine.gate.set()  # it begins, and ends after its first scale
         live.until(lambda: not live.service.large._running)
-        assert live.service.metrics.registry.get_sample_value("t2a_edge_run_duration_seconds_count") == 1
+        assert (
+            live.service.metrics.registry.get_sample_value("t2a_edge_run_duration_seconds_count")
+            == 1
+        )
 
 
 def test_a_client_that_leaves_is_not_drawn_for(serving):
