@@ -7,7 +7,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from t2a_edge.server.access import OPEN, PROBE, Hosts, answering, check_token, declared, headers_of
-from t2a_edge.server.guard import refuse
+from t2a_edge.server.guard import has_body, refuse
 from t2a_edge.server.logs import log
 from t2a_edge.server.problem import LARGE_HEAD, LONG_PATH, MEDIA_TYPE, problem_answer, sentence_of
 from t2a_edge.server.service import OTHER, RECORD, Record, RefusalError, Service
@@ -85,8 +85,10 @@ def check_head(scope: Scope) -> None:
     there: RFC 9112, section 6.1.
     """
     path = len(scope.get("raw_path") or b"") + len(scope["query_string"])
-    if path + sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD:
-        raise RefusalError(414, LONG_PATH) if path > MAX_HEAD else RefusalError(431, LARGE_HEAD)
+    size = path + sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+    if size > MAX_HEAD:
+        status, sentence = (414, LONG_PATH) if path > MAX_HEAD else (431, LARGE_HEAD)
+        raise RefusalError(status, sentence, Connection="close")
     lengths = headers_of(scope, b"content-length")
     if headers_of(scope, b"transfer-encoding") and (lengths or scope["http_version"] == "1.0"):
         raise RefusalError(
@@ -108,10 +110,7 @@ class Exchange:
         self._scope, self._receive, self._send = scope, receive, send
         self._record: Record = scope[RECORD]
         self._without_body = without_body
-        length = headers_of(scope, b"content-length")
-        self._read = not headers_of(scope, b"transfer-encoding") and all(
-            value.strip(b"0") == b"" for value in length
-        )
+        self._read = not has_body(scope)
         self._instead: bytes | None = None  # the body that is sent in place of a library's
 
     async def receive(self) -> Message:

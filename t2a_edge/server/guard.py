@@ -138,9 +138,17 @@ async def _discard(scope: Scope, receive: Receive) -> None:
                     return
 
 
+def has_body(scope: Scope) -> bool:
+    """Whether a request's head announces a body."""
+    lengths = headers_of(scope, b"content-length")
+    return bool(headers_of(scope, b"transfer-encoding")) or any(n.strip(b"0") for n in lengths)
+
+
 async def refuse(exc: RefusalError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request whose body may not have come yet."""
-    await _discard(scope, receive)
+    """Answer a request whose body may not have come; what comes of it after that is not read."""
+    if has_body(scope):
+        await _discard(scope, receive)
+        exc.headers["Connection"] = "close"
     await _tell(exc, scope, receive, send)
 
 

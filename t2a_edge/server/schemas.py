@@ -13,19 +13,20 @@ def whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(whole)]
+# The limits of a number stand before WHOLE, inside "or none": elsewhere the document loses them.
+WHOLE = BeforeValidator(whole)
 Words = Annotated[str, Field(min_length=1, examples=["warm dark:1.4 -busy"])]
-Seed = Annotated[  # limits stand inside: on "int or none", the OpenAPI document would lose them
-    Annotated[Whole, Field(ge=0, le=MAX_SEED)] | None,
+Seed = Annotated[
+    Annotated[int, Field(ge=0, le=MAX_SEED), WHOLE] | None,
     Field(description="Same seed, same picture; null is fresh."),
 ]
 Guidance = Annotated[float, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)] | None
 Temperature = Annotated[float, Field(ge=0, le=MAX_TEMPERATURE, allow_inf_nan=False)] | None
 TopK = Annotated[
-    Annotated[Whole, Field(ge=0)] | None,
+    Annotated[int, Field(ge=0), WHOLE] | None,
     Field(description="Likeliest codes to draw from; 0 is all."),
 ]
-Side = Annotated[Whole, Field(ge=1)]  # what the model and the server allow is checked later
+Side = Annotated[int, Field(ge=1), WHOLE]  # what the model and the server allow is checked later
 
 
 class Asked(BaseModel):
@@ -54,7 +55,9 @@ class PictureAsked(Sampling):
 class GenerateAsked(PictureAsked):
     """Pictures of one prompt, from consecutive seeds."""
 
-    count: Annotated[Whole, Field(ge=1, description="More than 1 needs the format json.")] = 1
+    count: Annotated[
+        int, Field(ge=1, description="More than 1 needs the format json."), WHOLE
+    ] = 1
     size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = Field(
         None, description="Width and height in pixels."
     )
@@ -66,8 +69,8 @@ class InterpolateAsked(Sampling):
 
     first: Words
     second: Words
-    frames: Annotated[Whole, Field(ge=2)] = 8
-    frame_ms: Annotated[Whole, Field(ge=20, le=10_000)] = 120
+    frames: Annotated[int, Field(ge=2), WHOLE] = 8
+    frame_ms: Annotated[int, Field(ge=20, le=10_000), WHOLE] = 120
     format: Literal["webp", "json"] = "webp"
 
 

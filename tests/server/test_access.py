@@ -77,9 +77,8 @@ class Reached:
         head = f"{method} {self.prefix}{path} HTTP/1.1\r\nhost: localhost\r\n"
         if token:
             head += f"authorization: Bearer {token}\r\n"
-        if method == "POST":
-            head += "content-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
-        self.connection.sendall((head if method == "POST" else head + "\r\n").encode())
+        head += "content-type: application/json\r\n\r\n"
+        self.connection.sendall(head.encode())
         answer = http.client.HTTPResponse(self.connection, method=method)
         answer.begin()
         answer.read()

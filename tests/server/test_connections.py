@@ -8,6 +8,8 @@ from http import HTTPStatus
 
 import pytest
 
+from t2a_edge.server.run import bound_socket
+from t2a_edge.server.settings import Settings
 from tests.server.conftest import read_all
 
 PATH = b"POST /v1/generate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
@@ -51,6 +53,109 @@ def test_what_is_no_http_is_400_and_closed(live, sent):
     assert status_of(answer) == 400
     assert sentence_of(answer) == "The request is no HTTP/1.1; send a valid one."
     assert still_up(live)
+
+
+JSON = b'{"prompt": "warm", "seed": 1}'
+CHUNKED = b"%x\r\n" % len(JSON) + JSON + b"\r\n0\r\n\r\n"
+HIDDEN = b"GET /v1/info HTTP/1.1\r\nhost: localhost\r\n\r\n"  # what another reader may see behind
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (b"content-length: %d\r\ntransfer-encoding: chunked\r\n" % len(JSON), CHUNKED),
+        (b"transfer-encoding: chunked\r\ncontent-length: %d\r\n" % len(CHUNKED), CHUNKED),
+        (b"content-length: 0\r\ntransfer-encoding: chunked\r\n", CHUNKED),
+        (b"transfer-encoding: Chunked\r\ncontent-length: 0\r\n", CHUNKED),
+        (b"content-length: 3\r\ncontent-length: 30\r\n", JSON),
+        (b"content-length: 3, 30\r\n", JSON),
+        (b"content-length: +30\r\n", JSON),
+        (b"content-length: 0x1e\r\n", JSON),
+        (b"content-length: 3 0\r\n", JSON),
+        (b"content-length:\r\n", JSON),
+        (b"content-length : 30\r\n", JSON),
+        (b"transfer-encoding: identity\r\n", CHUNKED),
+        (b"transfer-encoding: gzip, chunked\r\n", CHUNKED),
+        (b"transfer-encoding: xchunked\r\n", CHUNKED),
+        (b"transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n", CHUNKED),
+        (b"transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n", CHUNKED),
+        (b"transfer-encoding\x0b: chunked\r\n", CHUNKED),
+        (b"transfer-encoding: chunked\r\n", CHUNKED.replace(b"\r\n0", b"xx0")),
+        (b"transfer-encoding: chunked\r\n", b"-1\r\n" + CHUNKED),
+        (b"transfer-encoding: chunked\r\n", b"ffffffffffffffffffffffff\r\n" + CHUNKED),
+    ],
+)
+def test_a_body_whose_end_is_in_doubt_ends_the_connection(live, head, body):
+    answer = live.raw(PATH + head + b"\r\n" + body + HIDDEN)
+    assert answer.count(b"HTTP/1.1 ") == 1  # what stands behind it is not read
+    assert status_of(answer) in (400, 413, 501)
+    assert b"\r\nconnection: close\r\n" in answer
+    assert sentence_of(answer)
+    assert still_up(live)
+
+
+def test_http_1_0_has_no_chunks(live):
+    sent = PATH.replace(b"HTTP/1.1", b"HTTP/1.0") + b"transfer-encoding: chunked\r\n\r\n"
+    answer = live.raw(sent + CHUNKED + HIDDEN)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert "tells its length in two ways, or in one that HTTP/1.0 lacks" in sentence_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (b"content-length: %d\r\n" % len(JSON), JSON),
+        (b"content-length: %d\r\ncontent-length: %d\r\n" % (len(JSON), len(JSON)), JSON),
+        (b"transfer-encoding: chunked\r\n", CHUNKED),
+    ],
+)
+def test_a_body_whose_end_is_known_keeps_the_connection(live, head, body):
+    answer = live.raw(PATH + head + b"\r\n" + body + GET)
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["goes on", "at once"])
+@pytest.mark.parametrize(
+    ("sent", "status", "says"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: " + b"y" * 40_000, 431, "head is too"),
+        (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + b"x: y\r\n" * 6000, 431, "head is too"),
+        (b"GET /" + b"y" * 40_000, 414, "path is too long"),
+        (b"GET /?" + b"y" * 40_000, 414, "path is too long"),
+    ],
+)
+def test_a_head_that_is_too_large_says_what_is(live, sent, status, says, whole):
+    end = b" HTTP/1.1\r\nhost: localhost\r\n\r\n" if status == 414 else b"\r\n\r\n"
+    answer = live.raw(sent + end if whole else sent)
+    assert status_of(answer) == status
+    assert says in sentence_of(answer)
+    assert "16384 bytes" in sentence_of(answer)
+    assert still_up(live)
+
+
+def test_an_encoding_of_transfer_that_is_not_known_is_501(live):
+    answer = live.raw(PATH + b"transfer-encoding: gzip\r\n\r\n")
+    assert status_of(answer) == 501
+    assert "send chunked" in sentence_of(answer)
+
+
+def test_an_answer_before_the_whole_body_ends_the_connection(serving):
+    with serving(origins=("https://a.example",)) as live:
+        head = b"OPTIONS /v1/generate HTTP/1.1\r\nhost: localhost\r\norigin: https://a.example\r\n"
+        head += b"access-control-request-method: POST\r\n"
+        answer = live.raw(head + b"content-length: 100\r\n\r\n{")  # a preflight has no body
+        assert status_of(answer) == 200
+        assert b"\r\nconnection: close" in answer
+        assert live.raw(head + b"\r\n" + GET).count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_a_body_does_not_wait_for_its_heads_acknowledgement():
+    with (
+        bound_socket(Settings(port=0)) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_body_that_is_too_large_is_413_before_it_is_read(live):
