@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from urllib.parse import unquote
@@ -10,6 +11,7 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
 
 from t2a_edge import __version__
 from t2a_edge.image import METADATA_KEY
@@ -160,6 +162,27 @@ def test_metrics_count_requests_and_pictures(serving):
         assert 't2a_edge_requests_total{path="other",status="404"} 1.0' in lines
         assert "t2a_edge_batch_pictures_sum 4.0" in lines  # with the first one of all
         assert 't2a_edge_queue_pictures{queue="plain"} 0.0' in lines
+        assert "t2a_edge_requests_in_progress 0.0" in lines
+        build = {
+            "version": __version__,
+            "bundle": live.engine.bundle.bundle_hash,
+            "provider": "cpu",
+        }
+        assert live.service.metrics.registry.get_sample_value("t2a_edge_build_info", build) == 1
+        for family in text_string_to_metric_families(answer.text):
+            check_metric_name(family)
+
+
+def check_metric_name(family):
+    """A metric is named as Prometheus asks: our prefix, the base unit, its kind's ending."""
+    assert family.documentation, family.name
+    name = family.name.removesuffix("_created")  # a client's own: when it began to count
+    assert re.fullmatch(r"(t2a_edge|process)_[a-z]+(_[a-z]+)*", name), name
+    units = {"histogram": ("_seconds", "_pictures"), "gauge": ("_pictures", "_progress", "_info")}
+    if family.type in units and name.startswith("t2a_edge") and name == family.name:
+        assert name.endswith((*units[family.type], "_seconds")), name
+    if family.type == "counter":
+        assert {sample.name for sample in family.samples} == {name + "_total"}, name
 
 
 def test_head_is_get_without_a_body(live):

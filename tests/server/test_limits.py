@@ -235,11 +235,25 @@ def test_the_token_is_not_in_the_settings_text():
         ({"max_size": 300}, "multiple of 8"),
         ({"max_size": 4096}, "max_size is 4096"),
         ({"max_queue": 20}, "max_queue is 20; expected 49 or more"),
-        ({"host": ""}, "host is empty"),
+        ({"host": ""}, "host is ''; expected an address"),
+        ({"host": None}, "host is None"),
         ({"token": "short"}, "8 or more visible"),
         ({"token": "with a space"}, "8 or more visible"),
-        ({"origins": ("example.org",)}, "origin is 'example.org'"),
-        ({"origins": ("https://example.org/",)}, "expected one such as"),
+        ({"token": ""}, "The token is empty; expected 8 or more visible"),
+        ({"token": "        "}, "The token is empty"),
+        ({"token": 12345678}, "The token is unfit"),
+        ({"origins": ("example.org",)}, "origins has 'example.org'"),
+        ({"origins": ("https://example.org/",)}, "expected an origin such as"),
+        ({"origins": "https://example.org"}, "expected a list of texts"),
+        ({"origins": (1,)}, "expected a list of texts"),
+        ({"allowed_hosts": "example.org"}, "expected a list of texts"),
+        ({"allowed_hosts": ("",)}, "allowed_hosts has ''; expected a name or address"),
+        ({"allowed_hosts": ("localhost:8080",)}, "without a port"),
+        ({"allowed_hosts": ("[::1]:8080",)}, "without a port"),
+        ({"allowed_hosts": ("cafe:80",)}, "without a port"),
+        ({"allowed_hosts": ("https://example.org",)}, "without a port"),
+        ({"allowed_hosts": ("a.*.org",)}, "without a port"),
+        ({"allowed_hosts": ("a b",)}, "without a port"),
     ],
 )
 def test_settings_that_cannot_be_used_are_one_sentence(wrong, says):
@@ -248,6 +262,19 @@ def test_settings_that_cannot_be_used_are_one_sentence(wrong, says):
     with pytest.raises(OptionError) as caught:
         Settings(**wrong)
     assert says in str(caught.value)
+
+
+def test_settings_are_kept_as_they_are_compared():
+    kept = Settings(
+        origins=["HTTPS://Example.org"], allowed_hosts=["Art.Example.org", "[FD00::7]", "*.b", "*"]
+    )
+    assert kept.origins == ("https://example.org",)
+    assert kept.allowed_hosts == ("art.example.org", "[fd00::7]", "*.b", "*")
+
+
+def test_a_page_may_be_named_by_text(tmp_path):
+    (tmp_path / "index.html").touch()
+    assert Settings(page=str(tmp_path)).page == tmp_path
 
 
 def test_a_page_without_an_index_is_refused(tmp_path):
