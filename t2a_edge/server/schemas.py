@@ -55,9 +55,7 @@ class PictureAsked(Sampling):
 class GenerateAsked(PictureAsked):
     """Pictures of one prompt, from consecutive seeds."""
 
-    count: Annotated[
-        int, Field(ge=1, description="More than 1 needs the format json."), WHOLE
-    ] = 1
+    count: Annotated[int, Field(ge=1, description="More than 1 needs the format json."), WHOLE] = 1
     size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = Field(
         None, description="Width and height in pixels."
     )

@@ -83,7 +83,7 @@ def test_a_range_that_is_not_there_is_a_problem(paged, method, asked, status):
     if status == 206:
         assert answer.headers["content-range"] == "bytes 0-9/100"
         return
-    assert answer.headers.get("content-range") == ("bytes */100" if status == 416 else None)
+    assert ("*/100" in answer.headers.get("content-range", "")) == (status == 416)
     if method == "HEAD":
         assert answer.content == b""
         assert answer.headers["content-type"] == "application/problem+json"
