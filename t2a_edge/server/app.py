@@ -21,7 +21,7 @@ from t2a_edge.server.batching import Work
 from t2a_edge.server.document import openapi_document
 from t2a_edge.server.engine import Engine
 from t2a_edge.server.entry import Entry
-from t2a_edge.server.guard import Guard
+from t2a_edge.server.guard import FAILED, Guard
 from t2a_edge.server.logs import log
 from t2a_edge.server.page import Page
 from t2a_edge.server.problem import EXAMPLE, NO_JSON, problem_answer, sentence_of
@@ -92,6 +92,10 @@ def _add_error_handlers(app: FastAPI) -> None:
         )
         return problem_answer(request.scope, exc.status_code, sentence, exc.headers)
 
+    async def failed(request: Request, _: Any) -> Response:
+        return problem_answer(request.scope, 500, FAILED)
+
+    app.add_exception_handler(Exception, failed)  # outside all of ours; the server logs it
     app.add_exception_handler(RefusalError, refused)
     app.add_exception_handler(T2AEdgeError, unfit)
     app.add_exception_handler(RequestValidationError, invalid)
