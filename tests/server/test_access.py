@@ -79,11 +79,11 @@ class Reached:
             head += f"authorization: Bearer {token}\r\n"
         head += "content-type: application/json\r\n\r\n"
         self.connection.sendall(head.encode())
-        answer = http.client.HTTPResponse(self.connection, method=method)
-        answer.begin()
-        answer.read()
-        assert not answer.will_close
-        return answer.status
+        with http.client.HTTPResponse(self.connection, method=method) as answer:
+            answer.begin()
+            answer.read()
+            assert not answer.will_close
+            return answer.status
 
     def routes(self):
         """Path and methods of every route, as the application has them; a new one is in here."""
