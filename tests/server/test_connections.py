@@ -149,10 +149,15 @@ def test_an_answer_before_the_whole_body_ends_the_connection(serving):
         assert live.raw(head + b"\r\n" + GET).count(b"HTTP/1.1 200 OK") == 2
 
 
+def connected(listening: socket.socket) -> socket.socket:
+    listening.listen(1)
+    return socket.create_connection(listening.getsockname())
+
+
 def test_a_body_does_not_wait_for_its_heads_acknowledgement():
     with (
         bound_socket(Settings(port=0)) as listening,
-        socket.create_connection(listening.getsockname()),
+        connected(listening),
         listening.accept()[0] as accepted,
     ):
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
