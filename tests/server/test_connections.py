@@ -1,6 +1,7 @@
 """Clients that are slow, wrong or cut off, as bytes on a socket."""
 
 import json
+import select
 import socket
 import struct
 import time
@@ -130,6 +131,16 @@ def test_a_head_that_is_too_large_says_what_is(live, sent, status, says, whole):
     assert status_of(answer) == status
     assert says in sentence_of(answer)
     assert "16384 bytes" in sentence_of(answer)
+    assert still_up(live)
+
+
+def test_what_goes_on_after_its_400_does_not_reset_it(live):
+    with live.connect() as connection:
+        connection.sendall(b"no HTTP\r\n\r\n")
+        live.until(lambda: select.select([connection], [], [], 0)[0])
+        connection.sendall(bytes(100_000))  # what a client does that has not read yet
+        assert status_of(read_all(connection)) == 400
+        connection.sendall(bytes(100_000))
     assert still_up(live)
 
 
