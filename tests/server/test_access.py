@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from t2a_edge import server
-from t2a_edge.commands.serve import serve
+from t2a_edge.cli import main
 from t2a_edge.errors import OptionError
 from t2a_edge.server import Settings, create_app
 from t2a_edge.server.access import is_open
@@ -282,7 +282,7 @@ def test_a_variable_that_is_set_and_empty_is_refused(monkeypatch, name, text):
     monkeypatch.setattr(server, "serve", lambda settings: pytest.fail("it was started"))
     monkeypatch.setenv(name, text)
     with pytest.raises(OptionError, match=f"{name} is set and empty"):
-        serve.main([], standalone_mode=False)
+        main.main(["serve"], standalone_mode=False)
 
 
 def test_variables_and_options_reach_the_settings(monkeypatch):
@@ -290,8 +290,10 @@ def test_variables_and_options_reach_the_settings(monkeypatch):
     monkeypatch.setattr(server, "serve", given.append)
     monkeypatch.setenv("T2A_EDGE_TOKEN", TOKEN)
     monkeypatch.setenv("T2A_EDGE_ALLOWED_HOSTS", "a.example, b.example c.example")
-    serve.main([], standalone_mode=False)
-    serve.main(["--allowed-hosts", "d.example", "--token", TOKEN * 2], standalone_mode=False)
+    main.main(["serve"], standalone_mode=False)
+    main.main(
+        ["serve", "--allowed-hosts", "d.example", "--token", TOKEN * 2], standalone_mode=False
+    )
     assert [(s.token, s.allowed_hosts) for s in given] == [
         (TOKEN, ("a.example", "b.example", "c.example")), (TOKEN * 2, ("d.example",)),
     ]  # fmt: skip
