@@ -1,5 +1,6 @@
 """The command that starts the server."""
 
+import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import click
 
 from t2a_edge.commands.options import PROVIDERS, Command
+from t2a_edge.errors import OptionError
 from t2a_edge.server.settings import Settings
 
 NAMES = {"origins": "--origin"}  # of options that are not named like their setting
+VARIABLES = {"token": "T2A_EDGE_TOKEN", "allowed_hosts": "T2A_EDGE_ALLOWED_HOSTS"}
 HELP = {
     "host": "Address to listen on; the default is reached from this machine alone.",
     "port": "0 takes a free one, which the log names.",
@@ -18,6 +21,8 @@ HELP = {
     "threads": "Cores that one operation may use.",
     "token": "Bearer token that clients must send; better in the variable than on this line.",
     "origins": "Web origin that browsers may call from, or *; may be given several times.",
+    "allowed_hosts": "Names that a request's Host may have, or *; may be given several times. "
+    "By default loopback names where the server is reached by loopback, else any.",
     "page": "Folder with an index.html to serve at /.",
     "max_batch": "Most pictures in one run of the model.",
     "max_wait_ms": "How long a picture waits for others to share its run.",
@@ -37,6 +42,18 @@ HELP = {
 }
 
 
+class Variable(click.Option):
+    """An option that an environment variable gives; click takes an empty one for none."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """The variable's text; an OptionError where it is set and says nothing."""
+        name = str(self.envvar)
+        text = os.environ.get(name)
+        if text is not None and not text.strip():
+            raise OptionError(f"{name} is set and empty; give it a value, or unset it.")
+        return text.replace(",", " ") if text and self.multiple else text
+
+
 def settings_options(command: Command) -> Command:
     """An option for each field of `Settings`, with its default."""
     for field in reversed(fields(Settings)):
@@ -46,13 +63,15 @@ def settings_options(command: Command) -> Command:
         elif field.name in ("bundle", "page"):
             how = {"type": click.Path(path_type=Path)}
         elif field.name == "token":
-            how = {"envvar": "T2A_EDGE_TOKEN", "show_envvar": True}
-        elif field.name == "origins":
+            how = {}
+        elif field.name in ("origins", "allowed_hosts"):
             how = {"multiple": True}
         elif isinstance(field.default, bool):
             how = {"is_flag": True}
         elif isinstance(field.default, int | float):
             how["type"] = type(field.default)
+        if field.name in VARIABLES:
+            how |= {"cls": Variable, "envvar": VARIABLES[field.name], "show_envvar": True}
         name = NAMES.get(field.name, f"--{field.name.replace('_', '-')}")
         command = click.option(name, field.name, help=HELP.get(field.name, ""), **how)(command)
     return command

@@ -9,24 +9,26 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from t2a_edge import __version__
 from t2a_edge.errors import BundleError, T2AEdgeError
 from t2a_edge.pipeline import Request as PictureRequest
 from t2a_edge.server import routes, stream
+from t2a_edge.server.access import is_open
 from t2a_edge.server.batching import Work
 from t2a_edge.server.document import openapi_document
 from t2a_edge.server.engine import Engine
-from t2a_edge.server.guard import Guard, failure_body
+from t2a_edge.server.entry import Entry
+from t2a_edge.server.guard import FAILED, Guard
 from t2a_edge.server.logs import log
+from t2a_edge.server.page import Page
+from t2a_edge.server.problem import EXAMPLE, NO_JSON, problem_answer, sentence_of
 from t2a_edge.server.service import RefusalError, Service
 from t2a_edge.server.settings import Settings
 
 SHOWN = 80  # characters of a value that was sent, in an error
-EXAMPLE = '{"prompt": "warm dark"}'
-NO_JSON = f"The body is no JSON; send an object such as {EXAMPLE}."
 
 
 def build_app(engine: Engine, settings: Settings) -> FastAPI:
@@ -47,11 +49,13 @@ def build_app(engine: Engine, settings: Settings) -> FastAPI:
     app = FastAPI(
         title="t2a-edge", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         redirect_slashes=False, description="Adjectives in, abstract picture out.",
+        routes=[*routes.router.routes, *stream.router.routes],
     )  # fmt: skip
     app.state.service = service
-    app.include_router(routes.router)
-    app.include_router(stream.router)
-    app.add_middleware(Guard, service=service)
+    for route in app.routes:
+        if isinstance(route, Route) and route.path == app.openapi_url:
+            is_open(route.endpoint)
+    app.add_middleware(Guard, service=service)  # the innermost: refusals have CORS headers too
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -60,41 +64,38 @@ def build_app(engine: Engine, settings: Settings) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
             expose_headers=["X-Seed", "X-Unknown-Words", "X-Request-ID", "Retry-After"],
         )
+    app.add_middleware(Entry, service=service)
     if settings.page is not None:
-        app.mount("/", StaticFiles(directory=settings.page, html=True))
+        app.mount("/", is_open(Page(directory=settings.page, html=True)))
     _add_error_handlers(app)
     app.openapi = lambda: openapi_document(app, service)  # type: ignore[method-assign]
     return app
 
 
-def failure(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
-    """An error as an answer."""
-    body = failure_body(sentence)
-    return Response(body, status, media_type="application/json", headers=headers)
-
-
 def _add_error_handlers(app: FastAPI) -> None:
-    async def refused(_: Request, exc: Any) -> Response:
-        return failure(exc.status, exc.sentence, exc.headers)
+    async def refused(request: Request, exc: Any) -> Response:
+        return problem_answer(request.scope, exc.status, exc.sentence, exc.headers)
 
-    async def unfit(_: Request, exc: Any) -> Response:
+    async def unfit(request: Request, exc: Any) -> Response:
         if isinstance(exc, BundleError):
             log("failed", logging.ERROR, error=str(exc))
-            return failure(500, "The server's bundle cannot be used; its log says why.")
-        return failure(422, " ".join(str(exc).split()))
+            broken = "The server's bundle cannot be used; its log says why."
+            return problem_answer(request.scope, 500, broken)
+        return problem_answer(request.scope, 422, " ".join(str(exc).split()))
 
-    async def invalid(_: Request, exc: Any) -> Response:
-        return failure(*sentence_of_errors(exc.errors()))
+    async def invalid(request: Request, exc: Any) -> Response:
+        return problem_answer(request.scope, *sentence_of_errors(exc.errors()))
 
     async def http(request: Request, exc: Any) -> Response:
-        sentences = {
-            400: NO_JSON,
-            404: "There is nothing at this path; /openapi.json lists what there is.",
-            405: f"The method {request.method} is not for this path; /openapi.json says which is.",
-        }
-        sentence = sentences.get(exc.status_code, "The request cannot be answered.")
-        return failure(exc.status_code, sentence, exc.headers)
+        sentence = (
+            NO_JSON if exc.status_code == 400 else sentence_of(exc.status_code, request.scope)
+        )
+        return problem_answer(request.scope, exc.status_code, sentence, exc.headers)
 
+    async def failed(request: Request, _: Any) -> Response:
+        return problem_answer(request.scope, 500, FAILED)
+
+    app.add_exception_handler(Exception, failed)  # outside all of ours; the server logs it
     app.add_exception_handler(RefusalError, refused)
     app.add_exception_handler(T2AEdgeError, unfit)
     app.add_exception_handler(RequestValidationError, invalid)
@@ -108,10 +109,7 @@ def sentence_of_errors(errors: Any) -> tuple[int, str]:
         return 400, NO_JSON
     where = ".".join(str(part) for part in error["loc"] if part != "body")
     if not where:
-        return 422, (
-            "The body is no JSON object, or its Content-Type is not application/json; "
-            f"send one such as {EXAMPLE}."
-        )
+        return 422, f"The body is no JSON object; send one such as {EXAMPLE}."
     if error["type"] == "missing":
         return 422, f"{where} is missing; send a JSON object that has it."
     if error["type"] == "extra_forbidden":

@@ -3,9 +3,11 @@
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from t2a_edge.edit import cell_pixels
-from t2a_edge.server.schemas import Preview
+from t2a_edge.server.access import OPEN, declared
+from t2a_edge.server.schemas import Preview, Problem
 from t2a_edge.server.service import Service
 
 PROMPTS = ("prompt", "blend", "first", "second")
@@ -16,10 +18,11 @@ def openapi_document(app: FastAPI, service: Service) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
         every = document["components"]["schemas"]
-        every["Preview"] = Preview.model_json_schema()  # FastAPI knows no models of events
+        for model in (Preview, Problem):  # FastAPI knows no models of events and media types
+            every[model.__name__] = model.model_json_schema()
         _add_limits(every, service)
         if service.settings.token is not None:
-            _add_token(document)
+            _add_token(document, app)
     return app.openapi_schema or {}
 
 
@@ -47,9 +50,9 @@ def _limit_text(schema: dict[str, Any], characters: int) -> None:
             one["maxLength"] = characters
 
 
-def _add_token(document: dict[str, Any]) -> None:
+def _add_token(document: dict[str, Any], app: FastAPI) -> None:
     document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-    for path, operations in document["paths"].items():
-        for operation in operations.values():
-            if path.startswith("/v1") or path == "/metrics":
+    for route in app.routes:
+        if isinstance(route, APIRoute) and not declared(route, OPEN):
+            for operation in document["paths"][route.path_format].values():
                 operation["security"] = [{"token": []}]

@@ -1,22 +1,16 @@
-"""What every request passes first: token, size and time of its body, log line, counters."""
+"""What a request passes before its route: token, type, size and time of its body."""
 
 import asyncio
 import contextlib
-import hmac
-import json
 import logging
-import re
-import time
-from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from t2a_edge.server.access import CONTROL, OPEN, check_token, declared, headers_of
 from t2a_edge.server.logs import log
-from t2a_edge.server.service import LEFT, RECORD, Record, RefusalError, Service
+from t2a_edge.server.problem import EXAMPLE, problem_answer, sentence_of
+from t2a_edge.server.service import LEFT, OTHER, RECORD, Record, RefusalError, Service
 
-OPEN = ("/healthz", "/readyz", "/openapi.json")
-WORK = ("/v1/generate", "/v1/interpolate", "/v1/explain", "/v1/stream", "/v1/info", "/metrics")
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PAGE_S = 600.0  # for a file of the page, with its model, to reach a slow client
 WRITING_S = 10.0  # after the deadline, for an answer to reach its client
 FAILED = "The server failed; its log says why, under this request's id."
@@ -24,100 +18,49 @@ DISCARDED = 8_000_000  # bytes of a refused body that are read, so that its answ
 DISCARDING_S = 1.0
 
 
-def failure_body(sentence: str) -> bytes:
-    """The body of every error."""
-    body = json.dumps({"error": sentence}, ensure_ascii=False)
-    return body.encode("utf-8", "backslashreplace")  # half a surrogate pair, as JSON writes it
-
-
 class Guard:
-    """ASGI middleware around the application."""
+    """ASGI middleware around the routes: nothing that goes wrong leaves here but as a problem."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self.app, self.service = app, service
-        token = service.settings.token
-        self._wanted = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; nothing that goes wrong leaves here but as a sentence."""
+        """Answer one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-            return
-        method = scope["method"]
-        if method == "HEAD":  # answered as GET is, without the body
-            scope = {**scope, "method": "GET"}
-        record = self._record(scope)
-        try:
-            await self._answer(record, scope, receive, self._noted(record, method, send))
-        finally:
-            log("request", **self.service.finish(record, method))
-
-    def _record(self, scope: Scope) -> Record:
-        settings, path = self.service.settings, scope["path"]
-        known = path if path in OPEN + WORK else "other"
-        record = Record(known, time.monotonic() + settings.deadline_s)
-        named = _header(scope, b"x-request-id").decode("latin-1")
-        if REQUEST_ID.fullmatch(named):
-            record.id = named
-        scope[RECORD] = record
-        return record
-
-    def _noted(self, record: Record, method: str, send: Send) -> Send:
-        """A `send` that notes the status, and adds what every answer has."""
-
-        async def noted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                record.status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", []),
-                    (b"x-request-id", record.id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
-            elif method == "HEAD":
-                message["body"] = b""
-            await send(message)
-
-        return noted
+        else:
+            await self._answer(scope[RECORD], scope, receive, send)
 
     async def _answer(self, record: Record, scope: Scope, receive: Receive, send: Send) -> None:
         settings = self.service.settings
         try:
-            most_s = PAGE_S if record.path == "other" else settings.deadline_s + WRITING_S
+            most_s = PAGE_S if record.path == OTHER else settings.deadline_s + WRITING_S
             async with asyncio.timeout(most_s):
-                self._check_token(scope)
+                if not declared(record.route, OPEN):
+                    check_token(scope, settings.token)
+                if CONTROL.search(scope["path"]):
+                    raise RefusalError(404, sentence_of(404, scope))
+                check_type(record, scope)
                 body = await self._body(scope, receive)
                 await self.app(scope, _replayed(body, receive), send)
         except RefusalError as exc:
-            await _discard(scope, receive)
-            closing = {"connection": "close", **exc.headers}  # what was not read is not read
-            await _refuse(send, exc.status, exc.sentence, closing)
+            await refuse(exc, scope, receive, send)
         except TimeoutError:
             if record.status == 0:
-                await _refuse(send, 504, self.service.late().sentence, {"connection": "close"})
+                await _tell(self.service.late(), scope, receive, send)
             else:
                 log("answer not read in time", logging.WARNING, id=record.id)
         except Exception:
             log("failed", logging.ERROR, exc=True, id=record.id)
             if record.status == 0:
-                await _refuse(send, 500, FAILED, {"connection": "close"})
-
-    def _check_token(self, scope: Scope) -> None:
-        if self._wanted is None or not _guarded(scope["path"]) or scope["method"] == "OPTIONS":
-            return
-        scheme, _, token = _header(scope, b"authorization").partition(b" ")
-        if scheme.lower() != b"bearer" or not hmac.compare_digest(token.strip(), self._wanted):
-            raise RefusalError(
-                401,
-                "The bearer token is missing or wrong; send: Authorization: Bearer TOKEN",
-                WWW_Authenticate="Bearer",
-            )
+                await _tell(RefusalError(500, FAILED), scope, receive, send)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """The whole body, within its limits of bytes and seconds."""
         settings = self.service.settings
-        length = _header(scope, b"content-length")
-        if length.isdigit() and int(length) > settings.max_body:
-            raise self._too_large()
+        for length in headers_of(scope, b"content-length"):
+            if length.isdigit() and int(length) > settings.max_body:
+                raise self._too_large()
         body = bytearray()
         try:
             async with asyncio.timeout(settings.body_timeout_s):
@@ -141,15 +84,27 @@ class Guard:
         return RefusalError(413, f"The body is too large; expected {most} bytes or fewer.")
 
 
-def _guarded(path: str) -> bool:
-    return path == "/metrics" or path.startswith("/v1")
-
-
-def _header(scope: Scope, name: bytes) -> bytes:
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value)
-    return b""
+def check_type(record: Record, scope: Scope) -> None:
+    """A RefusalError for a body that is said to be none that the route reads."""
+    if not record.takes_method or getattr(record.route, "body_field", None) is None:
+        return
+    for coding in headers_of(scope, b"content-encoding"):
+        if coding.strip().lower() not in (b"", b"identity"):
+            raise RefusalError(
+                415,
+                "The body has a Content-Encoding that is not read here; send it as it is.",
+                Accept_Encoding="identity",
+            )
+    sent = headers_of(scope, b"content-type")
+    kind = (sent[0] if len(sent) == 1 else b"").partition(b";")[0].strip().lower()
+    if kind != b"application/json" and not (
+        kind.startswith(b"application/") and kind.endswith(b"+json")
+    ):
+        raise RefusalError(
+            415,
+            "The Content-Type is not application/json; name it, and send an object such as "
+            f"{EXAMPLE}.",
+        )
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
@@ -171,7 +126,7 @@ async def _discard(scope: Scope, receive: Receive) -> None:
 
     A connection that is closed with bytes unread is reset, and the client would not see the answer.
     """
-    if _header(scope, b"expect"):  # the client sends no body before it is asked to
+    if headers_of(scope, b"expect"):  # the client sends no body before it is asked to
         return
     left = DISCARDED
     with contextlib.suppress(TimeoutError):
@@ -183,9 +138,19 @@ async def _discard(scope: Scope, receive: Receive) -> None:
                     return
 
 
-async def _refuse(send: Send, status: int, sentence: str, headers: Mapping[str, str]) -> None:
-    body = failure_body(sentence)
-    every = {"content-type": "application/json", "content-length": str(len(body)), **headers}
-    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in every.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
+def has_body(scope: Scope) -> bool:
+    """Whether a request's head announces a body."""
+    lengths = headers_of(scope, b"content-length")
+    return bool(headers_of(scope, b"transfer-encoding")) or any(n.strip(b"0") for n in lengths)
+
+
+async def refuse(exc: RefusalError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request whose body may not have come; what comes of it after that is not read."""
+    if has_body(scope):
+        await _discard(scope, receive)
+        exc.headers["Connection"] = "close"
+    await _tell(exc, scope, receive, send)
+
+
+async def _tell(exc: RefusalError, scope: Scope, receive: Receive, send: Send) -> None:
+    await problem_answer(scope, exc.status, exc.sentence, exc.headers)(scope, receive, send)

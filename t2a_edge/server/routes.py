@@ -15,29 +15,35 @@ from t2a_edge.pipeline import Artwork
 from t2a_edge.pipeline import Request as PictureRequest
 from t2a_edge.seeds import run_of_seeds
 from t2a_edge.server import schemas
+from t2a_edge.server.access import is_probe
 from t2a_edge.server.batching import Work
+from t2a_edge.server.problem import MEDIA_TYPE
 from t2a_edge.server.service import RECORD, RefusalError, Service
 from t2a_edge.server.settings import size_cost
 
+PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 FAILURES: dict[int | str, dict[str, Any]] = {
-    status: {"model": schemas.Failure, "description": text}
+    status: {"content": PROBLEM, "description": text}
     for status, text in {
-        400: "The body is no JSON.",
+        400: "The bytes are no HTTP, or the body is no JSON.",
         401: "The bearer token is missing or wrong.",
         408: "The body did not come in time.",
         413: "The body is too large.",
+        415: "The body is said to be no JSON.",
+        421: "The server does not answer to this name.",
         422: "A value cannot be used.",
         429: "The queue is full; Retry-After says when to try again.",
+        431: "The head is too large.",
         500: "The server failed.",
         503: "The server is about to stop, or not ready yet.",
         504: "The deadline passed.",
     }.items()
 }
 READING: dict[int | str, dict[str, Any]] = {
-    status: FAILURES[status] for status in (400, 401, 408, 413, 500)
+    status: FAILURES[status] for status in (400, 401, 408, 413, 421, 431, 500)
 }
 STATE: dict[int | str, dict[str, Any]] = {
-    status: FAILURES[status] for status in (408, 413, 500, 503)
+    status: FAILURES[status] for status in (400, 408, 413, 421, 431, 500, 503)
 }
 PICTURE = {"schema": {"type": "string", "format": "binary"}}
 router = APIRouter()
@@ -272,6 +278,7 @@ async def info(request: Request) -> schemas.Info:
 
 
 @router.get("/healthz", responses=STATE)
+@is_probe
 async def healthz(request: Request) -> schemas.State:
     """Say whether the process can draw; one that cannot is to be started anew."""
     if not service_of(request).alive:
@@ -280,6 +287,7 @@ async def healthz(request: Request) -> schemas.State:
 
 
 @router.get("/readyz", responses=STATE)
+@is_probe
 async def readyz(request: Request) -> schemas.State:
     """Say whether to send requests here."""
     service = service_of(request)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from t2a_edge.checks import MAX_GUIDANCE, MAX_TEMPERATURE
+from t2a_edge.checks import MAX_GUIDANCE, MAX_TEMPERATURE, MAX_TOP_K
 from t2a_edge.seeds import MAX_SEED
 
 
@@ -13,15 +13,20 @@ def whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(whole)]
+# The limits of a number stand before WHOLE, inside "or none": elsewhere the document loses them.
+WHOLE = BeforeValidator(whole)
 Words = Annotated[str, Field(min_length=1, examples=["warm dark:1.4 -busy"])]
 Seed = Annotated[
-    Whole | None, Field(ge=0, le=MAX_SEED, description="Same seed, same picture; null is fresh.")
+    Annotated[int, Field(ge=0, le=MAX_SEED), WHOLE] | None,
+    Field(description="Same seed, same picture; null is fresh."),
 ]
-Guidance = Annotated[float | None, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)]
-Temperature = Annotated[float | None, Field(ge=0, le=MAX_TEMPERATURE, allow_inf_nan=False)]
-TopK = Annotated[Whole | None, Field(ge=0, description="Likeliest codes to draw from; 0 is all.")]
-Side = Annotated[Whole, Field(ge=1)]  # what the model and the server allow is checked later
+Guidance = Annotated[float, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)] | None
+Temperature = Annotated[float, Field(ge=0, le=MAX_TEMPERATURE, allow_inf_nan=False)] | None
+TopK = Annotated[
+    Annotated[int, Field(ge=0, le=MAX_TOP_K), WHOLE] | None,
+    Field(description="Likeliest codes to draw from; 0 is all."),
+]
+Side = Annotated[int, Field(ge=1), WHOLE]  # what the model and the server allow is checked later
 
 
 class Asked(BaseModel):
@@ -50,7 +55,7 @@ class PictureAsked(Sampling):
 class GenerateAsked(PictureAsked):
     """Pictures of one prompt, from consecutive seeds."""
 
-    count: Annotated[Whole, Field(ge=1, description="More than 1 needs the format json.")] = 1
+    count: Annotated[int, Field(ge=1, description="More than 1 needs the format json."), WHOLE] = 1
     size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = Field(
         None, description="Width and height in pixels."
     )
@@ -62,8 +67,8 @@ class InterpolateAsked(Sampling):
 
     first: Words
     second: Words
-    frames: Annotated[Whole, Field(ge=2)] = 8
-    frame_ms: Annotated[Whole, Field(ge=20, le=10_000)] = 120
+    frames: Annotated[int, Field(ge=2), WHOLE] = 8
+    frame_ms: Annotated[int, Field(ge=20, le=10_000), WHOLE] = 120
     format: Literal["webp", "json"] = "webp"
 
 
@@ -160,10 +165,14 @@ class State(BaseModel):
     state: str
 
 
-class Failure(BaseModel):
-    """Every answer from 400 up."""
+class Problem(BaseModel):
+    """Every answer from 400 up: a problem of RFC 9457."""
 
-    error: str = Field(description="One sentence: what was got, what was expected.")
+    type: Literal["about:blank"]
+    title: str = Field(description="The status in words.")
+    status: int = Field(ge=400, le=599)
+    detail: str = Field(description="One sentence: what was got, what was expected, what to do.")
+    request_id: str | None = Field(None, description="As in X-Request-ID; the log has it too.")
 
 
 class Preview(Picture):

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request
+from starlette.routing import BaseRoute
 
+from t2a_edge import __version__
 from t2a_edge.server.batching import Batcher, QueueFullError, UnwantedError, Work
 from t2a_edge.server.engine import Engine
 from t2a_edge.server.metrics import Metrics
@@ -16,6 +18,7 @@ from t2a_edge.server.settings import Settings
 
 LEFT = 499  # the client has gone: nobody reads this status but the log
 RECORD = "t2a_edge.record"  # key of the ASGI scope
+OTHER = "other"  # the path, as it is counted, of what is none of our own
 ENDING_S = 5  # that a run may take to end when the server does
 
 
@@ -36,6 +39,8 @@ class Record:
         deadline: of `time.monotonic`.
         batch: works that shared its run; 0 where none was begun.
         queue: where its work is; a request that has some is answered before the server ends.
+        route: what answers it.
+        takes_method: whether the route takes the request's method.
     """
 
     path: str
@@ -46,6 +51,8 @@ class Record:
     batch: int = 0
     queue: Batcher | None = None
     prompt: str | None = None
+    route: BaseRoute | None = None
+    takes_method: bool = False
 
 
 class Service:
@@ -60,6 +67,11 @@ class Service:
         self.metrics = Metrics(
             {"plain": lambda: self.plain.waiting, "large": lambda: self.large.waiting},
             lambda: self.busy,
+            {
+                "version": __version__,
+                "bundle": engine.bundle.bundle_hash,
+                "provider": engine.provider,
+            },
         )
         self.plain, self.large = (
             Batcher(

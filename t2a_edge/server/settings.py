@@ -1,18 +1,24 @@
 """What a server is told: address, limits, batches. Each is an option of `t2a-edge serve`."""
 
+import ipaddress
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from t2a_edge.checks import MAX_COUNT, MAX_FRAMES, MAX_THREADS, number, whole_number
+from t2a_edge.checks import MAX_COUNT, MAX_FRAMES, MAX_THREADS, number, shown, whole_number
 from t2a_edge.errors import OptionError
 
 WINDOW = 256  # pixels along a side of a plain picture, which costs 1
 LARGEST_SIZE = 2048
 CELL = 8  # pixels, of the finest grid
 LEAST_TOKEN = 8  # characters
+MAX_HEAD = 16_384  # bytes of a request's head
+TOKEN = re.compile(rf"[\x21-\x7e]{{{LEAST_TOKEN},}}")
 ORIGIN = re.compile(r"\*|https?://[^\s/,*]+")
+HOST_NAME = re.compile(r"\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")  # and IPv4 addresses
 WHOLE = {
     "max_batch": (1, 256), "max_queue": (1, 100_000), "max_body": (64, 100_000_000),
     "max_count": (1, MAX_COUNT), "max_frames": (2, MAX_FRAMES), "max_prompt": (1, 100_000),
@@ -36,8 +42,13 @@ class Settings:
         provider: what runs the engines: auto, cpu, cuda or tensorrt.
         threads: cores that one operation may use.
         token: bearer token that /v1 and /metrics ask for, 8 or more visible ASCII characters;
-            None asks for none.
+            None asks for none, an empty one is an error.
         origins: web origins that browsers may call from; "*" is any.
+        allowed_hosts: names and addresses that a request's Host may have, without a port; "*" is
+            any, "*.example.org" all below a name. Without some, a connection that comes in on a
+            loopback address must name one, or `host`; a server that listens on other addresses
+            answers to any name. /healthz and /readyz also answer to every address, and every
+            path to the address that the connection came to.
         page: folder with an index.html that is served at /.
         max_batch: most pictures in one run of the engines.
         max_wait_ms: how long a picture waits for others to share its run.
@@ -65,6 +76,7 @@ class Settings:
     threads: int = 1
     token: str | None = field(default=None, repr=False)
     origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
     page: Path | None = None
     max_batch: int = 8
     max_wait_ms: float = 2.0
@@ -84,30 +96,53 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, (least, most) in WHOLE.items():
-            self._set(name, whole_number(name, getattr(self, name), least, most))
+            self._keep(name, whole_number(name, getattr(self, name), least, most))
         for name, (low, high) in NUMBERS.items():
-            self._set(name, number(name, getattr(self, name), low, high))
+            self._keep(name, number(name, getattr(self, name), low, high))
         size = whole_number("max_size", self.max_size, WINDOW, LARGEST_SIZE, step=CELL)
-        self._set("max_size", size)
-        if not self.host:
-            raise OptionError("host is empty; expected an address such as 127.0.0.1.")
-        if self.token is not None and not re.fullmatch(
-            rf"[\x21-\x7e]{{{LEAST_TOKEN},}}", self.token
-        ):
-            raise OptionError(
-                f"The token is unfit; expected {LEAST_TOKEN} or more visible ASCII characters."
-            )
-        for origin in self.origins:
-            if not ORIGIN.fullmatch(origin):
+        self._keep("max_size", size)
+        if not isinstance(self.host, str) or not self.host.strip():
+            raise OptionError(f"host is {shown(self.host)}; expected an address such as 127.0.0.1.")
+        self._check_token()
+        self._check_names(
+            "origins", ORIGIN.fullmatch, "an origin such as https://example.org, or *"
+        )
+        self._check_names(
+            "allowed_hosts",
+            is_host,
+            "a name or address without a port, such as art.example.org, or *",
+        )
+        if self.page is not None:
+            self._keep("page", Path(self.page))
+            if not (self.page / "index.html").is_file():
                 raise OptionError(
-                    f"The origin is {origin!r}; expected one such as https://example.org, or *."
+                    f"{self.page} has no index.html; name the folder of a built page."
                 )
-        if self.page is not None and not (self.page / "index.html").is_file():
-            raise OptionError(f"{self.page} has no index.html; name the folder of a built page.")
         self._check_queue()
 
-    def _set(self, name: str, value: float) -> None:
-        object.__setattr__(self, name, value)  # as a plain number
+    def _keep(self, name: str, value: Any) -> None:
+        """A value as it was read; the class is frozen for all others."""
+        object.__setattr__(self, name, value)
+
+    def _check_token(self) -> None:
+        """A token is never shown, not even one that is unfit."""
+        if self.token is None:
+            return
+        if not isinstance(self.token, str) or not TOKEN.fullmatch(self.token):
+            empty = isinstance(self.token, str) and not self.token.strip()
+            raise OptionError(
+                f"The token is {'empty' if empty else 'unfit'}; expected {LEAST_TOKEN} or more "
+                "visible ASCII characters, or no token at all to serve without one."
+            )
+
+    def _check_names(self, field_name: str, fits: Callable[[str], Any], expected: str) -> None:
+        names = getattr(self, field_name)
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise OptionError(f"{field_name} is {shown(names)}; expected a list of texts.")
+        self._keep(field_name, tuple(name.lower() for name in names))  # as browsers write them
+        for name in getattr(self, field_name):
+            if not fits(name):
+                raise OptionError(f"{field_name} has {shown(name)}; expected {expected}.")
 
     def _check_queue(self) -> None:
         """The costliest picture, and the most of the plain ones, must fit an empty queue."""
@@ -117,6 +152,16 @@ class Settings:
                 f"max_queue is {self.max_queue}; expected {need} or more for these limits, as the "
                 "largest request must fit."
             )
+
+
+def is_host(name: str) -> bool:
+    """Whether it is a host's name or address, or a pattern such as *.example.org."""
+    if HOST_NAME.fullmatch(name):
+        return True
+    try:
+        return ipaddress.ip_address(name.removeprefix("[").removesuffix("]")).version == 6
+    except ValueError:
+        return False
 
 
 def size_cost(width: int, height: int, window: int = WINDOW) -> int:

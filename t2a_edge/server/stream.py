@@ -13,8 +13,9 @@ from fastapi.responses import StreamingResponse
 from t2a_edge.pipeline import Artwork
 from t2a_edge.server import schemas
 from t2a_edge.server.batching import UnwantedError, Work
-from t2a_edge.server.guard import FAILED, failure_body
+from t2a_edge.server.guard import FAILED
 from t2a_edge.server.logs import log
+from t2a_edge.server.problem import problem_body
 from t2a_edge.server.routes import (
     FAILURES,
     check_prompts,
@@ -35,7 +36,7 @@ EVENT = {
             "contentMediaType": "application/json",
             "contentSchema": {
                 "anyOf": [
-                    {"$ref": f"#/components/schemas/{name}"} for name in ("Preview", "Failure")
+                    {"$ref": f"#/components/schemas/{name}"} for name in ("Preview", "Problem")
                 ]
             },
         },
@@ -97,7 +98,7 @@ def event(artwork: Artwork, number: int, scales: int) -> bytes:
     responses={
         200: {
             "description": "Events `scale`, then one `picture`; each one's data is a Preview. "
-            "An event `error` in their place has a Failure.",
+            "An event `error` in their place has a Problem.",
             "content": {"text/event-stream": {"itemSchema": EVENT}},
         },
         **FAILURES,
@@ -148,9 +149,10 @@ async def events(
             current = await previews.next()
     except Exception as exc:
         told = refusal(service, exc)
-        sentence = told.sentence if isinstance(told, RefusalError) else FAILED
-        if told is exc:
+        if not isinstance(told, RefusalError):
             log("failed", logging.ERROR, exc=True, id=record.id)
-        yield b"event: error\ndata: " + failure_body(sentence) + b"\n\n"
+            told = RefusalError(500, FAILED)
+        problem = problem_body(told.status, told.sentence, record.id)
+        yield b"event: error\ndata: " + problem + b"\n\n"
     finally:
         service.drop(record, [previews.work])

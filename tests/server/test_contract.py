@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from t2a_edge.checks import MAX_GUIDANCE, MAX_TEMPERATURE, MAX_TOP_K
+from t2a_edge.seeds import MAX_SEED
+
 jsonschema = pytest.importorskip("jsonschema")
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -32,6 +35,68 @@ def test_the_document_tells_this_servers_limits(serving, engine):
         assert live.post("/v1/explain", prompt="w" * 78).status_code == 422
 
 
+NUMBERS = {  # what is checked: the least and the most; None where the model or the server says
+    "GenerateAsked": {
+        "seed": (0, MAX_SEED), "guidance_scale": (0, MAX_GUIDANCE),
+        "temperature": (0, MAX_TEMPERATURE), "top_k": (0, MAX_TOP_K),
+        "amount": (0, 1), "count": (1, 8),
+    },
+    "InterpolateAsked": {
+        "seed": (0, MAX_SEED), "guidance_scale": (0, MAX_GUIDANCE),
+        "temperature": (0, MAX_TEMPERATURE), "top_k": (0, MAX_TOP_K), "frames": (2, 32),
+        "frame_ms": (20, 10_000),
+    },
+}  # fmt: skip
+
+
+def numbers_of(schema):
+    """Every number of a schema, those that may be null too, with its least and its most."""
+    return {
+        name: (one.get("minimum"), one.get("maximum"))
+        for name, told in schema["properties"].items()
+        for one in (told, *told.get("anyOf", []))
+        if one.get("type") in ("integer", "number")
+    }
+
+
+def test_every_number_has_its_limits_in_the_document_and_they_are_those_that_hold(live):
+    document = live.client.get("/openapi.json").json()
+    paths = {"GenerateAsked": "/v1/generate", "InterpolateAsked": "/v1/interpolate"}
+    words = {"prompt": "warm", "blend": "icy"}, {"first": "warm", "second": "icy"}
+    for (model, expected), said in zip(NUMBERS.items(), words, strict=True):
+        schema = document["components"]["schemas"][model]
+        assert numbers_of(schema) == expected
+        validator = jsonschema.Draft202012Validator(resolved(document, schema))
+        for name, (least, most) in expected.items():
+            for beyond in (least - 1, None if most is None else most + 1):
+                body = {**said, name: beyond, "format": "json"}
+                if beyond is not None:
+                    assert not validator.is_valid(body), (name, beyond)
+                    assert live.post(paths[model], **body).status_code == 422, (name, beyond)
+
+
+def test_the_document_has_no_words_that_are_no_json_schema(live):
+    text = live.client.get("/openapi.json").text
+    for word in ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length"):
+        assert f'"{word}":' not in text
+
+
+def test_the_document_says_what_every_error_is(live):
+    document = live.client.get("/openapi.json").json()
+    answers = [
+        (path, status, told)
+        for path, operations in document["paths"].items()
+        for operation in operations.values()
+        for status, told in operation["responses"].items()
+        if int(status) >= 400
+    ]
+    assert len(answers) > 50
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path, status, told in answers:
+        assert told["content"] == problem, (path, status)
+    assert "Problem" in document["components"]["schemas"]
+
+
 ASKED = [
     ("get", "/v1/info", None),
     ("get", "/healthz", None),
@@ -49,7 +114,13 @@ def test_an_answer_is_what_the_document_says(live, method, path, body):
     document = live.client.get("/openapi.json").json()
     answer = live.client.request(method, path, json=body)
     told = document["paths"][path][method]["responses"][str(answer.status_code)]
-    schema = resolved(document, told["content"]["application/json"]["schema"])
+    ((kind, content),) = (
+        (kind, content)
+        for kind, content in told["content"].items()
+        if kind in ("application/json", "application/problem+json")
+    )
+    assert answer.headers["content-type"] == kind
+    schema = resolved(document, content["schema"])
     jsonschema.Draft202012Validator(schema).validate(answer.json())
     if body is not None:
         sent = document["paths"][path][method]["requestBody"]["content"]["application/json"]

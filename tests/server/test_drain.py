@@ -65,7 +65,7 @@ def test_a_signal_ends_an_idle_server_well(number):
 
 
 def wait_until_busy(client: httpx.Client, requests: int) -> None:
-    while f"t2a_edge_busy_requests {requests}.0\n" not in client.get("/metrics").text:
+    while f"t2a_edge_requests_in_progress {requests}.0\n" not in client.get("/metrics").text:
         time.sleep(0.01)
 
 
@@ -86,7 +86,7 @@ def test_what_was_accepted_is_answered_before_the_end():
                 time.sleep(0.01)
             late = client.post("/v1/generate", json={"prompt": "late"})
             assert (late.status_code, late.headers["retry-after"]) == (503, "1")
-            assert "about to stop" in late.json()["error"]
+            assert "about to stop" in late.json()["detail"]
         assert [answer.result().status_code for answer in answers] == [200] * len(sizes)
         assert server.end() == 0
     told = [line["status"] for line in server.lines if line.get("path") == "/v1/generate"]

@@ -3,12 +3,15 @@
 import base64
 import io
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
 from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
 
 from t2a_edge import __version__
 from t2a_edge.animation import about_frames
@@ -164,6 +167,28 @@ def test_metrics_count_requests_and_pictures(serving):
         assert 't2a_edge_requests_total{path="other",status="404"} 1.0' in lines
         assert "t2a_edge_batch_pictures_sum 4.0" in lines  # with the first one of all
         assert 't2a_edge_queue_pictures{queue="plain"} 0.0' in lines
+        assert "t2a_edge_requests_in_progress 0.0" in lines
+        build = {
+            "version": __version__,
+            "bundle": live.engine.bundle.bundle_hash,
+            "provider": "cpu",
+        }
+        assert live.service.metrics.registry.get_sample_value("t2a_edge_build_info", build) == 1
+        for family in text_string_to_metric_families(answer.text):
+            check_metric_name(family)
+
+
+def check_metric_name(family):
+    """A metric is named as Prometheus asks: our prefix, the base unit, its kind's ending."""
+    assert family.documentation, family.name
+    name = family.name
+    assert not name.endswith("_created")  # the client library's own
+    assert re.fullmatch(r"(t2a_edge|process)_[a-z]+(_[a-z]+)*", name), name
+    units = {"histogram": ("_seconds", "_pictures"), "gauge": ("_pictures", "_progress", "_info")}
+    if family.type in units and name.startswith("t2a_edge"):
+        assert name.endswith((*units[family.type], "_seconds")), name
+    if family.type == "counter":
+        assert {sample.name for sample in family.samples} == {name + "_total"}, name
 
 
 def test_head_is_get_without_a_body(live):
@@ -184,6 +209,18 @@ def test_a_picture_says_how_it_was_made(live):
     content = live.post("/v1/generate", prompt="warm", seed=1).content
     about = json.loads(Image.open(io.BytesIO(content)).info[METADATA_KEY])
     assert (about["prompt"], about["seed"]) == ("warm", 1)
+
+
+def detail_of(answer) -> str:
+    """The sentence of an answer that is a problem of RFC 9457, whole."""
+    problem = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem == {
+        "type": "about:blank", "title": HTTPStatus(answer.status_code).phrase,
+        "status": answer.status_code, "detail": problem["detail"],
+        "request_id": answer.headers["x-request-id"],
+    }  # fmt: skip
+    return problem["detail"]
 
 
 BAD = [
@@ -235,8 +272,7 @@ BAD = [
 def test_what_cannot_be_used_gets_one_sentence(live, path, body, says):
     answer = live.post(path, **body)
     assert answer.status_code == 422
-    assert list(answer.json()) == ["error"]
-    sentence = answer.json()["error"]
+    sentence = detail_of(answer)
     assert says in sentence
     assert len(sentence) < 400
     assert "\n" not in sentence
@@ -264,18 +300,41 @@ def test_a_body_that_is_no_request(live, body, status):
         "/v1/generate", content=body, headers={"Content-Type": "application/json"}
     )
     assert answer.status_code == status
-    assert 20 < len(answer.json()["error"]) < 300
+    assert 20 < len(detail_of(answer)) < 300
 
 
-def test_another_content_type_is_told(live):
-    answer = live.client.post("/v1/generate", content=b'{"prompt": "warm"}')
-    assert answer.status_code == 422
-    assert "application/json" in answer.json()["error"]
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "application/jsonx"},
+        {"Content-Type": "application/json, text/plain"},
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    ],
+)
+def test_a_body_that_is_said_to_be_no_json_is_415(live, headers):
+    answer = live.client.post("/v1/generate", content=b'{"prompt": "warm"}', headers=headers)
+    assert answer.status_code == 415
+    coded = "Content-Encoding" in headers
+    assert ("Content-Encoding" if coded else "application/json") in detail_of(answer)
+    assert answer.headers.get("accept-encoding") == ("identity" if coded else None)
+
+
+@pytest.mark.parametrize(
+    "kind", ["Application/JSON; charset=utf-8", "application/vnd.art+json", "application/json;"]
+)
+def test_json_by_its_other_names_is_read(live, kind):
+    answer = live.client.post(
+        "/v1/explain", content=b'{"prompt": "warm"}', headers={"Content-Type": kind}
+    )
+    assert answer.status_code == 200
 
 
 def test_paths_and_methods_that_are_not_there(live):
     missing = live.client.get("/v1/nothing")
-    assert (missing.status_code, "openapi.json" in missing.json()["error"]) == (404, True)
+    assert (missing.status_code, "openapi.json" in detail_of(missing)) == (404, True)
     wrong = live.client.get("/v1/generate")
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
     assert live.client.options("/v1/generate").status_code == 405

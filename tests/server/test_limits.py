@@ -24,7 +24,7 @@ def test_a_full_queue_is_429_and_says_when(serving):
         refused = live.post("/v1/generate", prompt="warm", seed=4)
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
-        assert "busy, 2 pictures wait" in refused.json()["error"]
+        assert "busy, 2 pictures wait" in refused.json()["detail"]
         assert live.client.get("/healthz").status_code == 200
         live.engine.gate.set()
         assert [f.result().status_code for f in (running, *waiting)] == [200, 200, 200]
@@ -86,7 +86,7 @@ def test_one_picture_that_fails_does_not_spoil_its_batch(serving):
         live.engine.gate.set()
         assert [f.result().status_code for f in (first, good, other)] == [200, 200, 200]
         assert bad.result().status_code == 500
-        assert bad.result().json()["error"].startswith("The server failed; its log says why")
+        assert bad.result().json()["detail"].startswith("The server failed; its log says why")
         assert live.client.get("/healthz").status_code == 200
 
 
@@ -98,7 +98,7 @@ def test_the_deadline_is_504_and_what_waited_is_not_drawn(serving):
         live.engine.wait_until_drawing()
         never = live.post("/v1/generate", prompt="icy", seed=2, count=3, format="json")
         assert [late.result().status_code, never.status_code] == [504, 504]
-        assert "within 0.5 s" in never.json()["error"]
+        assert "within 0.5 s" in never.json()["detail"]
         assert live.service.plain.waiting == 0
         live.engine.gate.set()
     assert [[r.prompt for r in batch] for batch in live.engine.batches] == [["warm"]]
@@ -112,7 +112,10 @@ def test_a_large_picture_stops_when_its_deadline_passes(serving):
         )
         live.engine.gate.set()  # it begins, and ends after its first scale
         live.until(lambda: not live.service.large._running)
-        assert live.service.metrics.registry.get_sample_value("t2a_edge_run_seconds_count") == 1
+        assert (
+            live.service.metrics.registry.get_sample_value("t2a_edge_run_duration_seconds_count")
+            == 1
+        )
 
 
 def test_a_client_that_leaves_is_not_drawn_for(serving):
@@ -232,11 +235,25 @@ def test_the_token_is_not_in_the_settings_text():
         ({"max_size": 300}, "multiple of 8"),
         ({"max_size": 4096}, "max_size is 4096"),
         ({"max_queue": 20}, "max_queue is 20; expected 49 or more"),
-        ({"host": ""}, "host is empty"),
+        ({"host": ""}, "host is ''; expected an address"),
+        ({"host": None}, "host is None"),
         ({"token": "short"}, "8 or more visible"),
         ({"token": "with a space"}, "8 or more visible"),
-        ({"origins": ("example.org",)}, "origin is 'example.org'"),
-        ({"origins": ("https://example.org/",)}, "expected one such as"),
+        ({"token": ""}, "The token is empty; expected 8 or more visible"),
+        ({"token": "        "}, "The token is empty"),
+        ({"token": 12345678}, "The token is unfit"),
+        ({"origins": ("example.org",)}, "origins has 'example.org'"),
+        ({"origins": ("https://example.org/",)}, "expected an origin such as"),
+        ({"origins": "https://example.org"}, "expected a list of texts"),
+        ({"origins": (1,)}, "expected a list of texts"),
+        ({"allowed_hosts": "example.org"}, "expected a list of texts"),
+        ({"allowed_hosts": ("",)}, "allowed_hosts has ''; expected a name or address"),
+        ({"allowed_hosts": ("localhost:8080",)}, "without a port"),
+        ({"allowed_hosts": ("[::1]:8080",)}, "without a port"),
+        ({"allowed_hosts": ("cafe:80",)}, "without a port"),
+        ({"allowed_hosts": ("https://example.org",)}, "without a port"),
+        ({"allowed_hosts": ("a.*.org",)}, "without a port"),
+        ({"allowed_hosts": ("a b",)}, "without a port"),
     ],
 )
 def test_settings_that_cannot_be_used_are_one_sentence(wrong, says):
@@ -245,6 +262,19 @@ def test_settings_that_cannot_be_used_are_one_sentence(wrong, says):
     with pytest.raises(OptionError) as caught:
         Settings(**wrong)
     assert says in str(caught.value)
+
+
+def test_settings_are_kept_as_they_are_compared():
+    kept = Settings(
+        origins=["HTTPS://Example.org"], allowed_hosts=["Art.Example.org", "[FD00::7]", "*.b", "*"]
+    )
+    assert kept.origins == ("https://example.org",)
+    assert kept.allowed_hosts == ("art.example.org", "[fd00::7]", "*.b", "*")
+
+
+def test_a_page_may_be_named_by_text(tmp_path):
+    (tmp_path / "index.html").touch()
+    assert Settings(page=str(tmp_path)).page == tmp_path
 
 
 def test_a_page_without_an_index_is_refused(tmp_path):

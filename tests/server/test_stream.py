@@ -66,7 +66,7 @@ def test_a_deadline_in_the_middle_is_an_event(serving):
             held.go()
             rest = list(lines)
         assert rest[-3:-1][0] == "event: error"
-        assert "within 1.5 s" in json.loads(rest[-2].removeprefix("data: "))["error"]
+        assert "within 1.5 s" in json.loads(rest[-2].removeprefix("data: "))["detail"]
 
 
 def test_a_failure_in_the_middle_is_an_event(serving, caplog):

@@ -184,7 +184,7 @@ def test_a_server_without_its_packages_says_so(run, monkeypatch):
         (["--port", "70000"], "port is 70000"),
         (["--port", "http"], "'http' is not a valid integer"),
         (["--token", "short"], "8 or more visible"),
-        (["--origin", "example.org"], "The origin is 'example.org'"),
+        (["--origin", "example.org"], "origins has 'example.org'"),
         (["--max-queue", "1"], "max_queue is 1"),
         (["--page", "missing"], "no index.html"),
         (["--colour", "red"], "No such option"),

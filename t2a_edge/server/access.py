@@ -1,0 +1,143 @@
+"""Who may ask for what: every route needs the token, but those that are declared open."""
+
+import hmac
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
+
+from t2a_edge.server.service import RefusalError
+from t2a_edge.server.settings import Settings
+
+Target = TypeVar("Target", bound=Callable[..., Any])
+OPEN, PROBE = "t2a_edge_open", "t2a_edge_probe"  # attributes of an endpoint or a mounted app
+HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{0,5})?")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # in a path: the router takes "/metrics\n" for "/metrics"
+
+
+def is_open(endpoint: Target) -> Target:
+    """Declare that an endpoint, or an application to mount, is answered without the token."""
+    setattr(endpoint, OPEN, True)
+    return endpoint
+
+
+def is_probe(endpoint: Target) -> Target:
+    """Declare that an endpoint is open, and asked by the address where a name would be."""
+    setattr(endpoint, PROBE, True)
+    return is_open(endpoint)
+
+
+def declared(route: BaseRoute | None, what: str) -> bool:
+    """Whether a route's endpoint, or the application mounted there, is OPEN or a PROBE."""
+    target = getattr(route, "endpoint", None) or getattr(route, "app", None)
+    return getattr(target, what, False) is True
+
+
+def answering(routes: Iterable[BaseRoute], scope: Scope) -> tuple[BaseRoute | None, Match]:
+    """The route that answers a request, found as the router finds it.
+
+    Its path is the router's own: without the prefix that it is mounted under, decoded.
+    """
+    if CONTROL.search(scope["path"]):
+        return None, Match.NONE
+    partial = None
+    for route in routes:
+        match, _ = route.matches(dict(scope))
+        if match is Match.FULL:
+            return route, match
+        if match is Match.PARTIAL and partial is None:
+            partial = route
+    return partial, Match.NONE if partial is None else Match.PARTIAL
+
+
+def headers_of(scope: Scope, name: bytes) -> list[bytes]:
+    """All values of a header."""
+    return [bytes(value) for key, value in scope["headers"] if key == name]
+
+
+def check_token(scope: Scope, wanted: str | None) -> None:
+    """A RefusalError unless the request bears the token; None is no token."""
+    if wanted is None:
+        return
+    sent = headers_of(scope, b"authorization")
+    scheme, _, token = (sent[0] if len(sent) == 1 else b"").partition(b" ")
+    right = hmac.compare_digest(token.strip(), wanted.encode())
+    if scheme.lower() != b"bearer" or not right:
+        raise RefusalError(
+            401,
+            "The bearer token is missing or wrong; send: Authorization: Bearer TOKEN",
+            WWW_Authenticate="Bearer",
+        )
+
+
+class Hosts:
+    """Which names the server answers to.
+
+    A page that a browser has from elsewhere can have its own name lead to this machine, and then
+    ask the server as its own (DNS rebinding). So a server that is reached on a loopback address
+    answers to loopback names alone, unless others are allowed.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._allowed = tuple(name.strip("[]") for name in settings.allowed_hosts)
+        self._own = settings.host.lower()
+        self._any = "*" in self._allowed or (not self._allowed and _is_everywhere(self._own))
+
+    def check(self, scope: Scope, probe: bool) -> None:
+        """A RefusalError unless the request's Host is one of them.
+
+        Args:
+            probe: orchestrators ask the route, by any address.
+        """
+        host, came_to = _host(scope), str((scope.get("server") or ("",))[0])
+        if self._any or (host and host == came_to):
+            return
+        if probe and (not host or _address(host)):
+            return
+        if self._allowed:
+            fits = any(_fits(host, name) for name in self._allowed)
+        else:
+            fits = host == self._own or _is_loopback(host) or not _is_loopback(came_to)
+        if not fits:
+            raise RefusalError(
+                421,
+                "The server does not answer to the name in Host; "
+                "its --allowed-hosts says which it answers to.",
+            )
+
+
+def _host(scope: Scope) -> str:
+    """The name or address in Host, without its port; "" where there is none."""
+    sent = b",".join(headers_of(scope, b"host")).decode("latin-1")
+    parts = HOST.fullmatch(sent)
+    if parts is None:
+        return "" if not sent else "?"  # fits no name
+    return (parts["v6"] or parts["name"]).lower().removesuffix(".")
+
+
+def _fits(host: str, allowed: str) -> bool:
+    """Whether a host is the one allowed, or below a "*.example.org"."""
+    return host == allowed or (allowed.startswith("*.") and host.endswith(allowed[1:]))
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    name = host == "localhost" or host.endswith(".localhost")
+    if address is None:
+        return name
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def _is_everywhere(host: str) -> bool:
+    address = _address(host)
+    return address is not None and address.is_unspecified
