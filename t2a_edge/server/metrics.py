@@ -21,10 +21,14 @@ class Metrics:
     Args:
         waiting: name of each queue, and how many pictures wait in it.
         busy: how many requests have work and no answer yet.
+        silent_s: for how long the engine has answered nothing while work waits.
     """
 
     def __init__(
-        self, waiting: Mapping[str, Callable[[], float]], busy: Callable[[], float]
+        self,
+        waiting: Mapping[str, Callable[[], float]],
+        busy: Callable[[], float],
+        silent_s: Callable[[], float],
     ) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
@@ -53,6 +57,14 @@ class Metrics:
             "t2a_edge_busy_requests", "Requests that have work and no answer yet.",
             registry=self.registry,
         ).set_function(busy)  # fmt: skip
+        Gauge(
+            "t2a_edge_engine_silent_seconds", "The engine has answered nothing while work waits.",
+            registry=self.registry,
+        ).set_function(silent_s)  # fmt: skip
+        self.refusals = Counter(
+            "t2a_edge_connection_refusals", "Connections ended before or beside a request.",
+            ["reason"], registry=self.registry,
+        )  # fmt: skip
         ProcessCollector(registry=self.registry)
 
     def on_run(self, pictures: int, seconds: float) -> None:

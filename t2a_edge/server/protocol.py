@@ -1,31 +1,51 @@
-"""uvicorn's HTTP/1.1 with limits that it lacks: slow heads, too many connections."""
+"""uvicorn's HTTP/1.1 with limits that it lacks: slow heads, clients that do not read, a reserve."""
 
 import asyncio
+import contextlib
+import logging
 from typing import Any, cast
 
 import h11
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from t2a_edge.server.guard import failure_body
+from t2a_edge.server.refusals import Reason, Refusals
 from t2a_edge.server.settings import Settings
 
+PROBES = ("/healthz", "/readyz")
 MAX_HEAD = 16_384  # bytes of a request's head
+LEAST_TAKEN = 16_384  # bytes that a client must take within its time, or all that waits
+SPARE_HEAD_S = 1.0  # that a connection beyond the most has for its head
+NO_ROOM = "The server has no connection left; try later."
+QUIET = logging.getLogger("t2a_edge.server.http")
+QUIET.setLevel(logging.ERROR)  # uvicorn's warnings of single requests: they are summed instead
 
 
 class GuardedProtocol(H11Protocol):
-    """Closes a connection whose request head does not come, and those beyond the most."""
+    """Closes a connection whose head does not come, or whose client does not read.
+
+    One beyond the most serves a health probe, and nothing else.
+    """
 
     header_timeout_s: float
-    max_connections: int
+    write_timeout_s: float
+    refusals: Refusals
+    spare = False
     _timer: asyncio.TimerHandle | None = None
+    _unread: tuple[float, int] | None = None  # since when no less than so many bytes wait
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for a head, or say that there are too many."""
+        """Begin to wait for a head."""
         super().connection_made(transport)
-        if len(self.connections) > self.max_connections:
-            self._end("503 Service Unavailable", "The server has no connection left; try later.")
-        else:
-            self._arm()
+        self.logger = QUIET
+        self._arm()
+
+    def make_spare(self) -> None:
+        """From its start: answer a probe alone, and close after it."""
+        self.spare, self.header_timeout_s = True, min(SPARE_HEAD_S, self.header_timeout_s)
+        self.app = self._probed
 
     def data_received(self, data: bytes) -> None:
         """Read on; a connection that is being closed is not read."""
@@ -43,20 +63,59 @@ class GuardedProtocol(H11Protocol):
         self._disarm()
         super().on_response_complete()
 
+    def pause_writing(self) -> None:
+        """More waits than may: from now on nothing is added, so that what is taken shows."""
+        self._unread = None
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client has taken nearly all that waited."""
+        self._unread = None
+        super().resume_writing()
+
+    def check_read(self, now: float) -> None:
+        """Cut the connection of a client that takes nothing; called again and again."""
+        waiting = self.transport.get_write_buffer_size()
+        if not waiting:
+            self._unread = None
+        elif self._unread is None or waiting <= self._unread[1] - LEAST_TAKEN:
+            self._unread = now, waiting
+        elif now - self._unread[0] > self.write_timeout_s:
+            self.refusals.note(Reason.UNREAD)
+            self.transport.abort()  # close would wait for the client to read
+
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, unless an answer has begun."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             sentence = "The request is no HTTP/1.1, or its head is too long; send a valid one."
             self._end("400 Bad Request", sentence)
+        self.refusals.note(Reason.NO_HTTP)
         self.transport.close()
 
+    def shutdown(self) -> None:
+        """Close where no answer is under way, whatever state the connection is in."""
+        with contextlib.suppress(h11.LocalProtocolError):
+            super().shutdown()
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+    async def _probed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application, for health probes alone."""
+
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), CLOSE_HEADER]
+            await send(message)
+
+        if scope["path"] in PROBES:
+            await self.config.loaded_app(scope, receive, closing)
+        else:
+            self.refusals.note(Reason.LIMIT)
+            self.cycle.disconnected = True  # uvicorn is to write nothing more
+            self._end("503 Service Unavailable", NO_ROOM)
+
     def _end(self, status: str, sentence: str) -> None:
-        body = failure_body(sentence)
-        head = (
-            f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        self.transport.write(raw_answer(status, sentence))
         self.transport.close()
 
     def _arm(self) -> None:
@@ -68,9 +127,15 @@ class GuardedProtocol(H11Protocol):
 
     def _late(self) -> None:
         """The head did not come; a client that said nothing is told nothing."""
-        if self.conn.trailing_data[0]:
+        if self.spare:
+            self.refusals.note(Reason.LIMIT)
+            self._end("503 Service Unavailable", NO_ROOM)
+        elif self.conn.trailing_data[0]:
+            self.refusals.note(Reason.SLOW_HEAD)
             sentence = f"The head did not come within {self.header_timeout_s:g} s; send it at once."
             self._end("408 Request Timeout", sentence)
+        else:
+            self.refusals.note(Reason.SILENT)
         self.transport.close()
 
     def _disarm(self) -> None:
@@ -79,10 +144,21 @@ class GuardedProtocol(H11Protocol):
             self._timer = None
 
 
-def guarded_protocol(settings: Settings) -> type[asyncio.Protocol]:
+def raw_answer(status: str, sentence: str) -> bytes:
+    """An error as HTTP, written to a connection beside the application."""
+    body = failure_body(sentence)
+    head = (
+        f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def guarded_protocol(settings: Settings, refusals: Refusals) -> type[asyncio.Protocol]:
     """The protocol with a server's limits."""
     limits = {
         "header_timeout_s": settings.header_timeout_s,
-        "max_connections": settings.max_connections,
+        "write_timeout_s": settings.write_timeout_s,
+        "refusals": refusals,
     }
     return cast("type[asyncio.Protocol]", type("Protocol", (GuardedProtocol,), limits))

@@ -16,7 +16,7 @@ from t2a_edge.noise import MAX_SEED
 from t2a_edge.pipeline import FRESH_SEEDS, Artwork
 from t2a_edge.pipeline import Request as PictureRequest
 from t2a_edge.server import schemas
-from t2a_edge.server.batching import Work
+from t2a_edge.server.batching import Kind, Work
 from t2a_edge.server.service import RECORD, RefusalError, Service
 from t2a_edge.server.settings import size_cost
 
@@ -149,7 +149,7 @@ def sized_work(
         )
         return artwork
 
-    return Work(alone=draw, cost=size_cost(width, height, spec.image_size))
+    return Work(alone=draw, kind=Kind.SIZED, cost=size_cost(width, height, spec.image_size))
 
 
 def first_seed(asked: schemas.Sampling, count: int = 1) -> int:
@@ -230,7 +230,7 @@ async def explain(request: Request, asked: schemas.ExplainAsked) -> schemas.Expl
     """Say what each word of a prompt means to the model."""
     service = service_of(request)
     check_prompts(request, asked.prompt, None)
-    work = Work(alone=lambda _: service.engine.explain(asked.prompt))
+    work = Work(alone=lambda _: service.engine.explain(asked.prompt), kind=Kind.EXPLAIN)
     (meanings,) = await service.results(request, [work])
     return schemas.Explained(words=[meaning_word(meaning) for meaning in meanings])
 
@@ -279,21 +279,14 @@ async def info(request: Request) -> schemas.Info:
 @router.get("/healthz", responses=STATE)
 async def healthz(request: Request) -> schemas.State:
     """Say whether the process can draw; one that cannot is to be started anew."""
-    if not service_of(request).alive:
-        raise RefusalError(503, "A thread that draws has ended; start the server anew.")
+    service_of(request).check_alive()
     return schemas.State(state="alive")
 
 
 @router.get("/readyz", responses=STATE)
 async def readyz(request: Request) -> schemas.State:
     """Say whether to send requests here."""
-    service = service_of(request)
-    if service.draining:
-        raise service.ending()
-    if not service.ready or not service.alive:
-        raise RefusalError(
-            503, "The server is not ready; wait until it has drawn its first picture."
-        )
+    service_of(request).check_ready()
     return schemas.State(state="ready")
 
 

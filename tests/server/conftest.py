@@ -98,12 +98,13 @@ def running(engine: TextToArt, **settings: Any) -> Iterator[Live]:
     gated = GatedEngine(engine)
     server = make_server(gated, chosen)
     listening = bound_socket(chosen)
+    listening.listen()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     live = Live(server, gated, listening.getsockname()[1])
     try:
-        assert live.client.get("/readyz").status_code == 200
         gated.wait_until_drawing()  # the first picture, which every server draws
+        live.until(lambda: live.service.drawn)
         gated.batches.clear()
         yield live
     finally:

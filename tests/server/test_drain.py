@@ -28,6 +28,7 @@ class Process:
         self.process, self.lines = process, []
         line = self.read()
         self.url = f"http://{line['host']}:{line['port']}"
+        assert self.read()["event"] == "ready"
         assert httpx.get(self.url + "/readyz", timeout=60).status_code == 200
 
     def read(self) -> dict:
@@ -43,7 +44,7 @@ class Process:
 @contextlib.contextmanager
 def served(**settings) -> Iterator[Process]:
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, json.dumps(settings)],
+        [sys.executable, "-c", PROGRAM, json.dumps({"drain_notice_s": 0, **settings})],
         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     try:
