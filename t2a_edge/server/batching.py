@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 NEWEST = 0.3  # share of the newest run in the mean time that a unit of cost takes
+MARGIN = 1.2  # by which a run may take longer than those before it
 LEAVING_S = 5.0  # at the end of a process: for a run to end
 
 
@@ -184,7 +185,8 @@ class Batcher:
             waiting, own = self.waiting, sum(work.cost for work in works)
             ahead_s = self._ahead_s()
             left_s = min(work.deadline for work in works) - time.monotonic()
-            late = not self._idle and ahead_s + self._pace.seconds(works) > left_s
+            needed_s = MARGIN * (ahead_s + self._pace.seconds(works))
+            late = not self._idle and needed_s > left_s
             if self._stopping or late or waiting + own > self._max_queue:
                 raise QueueFullError(waiting, max(1, math.ceil(ahead_s)))
             if self._idle:

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+import socket
+import struct
 from typing import Any, cast
 
 import h11
@@ -82,7 +84,15 @@ class GuardedProtocol(H11Protocol):
             self._unread = now, waiting
         elif now - self._unread[0] > self.write_timeout_s:
             self.refusals.note(Reason.UNREAD)
-            self.transport.abort()  # close would wait for the client to read
+            self.cut()
+
+    def cut(self) -> None:
+        """End the connection, and all that is kept for it; `close` would wait for the client."""
+        with contextlib.suppress(OSError):
+            self.transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+        self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, unless an answer has begun."""

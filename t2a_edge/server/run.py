@@ -1,5 +1,6 @@
 """The process: load, listen, drain, end."""
 
+import asyncio
 import ipaddress
 import logging
 import math
@@ -28,7 +29,8 @@ from t2a_edge.server.service import Service
 from t2a_edge.server.settings import Settings
 
 CLOSING_S = 5.0  # for connections to close after the last answer
-AT_ONCE_S = 0.4  # the same, when the drain is over
+AT_ONCE_S = 0.3  # the same, when the drain is over
+CUT_S = 0.2  # for requests to end whose connections were cut
 LEAVING_S = 0.9  # after the drain: the process ends, whatever hangs
 TOLD_EVERY = 10  # ticks of 0.1 s, between two lines about what was refused
 
@@ -136,12 +138,17 @@ class DrainingServer(uvicorn.Server):
             log(event, logging.ERROR if silent else logging.INFO)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close what is open, within what is left of the drain."""
-        left_s = max(AT_ONCE_S, self._ends - time.monotonic())
-        closing_s = min(CLOSING_S, left_s)
-        self.config.timeout_graceful_shutdown = closing_s  # type: ignore[assignment]
+        """Close what is open, within what is left of the drain; then cut what does not close."""
+        closing_s = min(CLOSING_S, max(AT_ONCE_S, self._ends - time.monotonic()))
+        self.config.timeout_graceful_shutdown = closing_s + CUT_S  # type: ignore[assignment]
+        cutting = asyncio.get_running_loop().call_later(closing_s, self._cut_all)
         await super().shutdown(sockets)
+        cutting.cancel()
         self._refusals.tell()
+
+    def _cut_all(self) -> None:
+        for connection in list(self.server_state.connections):
+            cast("GuardedProtocol", connection).cut()
 
 
 def bound_socket(settings: Settings) -> socket.socket:
