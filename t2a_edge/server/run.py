@@ -23,6 +23,7 @@ from t2a_edge.server.engine import Engine
 from t2a_edge.server.files import within_file_limit
 from t2a_edge.server.listener import BACKLOG, Listener
 from t2a_edge.server.logs import log, log_to_stderr
+from t2a_edge.server.memory import bound_heaps
 from t2a_edge.server.protocol import MAX_HEAD, GuardedProtocol, guarded_protocol
 from t2a_edge.server.refusals import Refusals
 from t2a_edge.server.service import Service
@@ -214,6 +215,7 @@ def run_server(settings: Settings) -> None:
 
     with bound_socket(settings) as listening:
         log_to_stderr()
+        bound_heaps()
         settings = within_file_limit(settings)
         engine = TextToArt(settings.bundle, threads=settings.threads, provider=settings.provider)
         server = make_server(engine, settings)

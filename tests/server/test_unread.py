@@ -1,5 +1,6 @@
 """Clients that ask and do not read: they are cut, and others are answered."""
 
+import contextlib
 import socket
 import time
 
@@ -72,10 +73,12 @@ def test_a_client_that_reads_slowly_is_answered_whole(serving, page):
 
 
 def test_probes_are_answered_while_the_limit_is_full(serving, page):
-    with serving(page=page, max_connections=3, write_timeout_s=1) as live:
-        held = [narrow(live) for _ in range(3)]
-        for connection in held:
-            connection.sendall(GET % b"/large.bin")
+    with (
+        serving(page=page, max_connections=3, write_timeout_s=1) as live,
+        contextlib.ExitStack() as held,
+    ):
+        for _ in range(3):
+            held.enter_context(narrow(live)).sendall(GET % b"/large.bin")
         live.until(lambda: len(live.server.server_state.connections) >= 3)
         for path in (b"/healthz", b"/readyz"):
             answer = live.raw(CLOSING % path)
@@ -87,8 +90,6 @@ def test_probes_are_answered_while_the_limit_is_full(serving, page):
         assert b"no connection left" in other
         live.until(lambda: unread(live) == 3)
         assert status_of(live.raw(CLOSING % b"/v1/info")) == 200  # there is room again
-        for connection in held:
-            connection.close()
 
 
 def test_the_end_cuts_who_does_not_read_and_logs_no_traceback(serving, page, caplog):
@@ -102,10 +103,12 @@ def test_the_end_cuts_who_does_not_read_and_logs_no_traceback(serving, page, cap
 
 
 def test_connections_beyond_the_reserve_are_503_at_once(serving):
-    with serving(max_connections=1, header_timeout_s=60) as live:
-        held = [live.connect() for _ in range(9)]  # one, and eight of the reserve
+    with (
+        serving(max_connections=1, header_timeout_s=60) as live,
+        contextlib.ExitStack() as held,
+    ):
+        for _ in range(9):  # one, and eight of the reserve
+            held.enter_context(live.connect())
         live.until(lambda: len(live.server.server_state.connections) == 9)
         with live.connect() as further:
             assert status_of(read_all(further)) == 503
-        for connection in held:
-            connection.close()
