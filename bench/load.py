@@ -143,9 +143,9 @@ def measure(
     "--misbehaving",
     "bad",
     type=click.IntRange(0, 60),
-    default=6,
+    default=7,
     show_default=True,
-    help="Further clients, of six kinds in turn.",
+    help="Further clients, of seven kinds in turn.",
 )
 @click.option("--seconds", type=click.FloatRange(2, 3600), default=300, show_default=True)
 @click.option("--bundle", type=click.Path(path_type=Path), help="Folder of another model.")

@@ -2,7 +2,7 @@
 
 import base64
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -23,11 +23,6 @@ KeysValues = tuple[Float32Array, Float32Array]
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 MAX_THREADS = 256
-CPU_ROWS = 4  # of a batch that an engine is given at once: as fast, and memory has a bound
-BATCH_AXES = {
-    "text_bytes": 0, "indices": 0, "drawn": 0, "text_embedding": 0, "word_weights": 0,
-    "past_keys": 1, "past_values": 1,
-}  # fmt: skip
 TENSORRT_FOLDER = "tensorrt"  # of a bundle's folder, where engines for TensorRT are looked for
 
 FOUR_PRODUCTS = (
@@ -151,28 +146,6 @@ class OnnxRunner(Runner):
             name: _session(folder / engine_file(name), threads, PROVIDERS[provider])
             for name in names
         }
-        self._rows = CPU_ROWS if provider == "cpu" else None
-
-    def _run_rows(
-        self, engine: str, inputs: dict[str, Any], outputs: Mapping[str | None, int]
-    ) -> list[Any]:
-        """Run a batch in parts, where that is as fast: what a run needs grows with its rows.
-
-        Args:
-            outputs: names, each with its axis of the batch; None is the only one.
-        """
-        names = None if None in outputs else [name for name in outputs if name is not None]
-        batch = next(len(array) for name, array in inputs.items() if BATCH_AXES.get(name) == 0)
-        if self._rows is None or batch <= self._rows:
-            return self._run(engine, names, inputs)
-        parts = [
-            self._run(engine, names, _rows_of(inputs, slice(start, start + self._rows)))
-            for start in range(0, batch, self._rows)
-        ]
-        return [
-            np.concatenate(arrays, axis)
-            for arrays, axis in zip(zip(*parts, strict=True), outputs.values(), strict=True)
-        ]
 
     def _run(self, engine: str, outputs: list[str] | None, inputs: dict[str, Any]) -> list[Any]:
         session = self._sessions[engine]
@@ -188,38 +161,28 @@ class OnnxRunner(Runner):
 
     def text(self, text_bytes: UInt8Array) -> Float32Array:
         """See `Runner.text`."""
-        embedding: Float32Array = self._run_rows("text", {"text_bytes": text_bytes}, {None: 0})[0]
+        embedding: Float32Array = self._run("text", None, {"text_bytes": text_bytes})[0]
         return embedding
 
     def transformer(self, inputs: ScaleInputs) -> tuple[Float32Array, KeysValues]:
         """See `Runner.transformer`."""
-        outputs: dict[str | None, int] = {"logits": 0, "keys": 1, "values": 1}
-        logits, keys, values = self._run_rows("transformer", inputs._asdict(), outputs)
+        outputs = ["logits", "keys", "values"]
+        logits, keys, values = self._run("transformer", outputs, inputs._asdict())
         return logits, (keys, values)
 
     def refiner(self, inputs: RefinerInputs) -> Float32Array:
         """See `Runner.refiner`."""
-        logits: Float32Array = self._run_rows("refiner", inputs._asdict(), {None: 0})[0]
+        logits: Float32Array = self._run("refiner", None, inputs._asdict())[0]
         return logits
 
     def decoder(self, indices: Int64Array) -> UInt8Array:
         """See `Runner.decoder`."""
-        pixels: UInt8Array = self._run_rows("decoder", {"indices": indices}, {None: 0})[0]
+        pixels: UInt8Array = self._run("decoder", None, {"indices": indices})[0]
         return pixels
 
     def close(self) -> None:
         """Drop the sessions."""
         self._sessions.clear()
-
-
-def _rows_of(inputs: Mapping[str, Any], rows: slice) -> dict[str, Any]:
-    """Some rows of a batch; what has no batch axis stays whole."""
-
-    def cut(name: str, array: Any) -> Any:
-        axis = BATCH_AXES.get(name)
-        return array if axis is None else array[(slice(None),) * axis + (rows,)]
-
-    return {name: cut(name, array) for name, array in inputs.items()}
 
 
 def make_runner(bundle: Bundle, provider: str, threads: int) -> tuple[Runner, str]:

@@ -25,7 +25,7 @@ Int64Array = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
 
 PLAIN = Layout()
-CHUNK = 8  # windows that go through the engines at once
+CHUNK = 4  # windows that go through the engines at once: what these need grows with them
 
 MAX_GUIDANCE = 30.0
 MAX_TEMPERATURE = 10.0

@@ -18,6 +18,7 @@ import json, sys
 from t2a_edge.server import Settings, serve
 serve(Settings(port=0, **json.loads(sys.argv[1])))
 """
+fcntl = pytest.importorskip("fcntl")
 SLACK_S = 10  # a busy machine is no failure; what hangs does so for ever
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 
@@ -148,8 +149,10 @@ def test_an_engine_that_hangs_later_does_not_either_and_its_clients_are_told():
         assert server.end() == 0
 
 
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="needs a small pipe, of Linux")
 def test_a_log_that_nobody_reads_does_not_hold_up_the_end():
     with served(drain_s=0.3) as server, httpx.Client(base_url=server.url, timeout=2) as client:
+        fcntl.fcntl(server.process.stderr, fcntl.F_SETPIPE_SZ, 4096)
         with contextlib.suppress(httpx.TimeoutException):
             while True:  # until the pipe of the log is full, and the server waits to write
                 client.get("/healthz", headers={"X-Request-ID": "x" * 64})
