@@ -7,7 +7,7 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 HEAD = b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 MANY = json.dumps({"prompt": "warm", "count": 4, "format": "json"}).encode()
@@ -30,7 +30,6 @@ class Misbehaved:
 
     times: int = 0
     longest_s: float = 0.0
-    failures: list[str] = field(default_factory=list)
 
 
 def connected(port: int) -> socket.socket:
@@ -43,9 +42,10 @@ def connected(port: int) -> socket.socket:
 
 
 def wait_for_end(connection: socket.socket, ends: float) -> bool:
-    """Read nothing until the server cuts the connection; whether it did."""
+    """Read nothing until the server ends the connection; whether it did."""
     poll = select.poll()
-    poll.register(connection, select.POLLHUP | select.POLLERR)
+    closed = getattr(select, "POLLRDHUP", 0)  # of Linux: its side alone
+    poll.register(connection, select.POLLHUP | select.POLLERR | closed)
     while time.monotonic() < ends:
         if poll.poll(1000 * LOOK_S):
             return True

@@ -127,12 +127,13 @@ class Service:
         self.plain.start()
         self.large.start()
         first = Work(PictureRequest("warm", seed=0))
+        self._first = first.future
         self.plain.submit([first])
         first.future.add_done_callback(self._on_first)
 
     def _on_first(self, first: "Future[Any]") -> None:
         """Called in the thread that drew."""
-        if first.cancelled():  # the server ended before
+        if first.cancelled() or first is not self._first:  # it ended before, or was started anew
             return
         self.failure = first.exception()
         if self.failure is None:
