@@ -87,9 +87,9 @@ class Pace:
         """Note a run of one kind; one that was stopped shows only that it takes no less."""
         kind = works[0].kind
         each = seconds / sum(work.cost for work in works)
-        known = self.seconds_each.get(kind)
-        if known is None or finished or each > known:
-            known = each if known is None else known
+        guess = self.seconds_each.get(kind, self.seconds_each.get(Kind.PLAIN, 0.0))
+        if finished or each > guess:
+            known = self.seconds_each.get(kind, each)
             self.seconds_each[kind] = known + NEWEST * (each - known)
 
 

@@ -190,6 +190,10 @@ def test_the_newest_runs_count_most_and_a_run_that_was_stopped_takes_no_less():
     assert pace.seconds([Work(1)]) == pytest.approx(1.3)
     pace.learn([Work(1)], 5.0, finished=False)
     assert pace.seconds([Work(1)]) > 2
+    large = Work(kind=Kind.SIZED, cost=9)
+    guess = pace.seconds([large])
+    pace.learn([large], 0.1, finished=False)  # its client left at once: that says nothing
+    assert pace.seconds([large]) == guess
 
 
 def test_explanations_do_not_let_more_pictures_in_than_can_be_drawn(batcher):
