@@ -53,10 +53,11 @@ def test_a_hang_in_the_other_queue_is_seen_too(serving):
 
 def test_a_slow_engine_that_answers_stays_ready(serving):
     with serving() as live:
-        live.service.plain._running = [None]  # a run, begun just now
-        live.service.plain._moved = time.monotonic() - 29
+        live.until(lambda: live.service.plain._idle)  # the first picture's run has ended
+        live.service.plain._running = [None]  # a run
+        live.service.plain._moved = time.monotonic() - 20
         assert live.client.get("/readyz").status_code == 200
-        live.service.plain._moved -= 2
+        live.service.plain._moved -= 11
         assert live.client.get("/readyz").status_code == 503
         live.service.plain._running = []
         assert live.client.get("/readyz").status_code == 200  # idle is not silent
