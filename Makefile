@@ -114,7 +114,7 @@ bundle: export ## put the exported INT8 bundle into the package
 bench: $(DEV)/.ready ## size, latency and memory of dist/, with the gates of bench/budgets.toml
 	$(DEV)/bin/python -m bench --json dist/bench.json --markdown dist/bench.md --plots dist/plots
 
-load: $(DEV)/.ready ## 64 clients against the server for two minutes; fails for an error, a loss or growth
+load: $(DEV)/.ready ## 64 clients, and 7 that misbehave, against the server for five minutes
 	$(DEV)/bin/python -m bench.load --json dist/load.json
 
 peers: $(DEV)/.ready ## our pipeline beside TAESD's decoder, our text engine beside MiniLM

@@ -25,7 +25,7 @@ Int64Array = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
 
 PLAIN = Layout()
-CHUNK = 8  # windows that go through the engines at once
+CHUNK = 4  # windows that go through the engines at once: what these need grows with them
 
 PULL_ABOVE_ONE = 0.5  # how much of a weight above 1 counts
 NOTHING = 1e-6  # a smaller pull or share is none

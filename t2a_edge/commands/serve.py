@@ -33,11 +33,13 @@ HELP = {
     "max_frames": "Frames of one interpolation.",
     "max_size": "Pixels along a side of a picture.",
     "max_prompt": "Characters of a prompt.",
-    "max_connections": "Open connections; further ones are answered 503.",
+    "max_connections": "Open connections; further ones are answered 503, but for health probes.",
     "body_timeout_s": "Seconds within which a request's body must have come.",
     "header_timeout_s": "Seconds within which a request's head must have come.",
+    "write_timeout_s": "Seconds within which a client must take some of its answer.",
     "keep_alive_s": "Seconds that a connection without a request stays open.",
     "drain_s": "Seconds that SIGTERM waits for work that was accepted.",
+    "drain_notice_s": "Seconds after SIGTERM that an idle server still answers, /readyz with 503.",
     "log_prompts": "Write prompts to the log.",
 }
 

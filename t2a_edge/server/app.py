@@ -14,10 +14,8 @@ from starlette.routing import Route
 
 from t2a_edge import __version__
 from t2a_edge.errors import BundleError, T2AEdgeError
-from t2a_edge.pipeline import Request as PictureRequest
 from t2a_edge.server import routes, stream
 from t2a_edge.server.access import is_open
-from t2a_edge.server.batching import Work
 from t2a_edge.server.document import openapi_document
 from t2a_edge.server.engine import Engine
 from t2a_edge.server.entry import Entry
@@ -37,14 +35,12 @@ def build_app(engine: Engine, settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service.start()
-        first = Work(PictureRequest("warm", seed=0))
-        service.plain.submit([first])
-        await asyncio.wrap_future(first.future)  # drawn once: memory is there, the model works
-        service.ready = True
-        yield
-        service.end()
-        await asyncio.to_thread(service.join)
+        service.start()  # the first picture is drawn meanwhile: probes do not wait for the engine
+        try:
+            yield
+        finally:
+            service.end()
+            await asyncio.to_thread(service.join)
 
     app = FastAPI(
         title="t2a-edge", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,

@@ -5,12 +5,24 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
-NEWEST = 0.3  # share of the newest run in the mean time that a picture takes
+NEWEST = 0.3  # share of the newest run in the mean time that a unit of cost takes
+MARGIN = 1.2  # by which a run may take longer than those before it
+LEAVING_S = 5.0  # at the end of a process: for a run to end
+
+
+class Kind(StrEnum):
+    """What a work does; each kind has its own pace."""
+
+    PLAIN = "plain"
+    SIZED = "sized"
+    STREAM = "stream"
+    EXPLAIN = "explain"
 
 
 class QueueFullError(Exception):
@@ -37,7 +49,8 @@ class Work:
     Attributes:
         request: what `draw` is given; None where it runs alone.
         alone: is called instead, with this work. It may ask whether it is still wanted.
-        cost: how many plain pictures it takes as long as.
+        kind: what it does; those of one kind take about as long for each unit of cost.
+        cost: how many plain pictures it takes as long as, as a guess.
         deadline: of `time.monotonic`; it is not wanted after that.
         future: its result.
         batch: how many pictures shared its run.
@@ -46,6 +59,7 @@ class Work:
 
     request: Any = None
     alone: "Callable[[Work], Any] | None" = None
+    kind: Kind = Kind.PLAIN
     cost: int = 1
     deadline: float = math.inf
     future: Future[Any] = field(default_factory=Future)
@@ -56,6 +70,27 @@ class Work:
         """An UnwantedError if nobody waits for it any more."""
         if self.left or time.monotonic() > self.deadline:
             raise UnwantedError
+
+
+class Pace:
+    """Seconds for a unit of cost, of each kind of work, as the newest runs took."""
+
+    def __init__(self) -> None:
+        self.seconds_each: dict[Kind, float] = {}
+
+    def seconds(self, works: Iterable[Work]) -> float:
+        """How long they take; a kind that never ran counts as plain pictures of its cost."""
+        plain = self.seconds_each.get(Kind.PLAIN, 0.0)
+        return sum(work.cost * self.seconds_each.get(work.kind, plain) for work in works)
+
+    def learn(self, works: Sequence[Work], seconds: float, *, finished: bool) -> None:
+        """Note a run of one kind; one that was stopped shows only that it takes no less."""
+        kind = works[0].kind
+        each = seconds / sum(work.cost for work in works)
+        guess = self.seconds_each.get(kind, self.seconds_each.get(Kind.PLAIN, 0.0))
+        if finished or each > guess:
+            known = self.seconds_each.get(kind, each)
+            self.seconds_each[kind] = known + NEWEST * (each - known)
 
 
 class Batcher:
@@ -69,6 +104,7 @@ class Batcher:
         max_wait_s: how long the first one waits for others.
         max_queue: most cost that waits.
         on_run: is told the pictures and the seconds of each run; 0 pictures is work that ran alone.
+        pace: what is known of how long works take; queues of one engine share it.
     """
 
     def __init__(
@@ -79,6 +115,7 @@ class Batcher:
         max_wait_s: float,
         max_queue: int,
         on_run: Callable[[int, float], None] = lambda pictures, seconds: None,
+        pace: Pace | None = None,
     ) -> None:
         self._draw, self._on_run = draw, on_run
         self._max_batch, self._max_wait_s, self._max_queue = max_batch, max_wait_s, max_queue
@@ -86,7 +123,8 @@ class Batcher:
         self._changed = threading.Condition()
         self._running: list[Work] = []
         self._stopping = False
-        self._seconds_each = 0.0  # not known before the first run
+        self._moved = 0.0  # of `time.monotonic`: when a run last began or ended, or work came
+        self._pace = pace or Pace()
         self._thread = threading.Thread(target=self._loop, name="t2a-edge-draw", daemon=True)
 
     def start(self) -> None:
@@ -108,14 +146,27 @@ class Batcher:
             atexit.unregister(self._finish)
 
     def _finish(self) -> None:
-        """At the end of the process: one that ends while the engines run is aborted."""
+        """At the end of the process: one that ends while the engines run may be aborted.
+
+        An engine that hangs does not keep the process for ever.
+        """
         self.end()
-        self._thread.join()
+        self._thread.join(LEAVING_S)
 
     @property
     def alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
+
+    @property
+    def _idle(self) -> bool:
+        return not self._running and not self._turns
+
+    @property
+    def silent_s(self) -> float:
+        """For how long the engine has answered nothing while work waits; 0 while none does."""
+        with self._changed:
+            return 0.0 if self._idle else time.monotonic() - self._moved
 
     @property
     def waiting(self) -> int:
@@ -132,13 +183,23 @@ class Batcher:
         """
         with self._changed:
             waiting, own = self.waiting, sum(work.cost for work in works)
-            ahead = waiting + sum(work.cost for work in self._running)
+            ahead_s = self._ahead_s()
             left_s = min(work.deadline for work in works) - time.monotonic()
-            late = ahead > 0 and (ahead + own) * self._seconds_each > left_s
+            needed_s = MARGIN * (ahead_s + self._pace.seconds(works))
+            late = not self._idle and needed_s > left_s
             if self._stopping or late or waiting + own > self._max_queue:
-                raise QueueFullError(waiting, max(1, math.ceil(ahead * self._seconds_each)))
+                raise QueueFullError(waiting, max(1, math.ceil(ahead_s)))
+            if self._idle:
+                self._moved = time.monotonic()
             self._turns.append(deque(works))
             self._changed.notify_all()
+
+    def _ahead_s(self) -> float:
+        """Seconds until all that runs and waits is done, as fast as runs were of late."""
+        running_s = self._pace.seconds(self._running)
+        if self._running:
+            running_s = max(0.0, running_s - (time.monotonic() - self._moved))
+        return running_s + self._pace.seconds(work for turn in self._turns for work in turn)
 
     def drop(self, works: Sequence[Work]) -> None:
         """Take back what has not begun; what runs is told that it is not wanted."""
@@ -157,6 +218,7 @@ class Batcher:
                 self._run(batch)
             with self._changed:
                 self._running = []
+                self._moved = time.monotonic()
 
     def _next(self) -> list[Work] | None:
         """The works of the next run; None at the end."""
@@ -186,23 +248,23 @@ class Batcher:
         return work
 
     def _run(self, batch: list[Work]) -> None:
-        started = time.perf_counter()
+        started = self._moved = time.monotonic()
         for work in batch:
             work.batch = len(batch)
         alone = batch[0].alone
         try:
             results = [alone(batch[0])] if alone else self._draw([work.request for work in batch])
         except Exception as exc:  # told to whoever waits for it; the thread goes on
+            if isinstance(exc, UnwantedError):
+                self._pace.learn(batch, time.monotonic() - started, finished=False)
             if len(batch) == 1:
                 batch[0].future.set_exception(exc)
                 return
             for work in batch:  # one that cannot be drawn does not spoil the others
                 self._run([work])
             return
-        seconds = time.perf_counter() - started
-        each = seconds / sum(work.cost for work in batch)
-        known = self._seconds_each or each
-        self._seconds_each = known + NEWEST * (each - known)
+        seconds = time.monotonic() - started
+        self._pace.learn(batch, seconds, finished=True)
         self._on_run(0 if alone else len(batch), seconds)
         for work, result in zip(batch, results, strict=True):
             work.future.set_result(result)

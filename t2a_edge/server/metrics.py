@@ -24,6 +24,7 @@ class Metrics:
         waiting: name of each queue, and how many pictures wait in it.
         busy: how many requests have work and no answer yet.
         build: what is served, each a label of `t2a_edge_build_info`.
+        silent_s: for how long the engine has answered nothing while work waits.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Metrics:
         waiting: Mapping[str, Callable[[], float]],
         busy: Callable[[], float],
         build: Mapping[str, str],
+        silent_s: Callable[[], float],
     ) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
@@ -63,6 +65,14 @@ class Metrics:
             "t2a_edge_build_info", "What is served, as labels; always 1.", list(build),
             registry=self.registry,
         ).labels(**build).set(1)  # fmt: skip
+        Gauge(
+            "t2a_edge_engine_silent_seconds", "The engine has answered nothing while work waits.",
+            registry=self.registry,
+        ).set_function(silent_s)  # fmt: skip
+        self.refusals = Counter(
+            "t2a_edge_connection_refusals", "Connections ended before or beside a request.",
+            ["reason"], registry=self.registry,
+        )  # fmt: skip
         ProcessCollector(registry=self.registry)
 
     def on_run(self, pictures: int, seconds: float) -> None:

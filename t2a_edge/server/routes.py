@@ -16,7 +16,7 @@ from t2a_edge.pipeline import Request as PictureRequest
 from t2a_edge.seeds import run_of_seeds
 from t2a_edge.server import schemas
 from t2a_edge.server.access import is_probe
-from t2a_edge.server.batching import Work
+from t2a_edge.server.batching import Kind, Work
 from t2a_edge.server.problem import MEDIA_TYPE
 from t2a_edge.server.service import RECORD, RefusalError, Service
 from t2a_edge.server.settings import size_cost
@@ -154,7 +154,7 @@ def sized_work(
         )
         return artwork
 
-    return Work(alone=draw, cost=size_cost(width, height, spec.image_size))
+    return Work(alone=draw, kind=Kind.SIZED, cost=size_cost(width, height, spec.image_size))
 
 
 def first_seed(asked: schemas.Sampling, count: int = 1) -> int:
@@ -231,7 +231,7 @@ async def explain(request: Request, asked: schemas.ExplainAsked) -> schemas.Expl
     """Say what each word of a prompt means to the model."""
     service = service_of(request)
     check_prompts(request, asked.prompt, None)
-    work = Work(alone=lambda _: service.engine.explain(asked.prompt))
+    work = Work(alone=lambda _: service.engine.explain(asked.prompt), kind=Kind.EXPLAIN)
     (meanings,) = await service.results(request, [work])
     return schemas.Explained(words=[meaning_word(meaning) for meaning in meanings])
 
@@ -281,8 +281,7 @@ async def info(request: Request) -> schemas.Info:
 @is_probe
 async def healthz(request: Request) -> schemas.State:
     """Say whether the process can draw; one that cannot is to be started anew."""
-    if not service_of(request).alive:
-        raise RefusalError(503, "A thread that draws has ended; start the server anew.")
+    service_of(request).check_alive()
     return schemas.State(state="alive")
 
 
@@ -290,13 +289,7 @@ async def healthz(request: Request) -> schemas.State:
 @is_probe
 async def readyz(request: Request) -> schemas.State:
     """Say whether to send requests here."""
-    service = service_of(request)
-    if service.draining:
-        raise service.ending()
-    if not service.ready or not service.alive:
-        raise RefusalError(
-            503, "The server is not ready; wait until it has drawn its first picture."
-        )
+    service_of(request).check_ready()
     return schemas.State(state="ready")
 
 

@@ -1,73 +1,202 @@
 """The process: load, listen, drain, end."""
 
+import asyncio
 import ipaddress
 import logging
 import math
+import os
+import queue
+import signal
 import socket
+import sys
+import threading
 import time
 from types import FrameType
+from typing import Any, cast
 
 import uvicorn
+import uvicorn.config
 
 from t2a_edge.errors import OptionError
 from t2a_edge.server.app import build_app
 from t2a_edge.server.engine import Engine
+from t2a_edge.server.files import within_file_limit
+from t2a_edge.server.listener import BACKLOG, Listener
 from t2a_edge.server.logs import log, log_to_stderr
-from t2a_edge.server.protocol import guarded_protocol
+from t2a_edge.server.memory import bound_heaps
+from t2a_edge.server.protocol import GuardedProtocol, guarded_protocol
+from t2a_edge.server.refusals import Refusals
 from t2a_edge.server.service import Service
 from t2a_edge.server.settings import MAX_HEAD, Settings
 
-CLOSING_S = 5  # for connections to close after the last answer
+CLOSING_S = 5.0  # for connections to close after the last answer
+AT_ONCE_S = 0.3  # the same, when the drain is over
+CUT_S = 0.2  # for requests to end whose connections were cut
+LEAVING_S = 0.9  # after the drain: the process ends, whatever hangs
+TOLD_EVERY = 10  # ticks of 0.1 s, between two lines about what was refused
+
+
+class Leaving:
+    """Ends the process in time, whatever hangs: a thread that waits for nothing else.
+
+    It is told by a signal's handler, which may interrupt the start of another thread.
+    """
+
+    def __init__(self) -> None:
+        self._orders: queue.SimpleQueue[float | None] = queue.SimpleQueue()
+        threading.Thread(target=self._wait, name="t2a-edge-leave", daemon=True).start()
+
+    def within(self, seconds: float) -> None:
+        """End the process then, with 0: it was asked to stop, and stops."""
+        self._orders.put(seconds)
+
+    def cancel(self) -> None:
+        """The process ends by itself."""
+        self._orders.put(None)
+
+    def _wait(self) -> None:
+        left_s = self._orders.get()
+        while left_s is not None:
+            try:
+                left_s = self._orders.get(timeout=left_s)
+            except queue.Empty:
+                os._exit(0)  # each line of the log is flushed as it is written
 
 
 class DrainingServer(uvicorn.Server):
-    """Ends after SIGTERM or Ctrl-C when accepted work is answered; a second one ends the wait."""
+    """Ends after SIGTERM or Ctrl-C when accepted work is answered; a second one ends the wait.
 
-    def __init__(self, config: uvicorn.Config, service: Service, drain_s: float) -> None:
+    Work that does not end, and clients that do not read, hold it no longer than the drain.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, service: Service, settings: Settings, refusals: Refusals
+    ) -> None:
         super().__init__(config)
-        self._service, self._drain_s = service, drain_s
-        self._ends = math.inf
+        self._service, self._settings, self._refusals = service, settings, refusals
+        self._ends = self._noticed = math.inf
+        self._silent = False
+        self.leaving: Leaving | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen; uvicorn would have asyncio accept without a limit."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(uvicorn.config.STARTUP_FAILURE)
+        listeners: Any = [
+            Listener(
+                one, self._make_protocol, self.server_state.connections,
+                self._settings.max_connections, self._refusals,
+            )
+            for one in sockets or []
+        ]  # fmt: skip
+        self.servers = listeners
+        self.started = True
+
+    def _make_protocol(self) -> GuardedProtocol:
+        kind: Any = self.config.http_protocol_class
+        protocol: GuardedProtocol = kind(self.config, self.server_state, self.lifespan.state)
+        return protocol
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain; uvicorn would close its socket, and end as killed by the signal."""
-        again = self._service.draining
-        self._ends = 0.0 if again else time.monotonic() + self._drain_s
+        """Begin to drain; uvicorn would close its socket, and end as killed by the signal.
+
+        Who presses Ctrl-C need not wait until a load balancer has seen it.
+        """
+        now = time.monotonic()
+        drain_s = 0.0 if self._service.draining else self._settings.drain_s
+        notice_s = self._settings.drain_notice_s if sig == signal.SIGTERM else 0.0
+        self._ends, self._noticed = now + drain_s, now + min(notice_s, drain_s)
+        self._service.leave_by = self._ends + AT_ONCE_S
         self._service.draining = True
+        if self.leaving is not None:
+            self.leaving.within(drain_s + LEAVING_S)
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to end, asked ten times a second."""
         ends = await super().on_tick(counter)
-        if time.monotonic() > self._ends and self._service.busy:
-            log("not all was drawn in time", logging.WARNING, requests=self._service.busy)
-            ends = True
-        if ends:
+        now = time.monotonic()
+        for connection in list(self.server_state.connections):
+            cast("GuardedProtocol", connection).check_read(now)
+        if counter % TOLD_EVERY == 0:
+            self._refusals.tell()
+            self._tell_silence()
+        busy = self._service.busy
+        if now > self._ends and busy:
+            log("not all was drawn in time", logging.WARNING, requests=busy)
+        over = now > self._ends or (self._service.draining and not busy and now > self._noticed)
+        if ends or over or self._service.failure:
             self._service.end()
-        return ends or (self._service.draining and not self._service.busy)
+            return True
+        return False
+
+    def _tell_silence(self) -> None:
+        """Say when the engine hangs, and when it goes on."""
+        silent = self._service.silent_s > self._settings.deadline_s
+        if silent != self._silent:
+            self._silent = silent
+            event = "the engine has answered nothing for its deadline" if silent else "it answers"
+            log(event, logging.ERROR if silent else logging.INFO)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close what is open, within what is left of the drain; then cut what does not close."""
+        closing_s = min(CLOSING_S, max(AT_ONCE_S, self._ends - time.monotonic()))
+        self.config.timeout_graceful_shutdown = closing_s + CUT_S  # type: ignore[assignment]
+        cutting = asyncio.get_running_loop().call_later(closing_s, self._cut_all)
+        await super().shutdown(sockets)
+        cutting.cancel()
+        self._refusals.tell()
+
+    def _cut_all(self) -> None:
+        for connection in list(self.server_state.connections):
+            cast("GuardedProtocol", connection).cut()
 
 
 def bound_socket(settings: Settings) -> socket.socket:
-    """A socket that listens; an OptionError where the address cannot be had."""
+    """A socket that has its address; an OptionError where that cannot be had.
+
+    It listens when the server does: until then connections are refused, and no probe waits.
+    """
     try:
         family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
-        made = socket.create_server((settings.host, settings.port), family=family, backlog=512)
+        return _bound(family, (settings.host, settings.port))
+    except OSError as exc:
+        raise not_had(settings, exc) from exc
+
+
+def _bound(family: int, address: tuple[str, int]) -> socket.socket:
+    """As `socket.create_server` makes one, which listens at once."""
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere this lets two servers have one address
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         # what it accepts inherits this; asyncio sets it for sockets that name their protocol alone,
         # and a body behind its head would wait 40 ms for the client's acknowledgement
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return made
-    except OSError as exc:
-        reason = exc.strerror or exc
-        raise OptionError(
-            f"{settings.host}:{settings.port} cannot be listened on ({reason}); "
-            "name another host or port."
-        ) from exc
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def not_had(settings: Settings, exc: OSError) -> OptionError:
+    """The error of an address that cannot be had."""
+    return OptionError(
+        f"{settings.host}:{settings.port} cannot be listened on ({exc.strerror or exc}); "
+        "name another host or port."
+    )
 
 
 def make_server(engine: Engine, settings: Settings) -> DrainingServer:
     """A server around an engine that is loaded; its `run` is given a `bound_socket`."""
     app = build_app(engine, settings)
+    refusals = Refusals(app.state.service.metrics)
     config = uvicorn.Config(
         app,
-        http=guarded_protocol(settings),
+        http=guarded_protocol(settings, refusals),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -75,26 +204,46 @@ def make_server(engine: Engine, settings: Settings) -> DrainingServer:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_s,
-        timeout_graceful_shutdown=CLOSING_S,
         h11_max_incomplete_event_size=MAX_HEAD,
     )
-    return DrainingServer(config, app.state.service, settings.drain_s)
+    return DrainingServer(config, app.state.service, settings, refusals)
 
 
 def run_server(settings: Settings) -> None:
-    """Load the engine, then serve until a signal."""
+    """Load the engine, then serve until a signal.
+
+    A run of the engines that outlasts the drain is left behind: the process ends here.
+    """
     from t2a_edge.pipeline import TextToArt
 
     with bound_socket(settings) as listening:
         log_to_stderr()
+        bound_heaps()
+        settings = within_file_limit(settings)
         engine = TextToArt(settings.bundle, threads=settings.threads, provider=settings.provider)
         server = make_server(engine, settings)
         host, port = listening.getsockname()[:2]
+        try:
+            listening.listen(BACKLOG)
+        except OSError as exc:
+            raise not_had(settings, exc) from exc
         log("listening", host=host, port=port, bundle=engine.bundle.bundle_hash)
         if settings.token is None and not ipaddress.ip_address(host).is_loopback:
             log("other machines may ask for pictures, as there is no token", logging.WARNING)
-        try:
-            server.run(sockets=[listening])
-        except SystemExit as exc:  # how uvicorn ends where the first picture could not be drawn
-            raise OptionError("The server did not start; the log says why.") from exc
-        log("stopped")
+        server.leaving = Leaving()
+        server.run(sockets=[listening])
+        _end(server)
+
+
+def _end(server: DrainingServer) -> None:
+    service = server.config.app.state.service  # type: ignore[union-attr]
+    if service.failure is not None:
+        raise OptionError("The first picture could not be drawn; the log says why.")
+    if service.left_running:
+        # Python would end while ONNX Runtime runs, which aborts the process, or wait for a run
+        # that may hang for ever. All is answered and written; nothing is lost.
+        log("stopped, and left a run of the engines", logging.WARNING)
+        os._exit(0)
+    if server.leaving is not None:
+        server.leaving.cancel()
+    log("stopped")

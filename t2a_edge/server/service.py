@@ -1,9 +1,12 @@
 """One server's parts, and how a request waits for its work."""
 
 import asyncio
+import logging
+import math
 import time
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,15 +14,19 @@ from fastapi import Request
 from starlette.routing import BaseRoute
 
 from t2a_edge import __version__
-from t2a_edge.server.batching import Batcher, QueueFullError, UnwantedError, Work
+from t2a_edge.errors import OptionError
+from t2a_edge.pipeline import Request as PictureRequest
+from t2a_edge.server.batching import Batcher, Pace, QueueFullError, UnwantedError, Work
 from t2a_edge.server.engine import Engine
+from t2a_edge.server.logs import log
 from t2a_edge.server.metrics import Metrics
 from t2a_edge.server.settings import Settings
 
 LEFT = 499  # the client has gone: nobody reads this status but the log
 RECORD = "t2a_edge.record"  # key of the ASGI scope
 OTHER = "other"  # the path, as it is counted, of what is none of our own
-ENDING_S = 5  # that a run may take to end when the server does
+ENDING_S = 5.0  # that runs may take to end when the server does
+HUNG = 3  # deadlines of silence after which the engine counts as hung
 
 
 class RefusalError(Exception):
@@ -60,6 +67,11 @@ class Service:
 
     There are two queues, each with its own thread: what costs more than a plain picture does not
     hold up the others.
+
+    Attributes:
+        draining: no more work is taken.
+        failure: why the first picture could not be drawn.
+        leave_by: of `time.monotonic`; runs that last longer at the end are left behind.
     """
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
@@ -72,30 +84,75 @@ class Service:
                 "bundle": engine.bundle.bundle_hash,
                 "provider": engine.provider,
             },
+            lambda: self.silent_s,
         )
+        self.busy = 0  # requests with work that are not answered yet
+        self.started = False
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """All that a start needs anew: threads, and an event of the loop that runs now."""
+        self.pace = Pace()
         self.plain, self.large = (
             Batcher(
-                engine.draw,
-                max_batch=settings.max_batch,
-                max_wait_s=settings.max_wait_ms / 1000,
-                max_queue=settings.max_queue,
+                self.engine.draw,
+                max_batch=self.settings.max_batch,
+                max_wait_s=self.settings.max_wait_ms / 1000,
+                max_queue=self.settings.max_queue,
                 on_run=self.metrics.on_run,
+                pace=self.pace,
             )
             for _ in range(2)
         )
-        self.ready = self.draining = False
+        self.drawn = self.draining = False
+        self.failure: BaseException | None = None
         self.over = asyncio.Event()  # nothing is drawn any more
-        self.busy = 0  # requests with work that are not answered yet
+        self.leave_by = math.inf
 
     @property
     def alive(self) -> bool:
         """Whether the threads that draw run."""
         return self.plain.alive and self.large.alive
 
+    @property
+    def left_running(self) -> bool:
+        """Whether a thread still draws."""
+        return self.plain.alive or self.large.alive
+
+    @property
+    def silent_s(self) -> float:
+        """For how long a queue's engine has answered nothing while work waits."""
+        return max(self.plain.silent_s, self.large.silent_s)
+
     def start(self) -> None:
-        """Begin to draw."""
+        """Begin to draw, again after an end; a first picture shows that the model works.
+
+        Raises:
+            OptionError: it runs already.
+        """
+        if self.started and not self.over.is_set():
+            raise OptionError(
+                "The application runs already; make another with create_app to serve it twice."
+            )
+        self._prepare()
+        self.started = True
         self.plain.start()
         self.large.start()
+        first = Work(PictureRequest("warm", seed=0))
+        self._first = first.future
+        self.plain.submit([first])
+        first.future.add_done_callback(self._on_first)
+
+    def _on_first(self, first: "Future[Any]") -> None:
+        """Called in the thread that drew."""
+        if first.cancelled() or first is not self._first:  # it ended before, or was started anew
+            return
+        self.failure = first.exception()
+        if self.failure is None:
+            self.drawn = True
+            log("ready")
+        else:
+            log("the first picture failed", logging.ERROR, error=str(self.failure))
 
     def end(self) -> None:
         """Draw no more; who still waits is told so."""
@@ -106,13 +163,55 @@ class Service:
 
     def join(self) -> None:
         """Wait a little for runs that have begun."""
-        self.plain.join(ENDING_S)
-        self.large.join(ENDING_S)
+        ends = min(self.leave_by, time.monotonic() + ENDING_S)
+        for queue in (self.plain, self.large):
+            queue.join(max(0.0, ends - time.monotonic()))
+
+    def check_alive(self) -> None:
+        """A RefusalError where this process is to be started anew."""
+        self._check_started()
+        if self.failure is not None:
+            raise RefusalError(503, "The first picture could not be drawn; the log says why.")
+        if not self.alive and not self.draining:
+            raise RefusalError(503, "A thread that draws has ended; start the server anew.")
+        if self.silent_s > HUNG * self.settings.deadline_s:
+            raise RefusalError(503, "The engine hangs; start the server anew.")
+
+    def check_ready(self) -> None:
+        """A RefusalError where requests are better sent elsewhere."""
+        self._check_started()
+        if self.draining:
+            raise self.ending()
+        self.check_alive()
+        if not self.drawn:
+            raise RefusalError(
+                503, "The server is not ready; wait until it has drawn its first picture."
+            )
+        self._check_moving()
+
+    def _check_started(self) -> None:
+        if not self.started:
+            raise RefusalError(
+                503,
+                "Nothing draws here: the application was mounted without its lifespan; "
+                "run it, as docs/server.md shows.",
+            )
+
+    def _check_moving(self) -> None:
+        within = self.settings.deadline_s
+        if self.silent_s > within:
+            raise RefusalError(
+                503,
+                f"The engine has answered nothing for {within:g} s; ask another server, or later.",
+                Retry_After=str(math.ceil(within)),
+            )
 
     def submit(self, record: Record, works: Sequence[Work]) -> None:
         """Queue works until the request's deadline; a RefusalError where that cannot be."""
+        self._check_started()
         if self.draining:
             raise self.ending()
+        self._check_moving()
         cost = sum(work.cost for work in works)
         if cost > self.settings.max_queue:
             raise RefusalError(

@@ -27,7 +27,8 @@ WHOLE = {
 }  # fmt: skip
 NUMBERS = {
     "max_wait_ms": (0, 10_000), "deadline_s": (0.01, 3600), "body_timeout_s": (0.1, 600),
-    "header_timeout_s": (0.1, 600), "drain_s": (0, 3600),
+    "header_timeout_s": (0.1, 600), "write_timeout_s": (0.1, 600), "drain_s": (0, 3600),
+    "drain_notice_s": (0, 3600),
 }  # fmt: skip
 
 
@@ -61,11 +62,16 @@ class Settings:
         max_frames: frames of one interpolation.
         max_size: pixels along a side of a picture.
         max_prompt: characters of a prompt.
-        max_connections: open connections; further ones are answered 503.
+        max_connections: open connections; further ones are answered 503, but for health probes.
         body_timeout_s: within this a body must have come; 408 after it.
         header_timeout_s: within this a request's head must have come; closed after it.
+        write_timeout_s: within this a client must take 16 KiB of what waits for it, or all of it;
+            its connection is cut after it.
         keep_alive_s: how long a connection without a request stays open.
-        drain_s: how long SIGTERM waits for work that was accepted.
+        drain_s: how long SIGTERM waits for work that was accepted; the process ends within a
+            second more, whatever hangs.
+        drain_notice_s: how long a server without work still answers after SIGTERM, /readyz with
+            503, so that who sends requests here sees it; never longer than `drain_s`.
         log_prompts: prompts are written to the log.
     """
 
@@ -90,8 +96,10 @@ class Settings:
     max_connections: int = 512
     body_timeout_s: float = 10.0
     header_timeout_s: float = 10.0
+    write_timeout_s: float = 10.0
     keep_alive_s: int = 5
     drain_s: float = 30.0
+    drain_notice_s: float = 3.0
     log_prompts: bool = False
 
     def __post_init__(self) -> None:

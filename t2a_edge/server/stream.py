@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from t2a_edge.pipeline import Artwork
 from t2a_edge.server import schemas
-from t2a_edge.server.batching import UnwantedError, Work
+from t2a_edge.server.batching import Kind, UnwantedError, Work
 from t2a_edge.server.guard import FAILED
 from t2a_edge.server.logs import log
 from t2a_edge.server.problem import problem_body
@@ -56,7 +56,7 @@ class Previews:
         self._draw = draw
         self._loop = asyncio.get_running_loop()
         self._drawn: asyncio.Queue[Artwork | None] = asyncio.Queue()
-        self.work = Work(alone=self._run)
+        self.work = Work(alone=self._run, kind=Kind.STREAM)
         self.work.future.add_done_callback(lambda _: self._put(None))
 
     def _put(self, artwork: Artwork | None) -> None:

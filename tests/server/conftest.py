@@ -92,18 +92,25 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 @contextlib.contextmanager
-def running(engine: TextToArt, **settings: Any) -> Iterator[Live]:
-    """A server with these settings; it ends well, or the test fails."""
+def running(engine: TextToArt, *, hung: bool = False, **settings: Any) -> Iterator[Live]:
+    """A server with these settings; it ends well, or the test fails.
+
+    Args:
+        hung: the first picture waits at the gate.
+    """
     chosen = Settings(port=0, **settings)
     gated = GatedEngine(engine)
+    if hung:
+        gated.gate.clear()
     server = make_server(gated, chosen)
     listening = bound_socket(chosen)
+    listening.listen()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     live = Live(server, gated, listening.getsockname()[1])
     try:
-        assert live.client.get("/readyz").status_code == 200
         gated.wait_until_drawing()  # the first picture, which every server draws
+        live.until(lambda: hung or live.service.drawn)
         gated.batches.clear()
         yield live
     finally:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from t2a_edge.server.batching import Batcher, QueueFullError, UnwantedError, Work
+from t2a_edge.server.batching import Batcher, Kind, Pace, QueueFullError, UnwantedError, Work
 
 
 @pytest.fixture
@@ -164,3 +164,84 @@ def test_many_threads_lose_nothing(batcher):
     for thread in threads:
         thread.join(60)
     assert answers == {100 * n: [10 * (100 * n + i) for i in range(10)] for n in range(40)}
+
+
+def test_each_kind_of_work_has_its_own_pace():
+    pace = Pace()
+    assert pace.seconds([Work(1), Work(kind=Kind.EXPLAIN)]) == 0  # nothing is known
+    pace.learn([Work(1), Work(2)], 1.0, finished=True)
+    assert pace.seconds([Work(1)] * 4) == 2.0
+    assert pace.seconds([Work(kind=Kind.SIZED, cost=9)]) == 4.5  # as its cost says, until it ran
+    for _ in range(100):
+        pace.learn([Work(kind=Kind.EXPLAIN)], 0.001, finished=True)
+    pace.learn([Work(kind=Kind.SIZED, cost=9)], 9.0, finished=True)
+    pace.learn([Work(kind=Kind.STREAM)], 0.8, finished=True)
+    assert pace.seconds([Work(1)] * 4) == 2.0  # as before
+    assert pace.seconds([Work(kind=Kind.EXPLAIN)]) == pytest.approx(0.001)
+    assert pace.seconds([Work(kind=Kind.SIZED, cost=4), Work(kind=Kind.STREAM)]) == 4.8
+
+
+def test_the_newest_runs_count_most_and_a_run_that_was_stopped_takes_no_less():
+    pace = Pace()
+    pace.learn([Work(1)], 1.0, finished=True)
+    pace.learn([Work(1)], 2.0, finished=True)
+    assert pace.seconds([Work(1)]) == pytest.approx(1.3)
+    pace.learn([Work(1)], 0.1, finished=False)
+    assert pace.seconds([Work(1)]) == pytest.approx(1.3)
+    pace.learn([Work(1)], 5.0, finished=False)
+    assert pace.seconds([Work(1)]) > 2
+    large = Work(kind=Kind.SIZED, cost=9)
+    guess = pace.seconds([large])
+    pace.learn([large], 0.1, finished=False)  # its client left at once: that says nothing
+    assert pace.seconds([large]) == guess
+
+
+def test_explanations_do_not_let_more_pictures_in_than_can_be_drawn(batcher):
+    gate, pace = threading.Event(), Pace()
+    queue = batcher(lambda requests: [gate.wait(30) for _ in requests], max_batch=1, pace=pace)
+    pace.learn([Work(1)], 10.0, finished=True)
+    for _ in range(20):
+        work = Work(alone=lambda _: "meaning", kind=Kind.EXPLAIN)
+        queue.submit([work])
+        assert work.future.result(30) == "meaning"
+    deadline = time.monotonic() + 30
+    queue.submit([Work(1, deadline=deadline)])
+    queue.submit([Work(alone=lambda _: "meaning", kind=Kind.EXPLAIN, deadline=deadline)])
+    queue.submit([Work(2, deadline=deadline)])
+    with pytest.raises(QueueFullError) as caught:  # the third would be done after 30 s
+        queue.submit([Work(3, deadline=deadline)])
+    assert caught.value.retry_after_s in (20, 21)
+    queue.submit([Work(alone=lambda _: "meaning", kind=Kind.EXPLAIN, deadline=deadline)])
+    gate.set()
+
+
+def test_what_runs_counts_for_as_long_as_it_still_takes(batcher):
+    gate, pace = threading.Event(), Pace()
+    queue = batcher(lambda requests: [gate.wait(30) for _ in requests], max_batch=1, pace=pace)
+    pace.learn([Work(1)], 20.0, finished=True)
+    queue.submit([Work(1)])
+    while queue.waiting:
+        time.sleep(0.001)
+    deadline = time.monotonic() + 30
+    with pytest.raises(QueueFullError):
+        queue.submit([Work(2, deadline=deadline)])
+    queue._moved -= 19  # it has run for so long
+    queue.submit([Work(2, deadline=deadline)])
+    gate.set()
+
+
+def test_a_queue_is_silent_while_work_waits_and_nothing_ends(batcher):
+    gate = threading.Event()
+    queue = batcher(lambda requests: [gate.wait(30) for _ in requests])
+    assert queue.silent_s == 0
+    work = Work(1)
+    queue.submit([work])
+    while queue.waiting:
+        time.sleep(0.001)
+    queue._moved -= 100
+    assert queue.silent_s >= 100
+    queue.drop([work])  # nobody waits for it, and still the engine does not answer
+    assert queue.silent_s >= 100
+    gate.set()
+    while queue.silent_s:
+        time.sleep(0.001)

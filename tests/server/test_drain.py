@@ -18,17 +18,21 @@ import json, sys
 from t2a_edge.server import Settings, serve
 serve(Settings(port=0, **json.loads(sys.argv[1])))
 """
+fcntl = pytest.importorskip("fcntl")
+SLACK_S = 10  # a busy machine is no failure; what hangs does so for ever
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 
 
 class Process:
     """A server of its own, and the lines of its log."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str]", ready: bool) -> None:
         self.process, self.lines = process, []
         line = self.read()
         self.url = f"http://{line['host']}:{line['port']}"
-        assert httpx.get(self.url + "/readyz", timeout=60).status_code == 200
+        if ready:
+            assert self.read()["event"] == "ready"
+        assert httpx.get(self.url + "/readyz", timeout=60).status_code == (200 if ready else 503)
 
     def read(self) -> dict:
         self.lines.append(json.loads(self.process.stderr.readline()))
@@ -40,14 +44,28 @@ class Process:
         return self.process.returncode
 
 
+HANGS = """
+import threading
+from t2a_edge.pipeline import TextToArt
+drawn, draw = [], TextToArt.draw
+def hanging(self, requests):
+    drawn.append(1)
+    if len(drawn) > {runs}:
+        {hang}
+    return draw(self, requests)
+TextToArt.draw = hanging
+"""
+WAITS, SPINS = "threading.Event().wait()", "exec('while True: pass')"
+
+
 @contextlib.contextmanager
-def served(**settings) -> Iterator[Process]:
+def served(before: str = "", ready: bool = True, **settings) -> Iterator[Process]:
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, json.dumps(settings)],
+        [sys.executable, "-c", before + PROGRAM, json.dumps({"drain_notice_s": 0, **settings})],
         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     try:
-        yield Process(process)
+        yield Process(process, ready)
     finally:
         if process.poll() is None:
             process.kill()
@@ -104,6 +122,42 @@ def test_the_drain_has_an_end():
         assert answer.result().status_code == 503
         assert server.end() == 0
     assert "not all was drawn in time" in [line["event"] for line in server.lines]
+
+
+@pytest.mark.parametrize("hang", [WAITS, SPINS])
+def test_a_first_picture_that_hangs_does_not_hold_up_the_end(hang):
+    with served(HANGS.format(runs=0, hang=hang), ready=False, drain_s=0.3) as server:
+        assert httpx.get(server.url + "/healthz", timeout=60).status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        assert server.end() == 0
+        assert time.monotonic() - began < 0.3 + 1 + SLACK_S
+    assert server.lines[-1]["event"] == "stopped, and left a run of the engines"
+
+
+def test_an_engine_that_hangs_later_does_not_either_and_its_clients_are_told():
+    with (
+        served(HANGS.format(runs=1, hang=WAITS), drain_s=0.3) as server,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        body = {"prompt": "warm"}
+        answer = pool.submit(httpx.post, server.url + "/v1/generate", json=body, timeout=60)
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            wait_until_busy(client, 1)
+        server.process.send_signal(signal.SIGTERM)
+        assert answer.result().status_code == 503
+        assert server.end() == 0
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="needs a small pipe, of Linux")
+def test_a_log_that_nobody_reads_does_not_hold_up_the_end():
+    with served(drain_s=0.3) as server, httpx.Client(base_url=server.url, timeout=2) as client:
+        fcntl.fcntl(server.process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+        with contextlib.suppress(httpx.TimeoutException):
+            while True:  # until the pipe of the log is full, and the server waits to write
+                client.get("/healthz", headers={"X-Request-ID": "x" * 64})
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(60) == 0
 
 
 def test_a_second_signal_ends_the_wait():

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from t2a_edge.server import Settings
+from t2a_edge.server.batching import Kind
 
 
 def small_queue(**more):
@@ -36,7 +37,7 @@ def test_what_would_be_late_is_429_at_once(serving):
         live.engine.gate.clear()
         running = pool.submit(live.post, "/v1/generate", prompt="warm", seed=1)
         live.engine.wait_until_drawing()
-        live.service.plain._seconds_each = 15
+        live.service.pace.seconds_each[Kind.PLAIN] = 15
         refused = live.post("/v1/generate", prompt="warm", seed=2)
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "15")
         live.engine.gate.set()
@@ -92,7 +93,7 @@ def test_one_picture_that_fails_does_not_spoil_its_batch(serving):
 
 def test_the_deadline_is_504_and_what_waited_is_not_drawn(serving):
     with serving(deadline_s=0.5) as live, ThreadPoolExecutor(2) as pool:
-        live.service.plain._seconds_each = 0
+        live.service.pace.seconds_each.clear()
         live.engine.gate.clear()
         late = pool.submit(live.post, "/v1/generate", prompt="warm", seed=1)
         live.engine.wait_until_drawing()

@@ -88,7 +88,7 @@ def test_a_stream_that_has_not_begun_is_504(serving):
     from concurrent.futures import ThreadPoolExecutor
 
     with serving(deadline_s=0.5) as live, ThreadPoolExecutor(1) as pool:
-        live.service.plain._seconds_each = 0
+        live.service.pace.seconds_each.clear()
         live.engine.gate.clear()
         pool.submit(live.post, "/v1/generate", prompt="warm")
         live.engine.wait_until_drawing()

@@ -40,7 +40,7 @@ SERVED = """
 import contextlib, fcntl, http.client, json, signal, socket, struct, subprocess, sys
 with contextlib.suppress(OSError), socket.socket() as control:  # up: an empty namespace's loopback
     fcntl.ioctl(control, 0x8914, struct.pack("16sh14x", b"lo", 1))
-command = [sys.executable, "-m", "t2a_edge", "serve", "--port", "0"]
+command = [sys.executable, "-m", "t2a_edge", "serve", "--port", "0", "--drain-notice-s", "0"]
 server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 port = json.loads(server.stderr.readline())["port"]
 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
