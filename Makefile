@@ -9,6 +9,7 @@ TEACHERS ?=
 PRESET ?= base
 TEXT ?= checkpoints/base.safetensors
 WORKERS ?= 2
+INPUTS ?= 1000000
 
 # No tool that a target runs counts its use, or asks whether there is a newer one.
 export ORT_DISABLE_TELEMETRY := 1
@@ -25,7 +26,7 @@ PTQ := .venv-post-training
 RTX := .venv-rtx
 
 .DEFAULT_GOAL := help
-.PHONY: help art cli-docs follow test test-slow test-rtx lint format studio words train checkpoint reselection composition refinement preference reward sampling export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel release clean web web-build web-test
+.PHONY: help art cli-docs follow test test-slow test-rtx fuzz lint format studio words train checkpoint reselection composition refinement preference reward sampling export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel release clean web web-build web-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -49,6 +50,10 @@ test: lint ## lint, types, import contracts and tests, in WORKERS=2 processes
 
 test-slow: $(DEV)/.ready ## the tests that take long: wheel in an empty environment
 	$(DEV)/bin/python -m pytest -m slow
+
+fuzz: $(DEV)/.ready ## INPUTS=1000000 hostile ones for every reader, parser and public method
+	$(DEV)/bin/python -m pip install --quiet --editable '.[dev,fuzz]'
+	$(DEV)/bin/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
 
 lint: $(DEV)/.ready ## ruff, mypy and import contracts
 	$(DEV)/bin/ruff check .

@@ -12,7 +12,9 @@ from typing import Any
 from bench.gates import Gate
 from bench.matrix import COLD_FIGURES, FORMAT
 from bench.statistics import ratio_of_figures, samples_needed
+from t2a_edge.checks import shown
 from t2a_edge.errors import ConfigError
+from train.documents import parsed
 
 PLAIN = ("size_mb", "peak_memory_mb")
 TIMES = ("pipeline_ms",)  # of a cell
@@ -22,18 +24,18 @@ CELL_SAMPLES = samples_needed(90)  # fewer, as beside the gated cells, decide no
 def load_baseline(path: Path) -> dict[str, Any]:
     """Read an older report; a ConfigError if it cannot be used."""
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = parsed(json.loads, path.read_text(encoding="utf-8"))
         found = report["format"]
         if not isinstance(report["artefacts"], dict):
             raise TypeError("artefacts is no table")
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise ConfigError(
-            f"{path} cannot be used as a baseline ({exc!r}); expected a report that "
+            f"{path} cannot be used as a baseline ({shown(exc)}); expected a report that "
             "`python -m bench --json` wrote."
         ) from exc
     if found != FORMAT:
         raise ConfigError(
-            f"The baseline {path} has report format {found!r}; this bench reads {FORMAT}. "
+            f"The baseline {path} has report format {shown(found)}; this bench reads {FORMAT}. "
             "Measure the baseline again."
         )
     regressions(report, report)  # unreadable figures are better known before than after measuring
@@ -69,9 +71,9 @@ def regressions(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, 
             for key in parents:
                 inner = inner.setdefault(key, {})
             inner[last] = _compared(new.get(place), figure, CELL_SAMPLES if parents[1:] else 0)
-    except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as exc:
+    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as exc:
         raise ConfigError(
-            f"The baseline's figures cannot be read ({exc!r}); measure the baseline again."
+            f"The baseline's figures cannot be read ({shown(exc)}); measure the baseline again."
         ) from exc
     return result
 

@@ -12,7 +12,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from t2a_edge.checks import shown
 from t2a_edge.errors import ConfigError
+from train.documents import parsed
 
 BUDGETS = Path(__file__).parent / "budgets.toml"
 DOT_PRODUCTS = "dot-products"
@@ -51,7 +53,7 @@ class Gate:
             raise ConfigError(f"The gate on {self.figure} needs `below` or `above`, one of them.")
         limit = self.above if self.below is None else self.below
         if isinstance(limit, bool) or not isinstance(limit, int | float):
-            raise ConfigError(f"The limit of {self.figure} is {limit!r}; expected a number.")
+            raise ConfigError(f"The limit of {self.figure} is {shown(limit)}; expected a number.")
         if self.needs not in NEEDS:
             raise ConfigError(
                 f"The gate on {self.figure} needs {self.needs!r}; "
@@ -158,7 +160,7 @@ def reason(report: Mapping[str, Any], name: str) -> str:
 def load_gates(path: Path = BUDGETS) -> list[Gate]:
     """Read gates from TOML; a ConfigError if the file cannot be used."""
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("gate", [])
+        entries = parsed(tomllib.loads, path.read_text(encoding="utf-8")).get("gate", [])
         gates = [Gate(**entry) for entry in entries]
     except (OSError, ValueError, TypeError) as exc:  # ValueError: TOML, text that is not UTF-8
         raise ConfigError(

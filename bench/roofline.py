@@ -23,6 +23,7 @@ import numpy as np
 
 from t2a_edge.command import run_command
 from t2a_edge.errors import ConfigError, OptionError
+from train.documents import parsed
 
 GPUS = Path(__file__).parent / "gpus.toml"
 BUNDLE = Path("dist/base-fp32")
@@ -105,7 +106,7 @@ class Counts:
 def load_gpus(path: Path = GPUS) -> dict[str, Gpu]:
     """Read GPUs from TOML; a ConfigError if the file cannot be used."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = parsed(tomllib.loads, path.read_text(encoding="utf-8"))
         return {name: Gpu(**table) for name, table in tables.items()}
     except (OSError, ValueError, TypeError) as exc:
         raise ConfigError(

@@ -11,6 +11,7 @@ from export.pack import PARITY, describe, replaced
 from t2a_edge.bundle import load_bundle
 from t2a_edge.command import run_command
 from t2a_edge.errors import ExportError
+from train.documents import parsed
 
 FIGURES = {
     "seen": ("words", "images", "count"),
@@ -45,7 +46,7 @@ def add_scores(folder: Path, source: Path) -> None:
     bundle = load_bundle(folder)
     files = bundle.manifest["files"]
     try:
-        report = json.loads(source.read_text(encoding="utf-8"))
+        report = parsed(json.loads, source.read_text(encoding="utf-8"))
         measured, spec, scores = report["engines"], report["spec"], summary(report)
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise ExportError(

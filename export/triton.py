@@ -25,6 +25,7 @@ from export.pack import METADATA, replaced
 from t2a_edge.checks import whole_number
 from t2a_edge.command import run_command
 from t2a_edge.errors import ExportError, OptionError
+from train.documents import parsed
 
 MOST = 2**31 - 1  # of the configuration's whole numbers
 CONFIG = "config.pbtxt"
@@ -147,7 +148,7 @@ def read_fused(path: Path) -> FusedModel:
         ) from exc
     entries = {entry.key: entry.value for entry in model.metadata_props}
     try:
-        description = dict(json.loads(entries[METADATA]))
+        description = dict(parsed(json.loads, entries[METADATA]))
     except (KeyError, TypeError, ValueError) as exc:
         raise OptionError(
             f"{path} does not describe itself: it has no JSON under {METADATA!r} in its metadata; "

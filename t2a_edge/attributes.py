@@ -23,6 +23,7 @@ from t2a_edge.attribute_edges import (
 from t2a_edge.attribute_layout import layout_statistics
 from t2a_edge.attribute_lines import line_statistics
 from t2a_edge.attribute_table import AXIS_MEASURES, WORD_MEASURES, Measure
+from t2a_edge.checks import shown
 from t2a_edge.errors import ImageError
 from t2a_edge.vocabulary import MOODS
 
@@ -120,6 +121,8 @@ def _statistics(lab: FloatArray) -> dict[str, float]:
 
 
 def _working_lab(image: UInt8Array) -> FloatArray:
+    if not isinstance(image, np.ndarray):
+        raise ImageError(f"The image is {shown(image)}; expected an array, uint8 (H, W, 3).")
     if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
         raise ImageError(
             f"The image is {image.dtype} of shape {image.shape}; expected uint8 (H, W, 3)."

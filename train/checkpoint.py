@@ -12,8 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from t2a_edge.checks import shown
 from t2a_edge.errors import CheckpointError
 from t2a_edge.files import write_whole
+from train.documents import parsed
 
 FORMAT = 1
 REPORT = "report.json"
@@ -40,15 +42,16 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         )
     try:
         with safe_open(path, framework="pt") as opened:
-            about = json.loads((opened.metadata() or {}).get("about", "{}"))
+            about = dict(parsed(json.loads, (opened.metadata() or {}).get("about", "{}")))
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, json.JSONDecodeError) as exc:
+    except (SafetensorError, OSError, ValueError, TypeError) as exc:  # the last two: its JSON
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint ({exc}); restore it, or train again."
         ) from exc
     if about.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path} has checkpoint format {about.get('format')}; expected {FORMAT}. Train again."
+            f"{path} has checkpoint format {shown(about.get('format'))}; expected {FORMAT}. "
+            "Train again."
         )
     return tensors, about
 
@@ -59,8 +62,14 @@ def is_finished(folder: Path) -> bool:
 
 
 def read_report(folder: Path) -> dict[str, Any]:
-    """The report of a finished stage."""
-    return dict(json.loads((folder / REPORT).read_text(encoding="utf-8")))
+    """The report of a finished stage; a CheckpointError where it cannot be read."""
+    path = folder / REPORT
+    try:
+        return dict(parsed(json.loads, path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as exc:
+        raise CheckpointError(
+            f"{path} cannot be read as a report ({exc}); delete it and run the stage again."
+        ) from exc
 
 
 def write_report(folder: Path, report: dict[str, Any]) -> dict[str, Any]:

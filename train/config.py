@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, get_args
 
 from t2a_edge.attribute_table import AXIS_MEASURES
+from t2a_edge.checks import shown
 from t2a_edge.errors import ConfigError
 from t2a_edge.spec import FACTORS, REFINER_PASSES, Spec
+from train.documents import parsed
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -105,8 +107,11 @@ class CodecConfig:
 
     def __post_init__(self) -> None:
         _require(
-            bool(self.scales) and not any(self.scales[-1] % side for side in self.scales),
-            f"codec.scales is {list(self.scales)}; expected divisors of the last one.",
+            bool(self.scales)
+            and min(self.scales) >= 1
+            and not any(self.scales[-1] % side for side in self.scales),
+            f"codec.scales is {shown(list(self.scales))}; expected divisors of the last one, "
+            "whole numbers from 1.",
         )
         for name in ("encoder", "decoder"):
             widths, blocks = getattr(self, f"{name}_widths"), getattr(self, f"{name}_blocks")
@@ -686,13 +691,13 @@ def _known(name: str, names: Iterable[str], what: str) -> None:
     names = list(names)
     if name not in names:
         near = difflib.get_close_matches(name, names, n=3) or names
-        raise ConfigError(f"Unknown {what} {name!r}; did you mean {', '.join(near)}?")
+        raise ConfigError(f"Unknown {what} {shown(name)}; did you mean {', '.join(near)}?")
 
 
 def _section(kind: Any, name: str, values: Any) -> Any:
     assert is_dataclass(kind)
     if not isinstance(values, Mapping):
-        raise ConfigError(f"[{name}] is {values!r}; expected a table of keys and values.")
+        raise ConfigError(f"[{name}] is {shown(values)}; expected a table of keys and values.")
     known = {f.name: f for f in fields(kind)}
     built = {}
     for key, value in values.items():
@@ -706,7 +711,7 @@ def _section(kind: Any, name: str, values: Any) -> Any:
         if expected is float and isinstance(value, int):
             value = float(value)
         if not _fits(value, expected):
-            raise ConfigError(f"{name}.{key} is {value!r}; expected {expected}.")
+            raise ConfigError(f"{name}.{key} is {shown(value)}; expected {expected}.")
         built[key] = value
     return kind(**built)  # type: ignore[operator]
 
@@ -735,17 +740,19 @@ def load_preset(name: str, overrides: Iterable[str] = ()) -> Preset:
             f"No preset {name!r}; expected one of {shipped}, or a path to a .toml file."
         )
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        values = parsed(tomllib.loads, path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:  # ValueError: TOML, text that is not UTF-8
         raise ConfigError(f"{path} is not TOML ({exc}); mend the line that it names.") from exc
     for override in overrides:
         key, equals, text = override.partition("=")
         section, dot, leaf = key.strip().partition(".")
         if not (equals and dot and leaf):
-            raise ConfigError(f"--set got {override!r}; expected section.key=value.")
+            raise ConfigError(f"--set got {shown(override)}; expected section.key=value.")
         try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError as exc:
-            raise ConfigError(f"--set {key} got {text!r}; expected a TOML value ({exc}).") from exc
+            value = parsed(tomllib.loads, f"value = {text}")["value"]
+        except ValueError as exc:
+            raise ConfigError(
+                f"--set {shown(key)} got {shown(text)}; expected a TOML value ({exc})."
+            ) from exc
         values.setdefault(section, {})[leaf] = value
     return Preset.from_json(values)

