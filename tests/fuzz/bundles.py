@@ -163,7 +163,8 @@ def _changed(path: Path, change: str, number: int) -> None:
     elif change in ("loop", "broken link", "null device"):
         path.symlink_to({"loop": path.name, "broken link": "nowhere"}.get(change, "/dev/null"))
     elif change == "of another engine":
-        path.write_bytes((path.parent / "text.onnx").read_bytes() if content else b"")
+        other = path.with_name("decoder.onnx" if path.name == "text.onnx" else "text.onnx")
+        path.write_bytes(other.read_bytes() if other.is_file() else b"")
     elif change == "unreadable":
         path.write_bytes(content)
         path.chmod(0)
