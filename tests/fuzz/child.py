@@ -4,21 +4,28 @@ import functools
 import json
 import mmap
 import os
-import resource
 import struct
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.core import Failure, Places, Target, as_bytes, clocked, load_targets, outcome
+from tests.fuzz.core import (
+    Failure,
+    Places,
+    Target,
+    as_bytes,
+    clocked,
+    little_memory,
+    load_targets,
+    outcome,
+)
 from tests.fuzz.engines import feed_bytes, feed_guided, feed_values, instrumented
 from tests.fuzz.shrink import smaller
 
 CURRENT, REPORT = "current", "report.json"  # files in the scratch folder
 HEAD = struct.Struct("<qq")  # number of the input, and its bytes
 LARGEST = 2**20  # bytes of an input that is kept
-MEMORY = 2 * 2**30  # bytes that a target may ask for beyond what its libraries have
 DISTINCT = 20  # failures of a target that are told
 
 
@@ -90,12 +97,6 @@ class Session:
         self._tried = self._current.number + 1
 
 
-def limit_memory() -> None:
-    """Ask for no more than `MEMORY` beyond what is mapped now."""
-    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, resource.RLIM_INFINITY))
-
-
 def main() -> None:
     """Run as the parent says."""
     told = json.loads(sys.argv[1])
@@ -108,8 +109,7 @@ def main() -> None:
     work.mkdir()
     places = Places(bundle=tiny / "bundles" / "tiny-int8",
                     checkpoint=tiny / "checkpoint" / "tiny.safetensors", scratch=work)  # fmt: skip
-    with clocked(), owner.opened(places) as call:
-        limit_memory()
+    with clocked(), owner.opened(places) as call, little_memory():
         session = Session(owner, Places(bundle=places.bundle, checkpoint=places.checkpoint,
                                         scratch=scratch), call)  # fmt: skip
 

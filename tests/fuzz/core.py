@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import importlib
 import json
+import resource
 import signal
 import traceback
 import warnings
@@ -21,6 +22,7 @@ CORPUS = Path(__file__).parent / "corpus"
 PACKAGES = ("t2a_edge", "train", "bench")
 MODULES = ("text", "bundles", "pictures", "training", "library", "command", "server")
 SECONDS = 20.0  # that one input may take
+MEMORY = 2 * 2**30  # bytes that inputs may ask for beyond what libraries have
 
 Try = Callable[[Any], None]
 
@@ -172,6 +174,18 @@ def clocked() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def little_memory() -> Iterator[None]:
+    """A MemoryError for what asks for more than `MEMORY` beyond what is mapped now."""
+    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    before, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (before, most))
 
 
 def as_bytes(given: Any) -> bytes:

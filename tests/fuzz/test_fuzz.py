@@ -8,6 +8,7 @@ from tests.fuzz.core import (
     clocked,
     corpus_of,
     from_bytes,
+    little_memory,
     load_targets,
     outcome,
 )
@@ -26,13 +27,41 @@ def places(tiny_bundle, tiny_checkpoint, tmp_path_factory) -> Places:
     return Places(bundle=tiny_bundle, checkpoint=tiny_checkpoint, scratch=scratch)
 
 
-@pytest.mark.parametrize("name", sorted(TARGETS))
-def test_no_input_breaks_the_contract(name, places):
+# what is known to break it still, and why
+OPEN = {
+    "manifest-bytes": "errors repeat the file, and sizes may be missing",
+    "manifest": "devices and pipes are read, nesting has no bound",
+    "spec": "errors repeat values of any length",
+    "bundle-folder": "a pipe is waited for",
+    "header": "nesting has no bound",
+    "picture": "Pillow's warnings come through",
+    "mask": "Pillow's warnings come through",
+    "metadata-bytes": "Pillow's warnings come through",
+    "png-text": "nesting has no bound, damaged chunks come through",
+    "written-picture": "EXIF holds 64 kB, half a surrogate pair is no UTF-8",
+    "annotations-bytes": "text that is not UTF-8",
+    "annotations": "nesting and digits have no bound",
+    "library": "arguments of another type",
+    "opening": "arguments of another type",
+    "after-close": "sessions that are gone, arguments of another type",
+    "settings": "arguments of another type",
+}
+
+
+def marked(name: str) -> object:
+    """A target's name, expected to fail where that is known."""
+    marks = [pytest.mark.xfail(reason=OPEN[name], strict=True)] if name in OPEN else []
+    return pytest.param(name, marks=marks)
+
+
+@pytest.mark.parametrize("name", map(marked, sorted(TARGETS)))
+def test_no_input_breaks_the_contract(name, places, monkeypatch):
     """It returns, or one of our errors says in one sentence why not."""
+    monkeypatch.setattr("tests.fuzz.core.SECONDS", 5.0)
     owner = TARGETS[name]
     known = [from_bytes(owner, path.read_bytes()) for path in corpus_of(owner)]
     found = some_inputs(owner, places, SLOW if owner.slow else QUICK, seed=1)
-    with clocked(), owner.opened(places) as call:
+    with clocked(), owner.opened(places) as call, little_memory():
         for given in (*known, *found):
             failure = outcome(call, given)
             assert failure is None, f"{as_bytes(given)!r}\n{failure.text}"
