@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from t2a_edge.checks import shown
 from t2a_edge.errors import CheckpointError
 from t2a_edge.files import write_whole
-from train.documents import parsed
+from train.documents import json_object
 
 FORMAT = 1
 REPORT = "report.json"
@@ -42,9 +42,9 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         )
     try:
         with safe_open(path, framework="pt") as opened:
-            about = dict(parsed(json.loads, (opened.metadata() or {}).get("about", "{}")))
+            about = json_object((opened.metadata() or {}).get("about", "{}"))
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, TypeError) as exc:  # the last two: its JSON
+    except (SafetensorError, OSError, ValueError) as exc:  # ValueError: its JSON
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint ({exc}); restore it, or train again."
         ) from exc
@@ -65,8 +65,8 @@ def read_report(folder: Path) -> dict[str, Any]:
     """The report of a finished stage; a CheckpointError where it cannot be read."""
     path = folder / REPORT
     try:
-        return dict(parsed(json.loads, path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as exc:
+        return json_object(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
         raise CheckpointError(
             f"{path} cannot be read as a report ({exc}); delete it and run the stage again."
         ) from exc

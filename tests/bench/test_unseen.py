@@ -70,6 +70,10 @@ def test_every_unseen_word_is_an_adjective_of_the_dictionary():
         ('[axes.temperature]\nwarm = ["balmy", "balmy"]', "twice"),
         ('[hues]\nplaid = ["tartan"]', "expected one of red"),
         ("[axes", "cannot be read"),
+        ("axes = 1", "has 1 for 'axes'; expected a table"),
+        ("[axes]\ntemperature = 1", "has 1 for 'temperature'; expected a table"),
+        ("[axes.temperature]\nwarm = 1", "has 1; expected a list of words"),
+        ("[hues]\nred = [1]", r"has \[1\]; expected a list of words"),
     ],
 )
 def test_a_bad_list_is_refused(tmp_path: Path, text: str, message: str):

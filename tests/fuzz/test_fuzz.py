@@ -54,7 +54,7 @@ def marked(name: str) -> object:
     return pytest.param(name, marks=marks)
 
 
-@pytest.mark.parametrize("name", map(marked, sorted(TARGETS)))
+@pytest.mark.parametrize("name", [marked(name) for name in sorted(TARGETS)])
 def test_no_input_breaks_the_contract(name, places, monkeypatch):
     """It returns, or one of our errors says in one sentence why not."""
     monkeypatch.setattr("tests.fuzz.core.SECONDS", 5.0)

@@ -157,6 +157,8 @@ def test_the_same_picture_has_the_same_scores():
         (np.zeros((64, 64, 3), np.float32), "float32"),
         (np.zeros((31, 64, 3), np.uint8), "64 x 31 pixels; expected at least 32 x 32"),
         (np.zeros((64, 0, 3), np.uint8), "0 x 64"),
+        (None, "None; expected an array"),
+        ([[0, 0, 0]], r"\[\[0, 0, 0\]\]; expected an array"),
     ],
 )
 def test_what_is_no_image_is_refused(picture, got):

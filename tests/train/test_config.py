@@ -49,6 +49,12 @@ def test_overrides_lie_on_top():
         ("data.studio_views=0", "expected at least 1"),
         ("data.studio_pictures=-1", "expected 0 or more pictures"),
         ("data.studio_share=1.0", r"a share in \[0, 1\)"),
+        ("codec.scales=0", r"codec.scales is \[0\]; expected divisors"),
+        (f"codec.scales={'[' * 5000}", "nested too deep"),
+        (
+            f"codec.scales={'9' * 5000}",
+            r"--set .codec.scales. got .9+\.\.\.; expected a TOML value",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(override, message):

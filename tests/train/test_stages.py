@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from t2a_edge.command import run_command
 from t2a_edge.errors import CheckpointError, ConfigError
 from train.__main__ import main
-from train.checkpoint import load_tensors, save_tensors
+from train.checkpoint import load_tensors, read_report, save_tensors
 from train.codec import Codec
 from train.config import QatConfig, load_preset
 from train.generator_task import Generator, batch_words
@@ -215,6 +216,30 @@ def test_a_checkpoint_that_does_not_fit_its_preset_is_refused(
     save_tensors(tmp_path / "other.safetensors", tensors, about)
     with pytest.raises(CheckpointError, match=f"{part} does not fit the preset"):
         Model.load(tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize("about", ["null", "[" * 100_000, "1" * 5_000, "{"])
+def test_a_checkpoint_that_describes_itself_wrongly_is_refused(tmp_path, about):
+    save_file({"a": torch.ones(1)}, tmp_path / "x.safetensors", {"about": about})
+    with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
+        load_tensors(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("part", ["card", "vocabulary", "preset"])
+def test_a_checkpoint_without_a_description_of_its_model_is_refused(
+    tiny_checkpoint, tmp_path, part
+):
+    tensors, about = load_tensors(tiny_checkpoint)
+    save_tensors(tmp_path / "x.safetensors", tensors, {**about, part: None})
+    with pytest.raises(CheckpointError, match="does not describe its model"):
+        Model.load(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 100_000])
+def test_a_report_that_cannot_be_read_is_told(tmp_path, content):
+    (tmp_path / "report.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match="cannot be read as a report"):
+        read_report(tmp_path)
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path):
