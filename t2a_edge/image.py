@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from t2a_edge.checks import shown
 from t2a_edge.errors import ImageError
 from t2a_edge.files import write_whole
 from t2a_edge.metadata import KEY, fitting, marked, object_of, texts_in
@@ -55,6 +56,10 @@ def encoded(pixels: UInt8Array, picture_format: str, metadata: Mapping[str, Any]
         ImageError: the pixels are no image, the metadata no JSON, or the format is another one
             or cannot hold so large a picture.
     """
+    if not isinstance(picture_format, str) or picture_format not in FORMATS:
+        raise ImageError(
+            f"The picture format is {shown(picture_format)}; expected {', '.join(sorted(FORMATS))}."
+        )
     stream = io.BytesIO()
     image = image_from_pixels(pixels)
     check_sides(picture_format, image.size)
@@ -68,17 +73,13 @@ def encoded(pixels: UInt8Array, picture_format: str, metadata: Mapping[str, Any]
             about = PngInfo()
             about.add_text(METADATA_KEY, text)  # ASCII: tEXt, which more programs keep than iTXt
             image.save(stream, format="PNG", pnginfo=about, compress_level=COMPRESSION)
-        elif picture_format in ("webp", "jpeg"):
+        else:
             exif = image.getexif()
             exif[IMAGE_DESCRIPTION] = text
             how: dict[str, Any] = (
                 {"quality": 95} if picture_format == "jpeg" else {"lossless": True}
             )
             image.save(stream, format=picture_format.upper(), exif=exif, **how)
-        else:
-            raise ImageError(
-                f"The picture format is {picture_format!r}; expected {', '.join(sorted(FORMATS))}."
-            )
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or exc
         raise ImageError(

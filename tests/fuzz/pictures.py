@@ -12,11 +12,12 @@ import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
 
-from t2a_edge.commands.animation import encoded_animation
+from t2a_edge.animation import encoded_animation
 from t2a_edge.commands.inspect import entry_lines
 from t2a_edge.commands.pictures import read_mask
-from t2a_edge.image import encoded, read_metadata, read_pixels, write_picture
+from t2a_edge.image import encoded, read_metadata, write_picture
 from t2a_edge.pipeline import TextToArt
+from t2a_edge.pixels import read_pixels
 from tests.fuzz.core import Places, Try, must, target
 from tests.fuzz.values import TEXTS, edited, edits, hostile, json_text, real
 
