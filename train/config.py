@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -710,6 +711,9 @@ def _section(kind: Any, name: str, values: Any) -> Any:
             value = tuple(float(v) if to_float and type(v) is int else v for v in value)
         if expected is float and isinstance(value, int):
             value = float(value)
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(v, float) and not math.isfinite(v) for v in numbers):
+            raise ConfigError(f"{name}.{key} is {shown(value)}; expected finite numbers.")
         if not _fits(value, expected):
             raise ConfigError(f"{name}.{key} is {shown(value)}; expected {expected}.")
         built[key] = value

@@ -49,6 +49,8 @@ def test_overrides_lie_on_top():
         ("data.studio_views=0", "expected at least 1"),
         ("data.studio_pictures=-1", "expected 0 or more pictures"),
         ("data.studio_share=1.0", r"a share in \[0, 1\)"),
+        ("words.pair_weight=nan", "words.pair_weight is nan; expected finite numbers"),
+        ("sampling.scale_guidance=[1, 1, 1, inf]", "expected finite numbers"),
         ("codec.scales=0", r"codec.scales is \[0\]; expected divisors"),
         (f"codec.scales={'[' * 5000}", "nested too deep"),
         (
