@@ -1,6 +1,7 @@
 """What runs a bundle's engines here, by the name of a provider."""
 
 from t2a_edge.bundle import Bundle, engines
+from t2a_edge.checks import shown
 from t2a_edge.errors import BundleError, OptionError
 from t2a_edge.interface import check_interface
 from t2a_edge.runner import PROVIDERS, OnnxRunner, Runner, available_providers
@@ -21,7 +22,7 @@ def make_runner(bundle: Bundle, provider: str, threads: int) -> tuple[Runner, st
     """
     if provider not in ("auto", "tensorrt", *PROVIDERS):
         raise OptionError(
-            f"The provider is {provider!r}; expected auto, {', '.join(PROVIDERS)} or tensorrt."
+            f"The provider is {shown(provider)}; expected auto, {', '.join(PROVIDERS)} or tensorrt."
         )
     if provider == "tensorrt":
         from t2a_edge.tensorrt_runner import TensorRtRunner

@@ -145,7 +145,8 @@ class Settings:
 
     def _check_names(self, field_name: str, fits: Callable[[str], Any], expected: str) -> None:
         names = getattr(self, field_name)
-        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        listed = isinstance(names, list | tuple)
+        if not listed or not all(isinstance(name, str) for name in names):
             raise OptionError(f"{field_name} is {shown(names)}; expected a list of texts.")
         self._keep(field_name, tuple(name.lower() for name in names))  # as browsers write them
         for name in getattr(self, field_name):

@@ -27,27 +27,7 @@ def places(tiny_bundle, tiny_checkpoint, tmp_path_factory) -> Places:
     return Places(bundle=tiny_bundle, checkpoint=tiny_checkpoint, scratch=scratch)
 
 
-# what is known to break it still, and why
-OPEN = {
-    "manifest-bytes": "errors repeat the file, and sizes may be missing",
-    "manifest": "devices and pipes are read, nesting has no bound",
-    "spec": "errors repeat values of any length",
-    "bundle-folder": "a pipe is waited for",
-    "header": "nesting has no bound",
-    "library": "arguments of another type",
-    "opening": "arguments of another type",
-    "after-close": "sessions that are gone, arguments of another type",
-    "settings": "arguments of another type",
-}
-
-
-def marked(name: str) -> object:
-    """A target's name, expected to fail where that is known."""
-    marks = [pytest.mark.xfail(reason=OPEN[name], strict=True)] if name in OPEN else []
-    return pytest.param(name, marks=marks)
-
-
-@pytest.mark.parametrize("name", [marked(name) for name in sorted(TARGETS)])
+@pytest.mark.parametrize("name", sorted(TARGETS))
 def test_no_input_breaks_the_contract(name, places, monkeypatch):
     """It returns, or one of our errors says in one sentence why not."""
     monkeypatch.setattr("tests.fuzz.core.SECONDS", 5.0)
