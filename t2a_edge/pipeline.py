@@ -219,6 +219,8 @@ class TextToArt:
             PromptError: a prompt cannot be used.
             OptionError: a number is out of range.
         """
+        if not isinstance(requests, Sequence) or isinstance(requests, str):
+            raise OptionError(f"The requests are {shown(requests)}; expected a list of Requests.")
         return self._last(self._steps(requests, *self._room(None)))
 
     def stream(

@@ -121,6 +121,8 @@ class Settings:
             "a name or address without a port, such as art.example.org, or *",
         )
         if self.page is not None:
+            if not isinstance(self.page, str | Path):
+                raise OptionError(f"page is {shown(self.page)}; expected the path of a folder.")
             self._keep("page", Path(self.page))
             if not (self.page / "index.html").is_file():
                 raise OptionError(
