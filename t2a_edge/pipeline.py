@@ -553,6 +553,8 @@ class TextToArt:
     def _last(
         self, steps: "_Steps", on_scale: Callable[[int], None] | None = None
     ) -> list[Artwork]:
+        if on_scale is not None and not callable(on_scale):
+            raise OptionError(f"on_scale is {shown(on_scale)}; expected a function or None.")
         artworks: list[Artwork] = []
         runner, starts, done = self._runner, range(0, len(steps.drawings), AT_ONCE), 0
         for start in starts:
