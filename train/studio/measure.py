@@ -104,6 +104,17 @@ def measure(image: npt.NDArray[np.uint8]) -> Measured:
     return measure_lab(lab_from_rgb(image))
 
 
+def spread(image: npt.NDArray[np.uint8]) -> float:
+    """Root mean square distance in Lab from the mean colour, on a copy without grain.
+
+    Args:
+        image: (H, W, 3) uint8 sRGB.
+    """
+    lab = lab_from_rgb(shrink(image.astype(np.float32), 48).round().astype(np.uint8))
+    flat = lab.reshape(-1, 3)  # (pixels, 3)
+    return float(np.sqrt(((flat - flat.mean(axis=0)) ** 2).sum(axis=1).mean()))
+
+
 def shrink(image: FloatArray, side: int) -> FloatArray:
     """Means over square blocks, to (about side, about side, C): a small copy for statistics."""
     step = max(image.shape[0] // side, 1)

@@ -35,7 +35,7 @@ def shards(s: Scene) -> None:
         points = (fx, fy) + gap * (0.35 + 0.75 * away / away.max()) * 1.1
         s.traits.add("explosive")
     curved = s.values["contour"] > 0.15
-    s.traits |= {"organic"} if curved else {"angular", "sharp", "jagged"}
+    s.traits |= {"organic", "pebbled"} if curved else {"angular", "sharp", "jagged", "faceted"}
     joint = s.mix("weight", 0.007, 0.0015)
     side = rng.normal(0, 1, 2)
     for cell in _cells(points):
@@ -68,7 +68,7 @@ def planes(s: Scene) -> None:
     """Cubist planes: large faces shaded to an edge, cut by long lines and arcs."""
     rng = s.rng
     s.ground()
-    s.traits |= {"layered", "overlapping"}
+    s.traits |= {"layered", "overlapping", "cubist", "fragmented"}
     s.traits |= {"angular", "sharp"} if s.values["contour"] < -0.2 else set()
     if s.values["energy"] > 0.4:
         s.traits.add("rhythmic")
@@ -104,7 +104,7 @@ def splinters(s: Scene) -> None:
     """Long sharp triangles that fly out from one point."""
     rng = s.rng
     s.ground()
-    s.traits |= {"jagged", "sharp", "angular", "explosive"}
+    s.traits |= {"jagged", "sharp", "angular", "explosive", "spiky"}
     if s.values["direction"] > 0.2:
         s.traits.add("radial")
     fx, fy = focus(s)

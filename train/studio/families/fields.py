@@ -60,7 +60,7 @@ def mist(s: Scene) -> None:
     rng = s.rng
     s.ground(shade=0.2)
     fx, fy = focus(s)
-    s.traits |= {"atmospheric", "luminous", "hazy"}
+    s.traits |= {"atmospheric", "luminous", "hazy", "misty"}
     drift = s.values["direction"] < 0.1
     for i in range(s.count(10, 34)):
         r = rng.uniform(0.07, 0.3)
@@ -92,7 +92,7 @@ def washes(s: Scene) -> None:
     rng = s.rng
     s.ground(GROUND, shade=0.3)
     divide(s)
-    s.traits |= {"translucent", "layered", "overlapping", "fluid"}
+    s.traits |= {"translucent", "layered", "overlapping", "fluid", "washed"}
     dark = s.palette.lab[GROUND, 0] < 40
     mode = skia.BlendMode.kScreen if dark else skia.BlendMode.kMultiply
     n = s.count(4, 20)
@@ -164,4 +164,4 @@ def pointillism(s: Scene) -> None:
         else:
             s.fill(ellipse(x, y, r, r * 0.85, rng.uniform(0, TAU), 10), tone, shade=shade,
                    gradient=0, steady=True)  # fmt: skip
-    s.traits.add("grainy")
+    s.traits |= {"grainy", "pointillist"}

@@ -43,6 +43,7 @@ def grid(s: Scene) -> None:
     rng = s.rng
     s.ground(GROUND)
     s.traits |= {"horizontal", "vertical", "linear", "rigid", "structured", "geometric"}
+    s.traits.add("gridded")
     cells: list[tuple[float, ...]] = []
     _split(s, (-0.02, -0.02, 1.02, 1.02), round(s.mix("density", 2, 6)), cells)
     rng.shuffle(cells)
@@ -110,7 +111,7 @@ def checks(s: Scene) -> None:
     rng = s.rng
     s.ground()
     n = s.count(5, 15)
-    s.traits |= {"structured", "blocky", "geometric"}
+    s.traits |= {"structured", "blocky", "geometric", "tiled"}
     if s.values["order"] > 0.4:
         s.traits.add("regular")
     if s.values["energy"] > 0.2:
@@ -200,7 +201,7 @@ def ornament(s: Scene) -> None:
     """A rosette: the same figures turned about the middle, ring after ring."""
     rng = s.rng
     s.ground()
-    s.traits |= {"symmetrical", "regular", "radial", "structured", "circular"}
+    s.traits |= {"symmetrical", "regular", "radial", "structured", "circular", "ornamental"}
     folds = int(rng.choice([4, 6, 8, 10, 12]))
     rings = s.count(3, 8)
     alpha = depth_alpha(s, 1, 0.8)

@@ -17,7 +17,7 @@ def rings(s: Scene) -> None:
     s.ground()
     divide(s)
     glaze(s, 3)
-    s.traits |= {"circular", "round", "rhythmic"}
+    s.traits |= {"circular", "round", "rhythmic", "ringed", "concentric"}
     alpha = depth_alpha(s, 1, 0.82)
     fx, fy = focus(s)
     discs = [(fx, fy, rng.uniform(0.32, 0.48))]
@@ -57,7 +57,7 @@ def spiral(s: Scene) -> None:
     rng = s.rng
     s.ground()
     glaze(s, 3)
-    s.traits |= {"spiral", "swirling", "round", "curved"}
+    s.traits |= {"spiral", "swirling", "round", "curved", "coiled"}
     fx, fy = focus(s)
     arms = s.count(1, 6)
     turns = s.mix("energy", 1.6, 3.6)
@@ -92,7 +92,7 @@ def sunburst(s: Scene) -> None:
     """Rays from a disc, to the edges of the sheet."""
     rng = s.rng
     s.ground()
-    s.traits |= {"radial", "explosive" if s.values["energy"] > 0.35 else "luminous"}
+    s.traits |= {"radial", "rayed", "explosive" if s.values["energy"] > 0.35 else "luminous"}
     fx, fy = focus(s)
     n = s.count(9, 34) * 2
     shares = rng.dirichlet(np.full(n, 2 + 40 * max(s.values["order"], 0))) * TAU
@@ -124,7 +124,7 @@ def orbits(s: Scene) -> None:
     s.ground()
     divide(s)
     glaze(s, 4)
-    s.traits |= {"circular", "round", "delicate"}
+    s.traits |= {"circular", "round", "delicate", "orbital"}
     if s.values["depth"] > 0.35:
         s.traits |= {"overlapping", "layered"}
     fx, fy = focus(s)

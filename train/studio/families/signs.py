@@ -54,7 +54,7 @@ def biomorphs(s: Scene) -> None:
     divide(s)
     if s.values["texture"] > 0:
         glaze(s, 3)
-    s.traits |= {"organic", "curved", "fluid"}
+    s.traits |= {"organic", "curved", "fluid", "biomorphic"}
     n = s.count(3, 20)
     alpha = depth_alpha(s, 1, 0.8)
     large = s.mix("weight", 0.14, 0.3) * np.interp(n, [3, 20], [1.15, 0.8])
@@ -179,6 +179,7 @@ def signs(s: Scene) -> None:
     s.ground()
     divide(s)
     glaze(s, 5)
+    s.traits.add("hieroglyphic")
     n = s.count(6, 52)
     r = 0.42 / n**0.5
     points = places(s, n, 0.09)
@@ -209,7 +210,7 @@ def constellation(s: Scene) -> None:
             soft=0.08,
             gradient=0,
         )
-    s.traits |= {"atmospheric", "scattered", "stars", "delicate"}
+    s.traits |= {"atmospheric", "scattered", "stars", "delicate", "starry"}
     n = s.count(9, 36)
     star = LIGHT if s.palette.lab[GROUND, 0] < 55 else INK
     dust = rng.uniform(0, 1, (s.count(40, 220), 2))
@@ -244,6 +245,7 @@ def cutouts(s: Scene) -> None:
     rng = s.rng
     s.ground()
     divide(s)
+    s.traits.add("collaged")
     s.traits |= {"overlapping"} if s.values["depth"] > 0.3 else set()
     alpha = depth_alpha(s, 1, 0.78)
     mirror = s.values["order"] > 0.6
