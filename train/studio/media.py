@@ -19,13 +19,18 @@ QUIET = ("vector", "ink", "gouache", "wash", "print")  # media without a surface
 ROUGH = ("brush", "dry", "impasto", "grain", "canvas")
 
 
+@lru_cache(maxsize=16)
+def _white(seed: int) -> npt.NDArray[np.complex128]:
+    rng = np.random.default_rng((761, seed))
+    return np.asarray(np.fft.rfft2(rng.normal(0, 1, (BASE, BASE))))
+
+
 def _noise(seed: int, along: float, across: float, angle: float) -> FloatArray:
     """Periodic noise of unit variance, (BASE, BASE); frequencies in cycles over the side."""
-    rng = np.random.default_rng((761, seed))
     v, u = np.meshgrid(np.fft.fftfreq(BASE) * BASE, np.fft.rfftfreq(BASE) * BASE, indexing="ij")
     c, s = np.cos(angle), np.sin(angle)
     band = np.exp(-(((u * c + v * s) / along) ** 2) - ((v * c - u * s) / across) ** 2)
-    spectrum = np.fft.rfft2(rng.normal(0, 1, (BASE, BASE))) * band
+    spectrum = _white(seed) * band
     field = np.fft.irfft2(spectrum, s=(BASE, BASE))
     return np.asarray((field - field.mean()) / field.std(), np.float32)
 
@@ -47,9 +52,9 @@ def _fibres(size: int) -> tuple[FloatArray, FloatArray]:
     shade, relief = [], []
     for k in range(ANGLES):
         angle = np.pi * k / ANGLES
-        hair = 0.75 * _noise(k, 11, 150, angle) + 0.5 * _noise(40 + k, 6, 50, angle)
+        hair = 0.75 * _noise(0, 11, 150, angle) + 0.5 * _noise(40, 6, 50, angle)
         shade.append(_sized(hair, size))
-        relief.append(_sized(_emboss(_noise(80 + k, 12, 80, angle)), size))
+        relief.append(_sized(_emboss(_noise(80, 12, 80, angle)), size))
     return np.stack(shade), np.stack(relief)
 
 
@@ -118,7 +123,7 @@ class Surface:
         x = (x + (strip // 16) * size // 16) % size
         flat = (turn * size + y) * size + x
         hairs, relief = _fibres(size)
-        force = guide[..., 1].astype(np.float32) / 255
+        force = np.asarray(guide[..., 1] / np.float32(255), np.float32)
         return hairs.ravel()[flat], relief.ravel()[flat], force
 
     def _ink(self, show: FloatArray, light: FloatArray, strength: float) -> None:
@@ -142,7 +147,7 @@ class Surface:
         shift = max(round(0.003 * self.size), 1)
         self.lab[..., 1] = np.roll(self.lab[..., 1], shift, 1)
         self.lab[..., 2] = np.roll(self.lab[..., 2], -shift, 0)
-        bare = np.clip((self.field("specks") - 2.0 + 0.6 * self._worked) * 2.2, 0, 1)
+        bare = np.clip((self.field("specks") - 2.3 + 0.5 * self._worked) * 2.2, 0, 1)
         self.lab[..., 0] += bare * (90 - light) * 0.5 * strength * (light < 78)
 
     def _grain(self, show: FloatArray, light: FloatArray, strength: float) -> None:

@@ -59,16 +59,16 @@ class Layer:
 
 
 def grid(size: int) -> tuple[FloatArray, FloatArray]:
-    """x and y of the middles of all pixels, both (size, size)."""
-    t = (np.arange(size, dtype=np.float32) + 0.5) / size
+    """Across and down: the middles of all pixels, both (size, size)."""
+    t = ((np.arange(size) + 0.5) / size).astype(np.float32)
     y, x = np.meshgrid(t, t, indexing="ij")
-    return x, y
+    return np.asarray(x, np.float32), np.asarray(y, np.float32)
 
 
 def slope(field: FloatArray) -> FloatArray:
     """How much a field changes from one pixel to the next."""
     gy, gx = np.gradient(field)
-    return np.maximum(np.hypot(gx, gy), 1e-6)
+    return np.asarray(np.maximum(np.hypot(gx, gy), 1e-6), np.float32)
 
 
 def above(field: FloatArray, level: float, steep: FloatArray, soft: float = 0.0) -> FloatArray:
@@ -79,4 +79,4 @@ def above(field: FloatArray, level: float, steep: FloatArray, soft: float = 0.0)
         soft: width of the edge in the field's own units, for edges that bleed.
     """
     width = np.maximum(steep, soft) if soft else steep
-    return np.clip((field - level) / width + 0.5, 0, 1)
+    return np.asarray(np.clip((field - level) / width + 0.5, 0, 1), np.float32)

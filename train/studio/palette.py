@@ -145,7 +145,8 @@ def mix_palette(
         for i, name in enumerate(names)
     ]
     ground = _ground(names, ground_l, vivid, values, hues, rng)
-    rows = _kept_apart(ground, rows, values["contrast"])
+    homes = [HUES[name][2] if name in hues else None for name in names]
+    rows = _kept_apart(ground, rows, homes, values["contrast"])
     tint = HUES.get(names[0], HUES["earthy"])[0]
     ink = lch(max(low - 6, 4), min(12 * vivid, 12) * rng.uniform(0.2, 1), tint + 20)
     light = lch(min(high + 4, 97), min(10 * vivid, 10), _paper_hue(values, rng))
@@ -161,22 +162,28 @@ def mix_palette(
 
 
 def _kept_apart(
-    ground: tuple[float, float, float], rows: Sequence[tuple[float, float, float]], contrast: float
+    ground: tuple[float, float, float],
+    rows: Sequence[tuple[float, float, float]],
+    homes: Sequence[float | None],
+    contrast: float,
 ) -> list[tuple[float, float, float]]:
     """Main colours that can be told from the ground and from one another.
 
-    One that is too near to another goes lighter or darker, to the side where it has more room.
+    One that is too near to another goes lighter or darker, to the side where it has more room;
+    a hue that was asked for keeps to lightnesses where it is itself.
     """
     least = float(np.interp(contrast, [-1, -0.4, 0.1, 1], [5, 11, 20, 26]))
     kept = [np.array(ground)]
-    for row in rows:
+    for row, home in zip(rows, homes, strict=True):
         colour = np.array(row)
+        low, high = (7.0, 95.0) if home is None else (home - 16, home + 16)
+        low, high = min(low, row[0]), max(high, row[0])
         for other in kept:
             gap = float(np.linalg.norm(colour - other))
             if gap < least:
                 up = colour[0] >= other[0] if 20 < other[0] < 85 else other[0] < 50
                 shift = (least - gap) * 0.9
-                colour[0] = np.clip(colour[0] + (shift if up else -shift), 7, 95)
+                colour[0] = np.clip(colour[0] + (shift if up else -shift), low, high)
         kept.append(colour)
     return [(float(c[0]), float(c[1]), float(c[2])) for c in kept[1:]]
 

@@ -21,10 +21,13 @@ HUE_FITS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "earthy": ((0, 1), (-0.7, 0.4)),
 }
 SOFT_HUES = ("brown", "earthy")  # never vivid
-# families with so much ground that a second hue would be hard to find
-OPEN = frozenset(
-    ["mist", "washes", "orbits", "threads", "gesture", "constellation", "splinters", "weave"]
-)
+# families with so much ground, or so few colours, that a second hue would be hard to find
+OPEN = frozenset((
+    "mist", "washes", "orbits", "threads", "gesture", "constellation", "splinters", "weave",
+    "loops", "pulse", "ripples", "clouds", "wisps", "ink", "tangle", "meander", "feathers",
+    "cracks", "stipple", "drips", "labyrinth", "branches", "knots", "bubbles", "stars",
+    "hatching", "brushwork", "lattice", "zigzags", "ribbons",
+))  # fmt: skip
 HUED = 0.5  # share of compositions with a named hue
 STRONG = 0.5  # weakest value of an axis that is set
 

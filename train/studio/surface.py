@@ -74,8 +74,12 @@ class Scene:
     def apart(self, tone: int, least: float = 26.0) -> int:
         """A colour that can be told from another: one of those at least so far away in Lab."""
         gap = np.linalg.norm((self.palette.lab - self.palette.lab[tone]) * (1, 0.7, 0.7), axis=1)
+        # where a hue was asked for, the main colours carry it and the others only relieve it
         rows = [*self.palette.main, *self.palette.main, INK, LIGHT, ACCENT]
-        far = [row for row in rows if gap[row] >= min(least, 0.75 * float(gap.max()))]
+        if self.hues:
+            asked = [m for k, m in enumerate(self.palette.main) if k != 2 or len(self.hues) == 2]
+            rows = [*asked * 5, *self.palette.main, INK, LIGHT]
+        far = [row for row in rows if gap[row] >= min(least, 0.75 * float(gap[rows].max()))]
         return int(self.rng.choice(far))
 
     def colour(self, tone: int, shade: float = 0.0, alpha: float = 1.0) -> int:

@@ -206,7 +206,8 @@ def adjectives(
         forms: say words of form and pattern too that the shipped vocabulary does not have.
 
     Returns:
-        Known adjectives, and words of `train.studio.forms` if asked; at most two of one axis, never both poles of one; moods come last.
+        Known adjectives, and words of `train.studio.forms` if asked; at most two of one
+        axis, never both poles of one; moods come last.
     """
     seen = seen or study(composition)
     true = true_words(composition, seen)

@@ -12,6 +12,7 @@ import train.studio.families.optics
 import train.studio.families.points
 import train.studio.families.radial
 import train.studio.families.signs
+import train.studio.families.stone
 import train.studio.families.tilings  # noqa: F401
 from train.studio.families.registry import FAMILIES, Family
 

@@ -10,7 +10,7 @@ from train.studio.shapes import TAU, Points, arc, blob, smooth
 from train.studio.surface import Scene
 
 
-def _cells(points: np.ndarray) -> list[np.ndarray]:
+def cells_of(points: np.ndarray) -> list[np.ndarray]:
     """Voronoi cells of points, bounded by mirroring them over the four sides."""
     around = [points, points * (-1, 1) - (0.1, 0), points * (1, -1) - (0, 0.1),
               (2.1, 0) + points * (-1, 1), (0, 2.1) + points * (1, -1)]  # fmt: skip
@@ -38,7 +38,7 @@ def shards(s: Scene) -> None:
     s.traits |= {"organic", "pebbled"} if curved else {"angular", "sharp", "jagged", "faceted"}
     joint = s.mix("weight", 0.007, 0.0015)
     side = rng.normal(0, 1, 2)
-    for cell in _cells(points):
+    for cell in cells_of(points):
         middle = cell.mean(axis=0)
         if not (-0.3 < middle[0] < 1.3 and -0.3 < middle[1] < 1.3):
             continue

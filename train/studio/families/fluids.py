@@ -5,7 +5,7 @@ import numpy as np
 from train.studio.colour import FloatArray
 from train.studio.families.layout import divide, focus, glaze
 from train.studio.families.registry import family
-from train.studio.families.staging import companions, stage
+from train.studio.families.staging import companions
 from train.studio.noise import Noise, above, grid, slope
 from train.studio.palette import ACCENT, GROUND, INK, LIGHT
 from train.studio.shapes import TAU, blob, ellipse, turned
@@ -21,7 +21,7 @@ def _ladder(s: Scene, n: int, least: float = 16.0) -> list[int]:
 
 
 def _far(x: FloatArray, y: FloatArray, at: tuple[float, float]) -> FloatArray:
-    return np.asarray(np.hypot(x - at[0], y - at[1]))
+    return np.asarray(np.hypot(x - at[0], y - at[1]), np.float32)
 
 
 @family(contour=(0.4, 1), order=(-0.9, 0.1), density=(-0.2, 1), direction=(-0.2, 0.8),
@@ -73,7 +73,8 @@ def clouds(s: Scene) -> None:
     banks = int(rng.integers(3, 6))
     tones = [int(rng.choice([LIGHT, s.pick(0)])) for _ in range(banks)]
     if rng.random() < 0.4:
-        s.disc(*rng.uniform(0.2, 0.8, 2), rng.uniform(0.07, 0.15), ACCENT, gradient=0.2)
+        sx, sy = rng.uniform(0.2, 0.8, 2)
+        s.disc(sx, sy, rng.uniform(0.07, 0.15), ACCENT, gradient=0.2)
     if rng.random() < 0.45:
         _sky(s)
         return
@@ -108,11 +109,12 @@ def _sky(s: Scene) -> None:
     x, y = grid(s.size)
     heap, wind = noise.layer(5, 0.56), noise.layer(1)
     cycles = s.mix("density", 1.2, 1.9)
-    u, v = x + 0.05 * wind.at(x, y, 1.5), 1.35 * y
+    u = np.asarray(x + 0.05 * wind.at(x, y, 1.5), np.float32)
+    v = np.asarray(1.35 * y, np.float32)
     field = heap.at(u, v, cycles)
-    lit = heap.at(u - 0.02, v - 0.035, cycles)
+    lit = heap.at(u - np.float32(0.02), v - np.float32(0.035), cycles)
     base = s.mix("density", 0.75, -0.15) - 0.7 * (y - 0.5)
-    cover = np.clip((field - base) / 0.9, 0, 1) ** 0.8
+    cover = np.asarray(np.clip((field - base) / 0.9, 0, 1) ** 0.8, np.float32)
     tone = LIGHT if s.palette.lab[LIGHT, 0] - s.palette.lab[GROUND, 0] > 14 else s.apart(GROUND)
     under = s.pick(0)
     s.bands([
@@ -166,18 +168,18 @@ def ripples(s: Scene) -> None:
     tones = _ladder(s, 3, 22)
     if sand:
         noise = Noise(rng)
-        lean = rng.normal(0, 0.25)
+        lean = float(rng.normal(0, 0.25))
         way = y * np.cos(lean) + x * np.sin(lean) + 0.045 * noise.layer(2).at(x, y, 1.6)
         field = np.sin(TAU * cycles * 0.8 * way)
     else:
         s.traits |= {"circular", "round"} | ({"concentric"} if n == 1 else set())
         for k, eye in enumerate(eyes):
-            squash = rng.uniform(0.55, 1.0) if s.values["depth"] > 0.2 else 1.0
-            far = np.hypot(x - eye[0], (y - eye[1]) / squash)
+            squash = float(rng.uniform(0.55, 1.0)) if s.values["depth"] > 0.2 else 1.0
+            far = _far(x, y / squash, (eye[0], eye[1] / squash))
             fade = np.exp(-far * rng.uniform(0.8, 2.2)) if n > 1 else np.exp(-1.1 * far)
             field = field + fade * np.sin(TAU * cycles * (far + 0.3 * far**2) + k)
         field = field / np.sqrt(n)
-    light = np.roll(field, (s.size // 64 + 1, s.size // 64 + 1), (0, 1))
+    light = np.roll(field, (max(s.size // 42, 1),) * 2, (0, 1))
     steep = slope(field)
     soft = rng.choice([0.02, 0.5])
     # deep water, crests, glints on the side of the light
@@ -210,9 +212,8 @@ def contours(s: Scene) -> None:
     tones = _ladder(s, int(rng.integers(2, 5)))
     levels = []
     if rng.random() < 0.55:  # cut paper, each sheet throwing a shadow
-        shade = slope(x) * 0 + field
         shift = max(s.size // 90, 1)
-        fallen = np.roll(shade, (shift, shift), (0, 1))
+        fallen = np.roll(field, (shift, shift), (0, 1))
         for k, height in enumerate(heights):
             at = k / n * len(tones)
             cover = above(field, height, steep)
@@ -257,7 +258,7 @@ def ink(s: Scene) -> None:
         deep = np.maximum(deep, 1 - np.hypot(u - px, (y - py) * rng.uniform(0.8, 1.3)) / r)
     edge = deep + 0.26 * run.at(u, y, 1.8) + 0.1 * shore.at(u, y, 5.0)
     one = INK if s.palette.lab[GROUND, 0] > 40 or rng.random() < 0.6 else LIGHT
-    one = s.apart(LIGHT, 30) if rng.random() < 0.45 else one
+    one = s.apart(LIGHT, 30) if s.hues or rng.random() < 0.45 else one
     halo = s.apart(one, 14)
     steep = slope(edge)
     rim = above(edge, 0.0, steep, 0.02) * np.exp(-np.clip(edge, 0, 9) * 7)
@@ -306,8 +307,8 @@ def drips(s: Scene) -> None:
             s.fill(np.vstack([np.stack([t, edge - thick], 1), np.stack([t, edge], 1)[::-1]]), tone,
                    shade=0.0, gradient=0.2, angle=0.0)  # fmt: skip
         else:
-            s.fill(np.vstack([np.stack([t, edge], 1), [[1.2, -0.2], [-0.2, -0.2]]]), tone, shade=0.0,
-                   gradient=0.2, angle=0.0)  # fmt: skip
+            whole = np.vstack([np.stack([t, edge], 1), [[1.2, -0.2], [-0.2, -0.2]]])
+            s.fill(whole, tone, shade=0.0, gradient=0.2, angle=0.0)
         runs = []
         for _ in range(s.count(7, 30)):
             x, w = rng.uniform(0.02, 0.98), s.mix("weight", 0.008, 0.024) * rng.uniform(0.5, 1.4)

@@ -6,7 +6,7 @@ from train.studio.families.layout import depth_alpha, divide, focus, glaze, plac
 from train.studio.families.registry import family
 from train.studio.families.staging import companions, plan
 from train.studio.palette import ACCENT, GROUND, INK, LIGHT
-from train.studio.shapes import TAU, Points, blob, ellipse, ribbon, smooth, turned
+from train.studio.shapes import TAU, Points, blob, ellipse, regular, ribbon, smooth, turned
 from train.studio.surface import Scene
 
 
@@ -93,8 +93,9 @@ def _branch(
         return
     turn = np.arctan2(*(line[-1] - line[-2])[::-1])
     for k in (-1, 1) if rng.random() < 0.85 else (-1, 0, 1):
-        _branch(s, end, float(turn + k * fork * rng.uniform(0.6, 1.25) + rng.normal(0, 0.08)),
-                length * rng.uniform(0.68, 0.88), width * 0.64, depth - 1, into, tips, fork)  # fmt: skip
+        aside = float(turn + k * fork * rng.uniform(0.6, 1.25) + rng.normal(0, 0.08))
+        further = length * rng.uniform(0.68, 0.88)
+        _branch(s, end, aside, further, width * 0.64, depth - 1, into, tips, fork)
 
 
 @family(contour=(-0.2, 0.8), order=(-0.8, 0.5), density=(-0.8, 0.8), direction=(-0.5, 0.6),
@@ -176,7 +177,13 @@ def leaves(s: Scene) -> None:
                 a = float(np.arctan2(d[1], d[0]))
                 for side in (-1, 1):
                     r = size * (1 - 0.5 * abs(i - 6) / 8)
-                    leaf(*stem[i], r, a + side * rng.uniform(0.7, 0.95), tone)
+                    leaf(
+                        float(stem[i, 0]),
+                        float(stem[i, 1]),
+                        r,
+                        a + side * rng.uniform(0.7, 0.95),
+                        tone,
+                    )
         return
     n = s.count(5, 40)
     for (x, y), r in zip(places(s, n, 0.05), sizes(s, n, 0.12, 0.42), strict=False):
@@ -234,7 +241,8 @@ def cells(s: Scene) -> None:
     s.traits |= {"cellular", "organic", "curved", "round"}
     n = s.count(14, 90)
     # discs thrown where there is room; each grows until it touches
-    points, radii = [], []
+    points: list[Points] = []
+    radii: list[float] = []
     most = min(1.0 / n**0.5, 0.16)
     for _ in range(n * 14):
         p = rng.uniform(-0.05, 1.05, 2)
@@ -252,7 +260,7 @@ def cells(s: Scene) -> None:
     fx, fy = focus(s)
     for i, ((x, y), r) in enumerate(zip(points, radii, strict=True)):
         body = blob(rng, x, y, r * 1.06, 0.07)
-        tone, shade = pick(x, y, i)
+        tone, shade = pick((x, y), i)
         thick = s.mix("weight", 0.1, 0.24)
         s.many([body], wall, shade=-0.2)
         inner = (body - (x, y)) * (1 - thick) + (x, y)
@@ -263,9 +271,8 @@ def cells(s: Scene) -> None:
             near = np.hypot(x - fx, y - fy) < 0.15
             s.many([blob(rng, kx, ky, size, 0.12)], ACCENT if near else kernel)
             s.many([ellipse(kx, ky, size * 0.3, size * 0.3, 0, 10)], tone, shade=0.7)
-        specks = [ellipse(*(np.array([x, y]) + rng.normal(0, r * 0.36, 2)), r * 0.05, r * 0.05, 0, 8)
-                  for _ in range(5)]  # fmt: skip
-        s.many(specks, kernel, alpha=0.7)
+        specks = np.array([x, y]) + rng.normal(0, r * 0.36, (5, 2))
+        s.many([regular(sx, sy, r * 0.05, 8) for sx, sy in specks], kernel, alpha=0.7)
 
 
 @family(contour=(0.6, 1), order=(-0.7, 0.4), density=(-0.9, 0.9), direction=(0.4, 1),

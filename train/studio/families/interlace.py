@@ -83,11 +83,9 @@ def braid(s: Scene) -> None:
             lines.append(np.stack([t, y0 + reach * np.sin(phase) + bow * np.sin(3 * t + row)], 1))
             levels.append(np.sin(phase * 2))  # a strand dives twice a turn
         width = reach * s.mix("weight", 0.55, 0.76)
-        pieces = []
         step = 12
-        for i in range(0, len(t) - step, step):
-            for k in range(3):
-                pieces.append((float(levels[k][i + step // 2]), k, i))
+        starts = range(0, len(t) - step, step)
+        pieces = [(float(levels[k][i + step // 2]), k, i) for i in starts for k in range(3)]
         for level, k, i in sorted(pieces):
             part = turned(lines[k][max(i - 3, 0) : i + step + 4], turn, 0.5, 0.5)
             s.many([ribbon(part, width * 1.2)], rim, shade=-0.4)
@@ -234,7 +232,7 @@ def meander(s: Scene) -> None:
         pick = plan(s, 3)
         for i in range(7):  # fields
             x, y = rng.uniform(0, 1, 2)
-            tone, shade = pick(x, y, i)
+            tone, shade = pick((x, y), i)
             s.fill(turned(np.array([[-0.3, -0.2], [0.3, -0.2], [0.3, 0.2], [-0.3, 0.2]]),
                           rng.normal(0, 0.3), x, y), tone, shade=shade, gradient=0.2)  # fmt: skip
     s.traits |= {"meandering", "curved", "flowing", "fluid", "wavy"}

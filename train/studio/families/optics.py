@@ -1,4 +1,4 @@
-"""Families for the eye alone: nests of one figure, arches, swelling lines, kaleidoscopes, pleats."""
+"""Families for the eye alone: nested figures, arches, swelling lines, mirrors, folds, mazes."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from train.studio.surface import Scene, path_of
 @family(order=(0.1, 1), density=(-0.7, 0.8), direction=(-0.2, 1), energy=(-1, 0.5),
         depth=(-0.5, 0.9), contour=(-1, 1), weight=(-0.5, 1), texture=(-1, 0.7))  # fmt: skip
 def nested(s: Scene) -> None:
-    """One figure within itself, again and again: squares, discs or polygons, towards one point."""
+    """One figure within itself, again and again: squares, discs or polygons, to one point."""
     rng = s.rng
     s.ground()
     s.traits |= {"concentric", "structured", "rhythmic"}
@@ -71,8 +71,9 @@ def arches(s: Scene) -> None:
         spots = [((i + 0.5) / n, (j + 1) / n, 0.5 / n) for j in range(n) for i in range(n)]
     else:
         n = s.count(4, 16)
-        spots = sorted(((x, y, rng.uniform(0.12, 0.28)) for x, y in rng.uniform(0.05, 1.02, (n, 2))),
-                       key=lambda v: v[1])  # fmt: skip
+        feet = rng.uniform(0.05, 1.02, (n, 2))
+        feet = feet[np.argsort(feet[:, 1])]  # the near ones in front
+        spots = [(x, y, rng.uniform(0.12, 0.28)) for x, y in feet]
     for x, y, r in spots:
         rings = max(s.count(3, 8) if r > 0.2 else s.count(3, 5), 3)
         leg = rng.choice([0.0, 0.0, 0.6]) * r
@@ -85,8 +86,8 @@ def arches(s: Scene) -> None:
             outline = np.vstack([bow, [[x + size, y], [x - size, y]]])
             s.fill(outline, tone, shade=rng.uniform(-0.2, 0.3), gradient=0.2, steady=True)
         hole = r * 0.35 / (rings + 0.35)
-        s.many([np.vstack([arc(x, y - leg, hole, np.pi, np.pi, 24), [[x + hole, y], [x - hole, y]]])],
-               GROUND)  # fmt: skip
+        door = np.vstack([arc(x, y - leg, hole, np.pi, np.pi, 24), [[x + hole, y], [x - hole, y]]])
+        s.many([door], GROUND)
 
 
 @family(contour=(0.4, 1), order=(0.1, 1), density=(0, 1), direction=(-0.6, 0.5),
@@ -96,7 +97,7 @@ def pulse(s: Scene) -> None:
     rng = s.rng
     s.ground()
     s.traits |= {"undulating", "wavy", "linear", "striped", "rhythmic", "flowing", "regular"}
-    one = int(rng.choice([INK, s.pick(0)]))
+    one = s.pick(0) if s.hues else int(rng.choice([INK, s.pick(0)]))
     other = s.apart(one, 40)
     third = s.apart(one) if rng.random() < 0.35 else one
     n = s.count(14, 34)
@@ -187,7 +188,7 @@ def pleats(s: Scene) -> None:
     for c in range(columns):
         for r in range(rows):
             face = np.array([knot[c, r], knot[c + 1, r], knot[c + 1, r + 1], knot[c, r + 1]])
-            tone, shade = pick(*face.mean(0), r)
+            tone, shade = pick(face.mean(0), r)
             lit = (0.7 if c % 2 else -0.55) + (0.25 if r % 2 else -0.2)
             grown = face.mean(0) + (face - face.mean(0)) * 1.02
             s.fill(grown, tone, shade=0.3 * shade + lit, gradient=0.3, steady=True,
@@ -217,7 +218,7 @@ def steps(s: Scene) -> None:
         for i in range(n + 2):
             x = start + i * w
             top = low - i * rise
-            tone, shade = pick(x, top, i)
+            tone, shade = pick((x, top), i)
             ends = [[x, top], [x + w, top], [x + w + lean, top - lean * 0.6],
                     [x + lean, top - lean * 0.6]]  # fmt: skip
             faces = [(span(x, top, x + w, 1.6), 0.1), (np.array(ends), 0.85),
@@ -257,7 +258,7 @@ def zigzags(s: Scene) -> None:
             base = i * pitch + rng.normal(0, 0.1 * pitch * loose)
             up = np.where(np.arange(len(xs)) % 2, 1, -1) * (1 + knock)
             y = base + swing * up
-            thick = pitch * (0.85 if few else 1.04) * s.mix("weight", 0.6, 1.0 if few else 1.0)
+            thick = pitch * (0.85 if few else 1.04) * s.mix("weight", 0.6, 1.0)
             outline = np.vstack([np.stack([xs, y], 1), np.stack([xs, y + thick], 1)[::-1]])
             tone = tones[(i + 8) % colours] if rng.random() < 0.92 else ACCENT
             s.fill(turned(outline - 0.5, turn, 0.5, 0.5), tone, shade=rng.uniform(-0.2, 0.2),
@@ -291,7 +292,7 @@ def herringbone(s: Scene) -> None:
                 plank[:, 0] = x + w / 2 + (plank[:, 0] - x - w / 2) * (0.96 if gap < 0.85 else 1.01)
                 plank = turned(plank - 0.5, turn, 0.5, 0.5)
                 middle = plank.mean(0)
-                tone, shade = pick(*middle, i + j)
+                tone, shade = pick(middle, i + j)
                 tone = two[j % 2] if two else tone
                 s.many([plank], tone, shade=shade + 0.3 * way, angle=turn + 0.8 * way)
 
@@ -307,7 +308,8 @@ def labyrinth(s: Scene) -> None:
     other = s.apart(one, 36)
     n = min(s.count(9, 17), 19)
     seen = np.zeros((n, n), bool)
-    at, stack = (int(rng.integers(n)), int(rng.integers(n))), []
+    at = (int(rng.integers(n)), int(rng.integers(n)))
+    stack: list[tuple[int, int]] = []
     passages: list[Points] = []
     seen[at] = True
     wide = s.mix("weight", 0.62, 0.4)

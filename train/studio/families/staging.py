@@ -4,7 +4,7 @@ A pattern from edge to edge is wallpaper. Painters crop it, hang it in a window,
 a point, or gather its colours into zones; these do so for every family alike.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from train.studio.shapes import TAU, Points, blob, box, ellipse, span, turned
 from train.studio.surface import Scene, path_of
 
 Warp = Callable[[Points], Points]
-Plan = Callable[[float, float, int], tuple[int, float]]
+Plan = Callable[[Sequence[float] | Points, int], tuple[int, float]]
 
 
 def duo(s: Scene) -> tuple[int, int]:
@@ -145,19 +145,20 @@ def plan(s: Scene, tones: int = 3, loose: float = 0.0) -> Plan:
     shade_side = rng.normal(0, 0.8, 2)
     fx, fy = focus(s)
 
-    def choose(x: float, y: float, i: int) -> tuple[int, float]:
+    def choose(at: Sequence[float] | Points, i: int) -> tuple[int, float]:
+        x, y = float(at[0]), float(at[1])
         shade = float(np.clip((x - 0.5) * shade_side[0] + (y - 0.5) * shade_side[1], -0.8, 0.8))
         shade += rng.uniform(-0.2, 0.2)
         far = float(np.hypot(x - fx, y - fy))
         if rng.random() < loose:
             return s.pick(0.3), shade
         if kind == 0:
-            at = np.sin(x * side[0, 0] + y * side[0, 1] + start[0])
-            at += np.sin(x * side[1, 0] + y * side[1, 1] + start[1])
-            return main[int((at + 2) / 4.001 * len(main))], shade
+            zone = np.sin(x * side[0, 0] + y * side[0, 1] + start[0])
+            zone += np.sin(x * side[1, 0] + y * side[1, 1] + start[1])
+            return main[int((zone + 2) / 4.001 * len(main))], shade
         if kind == 1:
-            at = min(far / 0.75 + rng.normal(0, 0.06), 0.999)
-            return main[int(max(at, 0) * len(main))], shade
+            ring = min(far / 0.75 + rng.normal(0, 0.06), 0.999)
+            return main[int(max(ring, 0) * len(main))], shade
         if far < 0.12 + 0.05 * rng.random():
             return ACCENT, shade
         return main[i % len(main)], shade

@@ -34,7 +34,7 @@ def checkerboard(s: Scene) -> None:
     s.traits |= {"checkered", "geometric", "regular", "structured", "blocky"}
     n = s.count(5, 13)
     bend, pick = warp(s), plan(s, 2)
-    dark = int(rng.choice([INK, s.pick(0)]))
+    dark = s.pick(0) if s.hues else int(rng.choice([INK, s.pick(0)]))
     pair = (dark, s.apart(dark, 34))
     coloured = rng.choice([0.0, 0.0, 0.12, 1.0])
     discs = rng.random() < 0.3
@@ -50,7 +50,7 @@ def checkerboard(s: Scene) -> None:
                 odd = (i + j) % 2
                 if odd:
                     hued = rng.random() < coloured
-                    tone, shade = pick(*middle, i) if hued else (pair[0], 0.0)
+                    tone, shade = pick(middle, i) if hued else (pair[0], 0.0)
                     tone = pair[0] if tone == pair[1] else tone
                     s.many([cell], tone, shade=shade)
                 if discs:
@@ -86,7 +86,6 @@ def triangles(s: Scene) -> None:
     with s.within(stage(s, 0.6)):
         for j in range(rows):
             for i in range(3 * n):
-                k, m = j % 2, (j + 1) % 2
                 lean = i + 1 - j % 2  # which corner of the row above a downward one hangs from
                 for up, corners in enumerate((
                     (knot[j, i], knot[j, i + 1], knot[j + 1, i + j % 2]),
@@ -98,7 +97,7 @@ def triangles(s: Scene) -> None:
                         continue
                     if rng.random() < empty:
                         continue
-                    tone, shade = pick(*middle, i + j)
+                    tone, shade = pick(middle, i + j)
                     cell = middle + (cell - middle) * (1.03 - joint)
                     s.many([cell], tone, shade=shade + (0.5 if up else -0.35))
     companions(s)
@@ -126,7 +125,7 @@ def honeycomb(s: Scene) -> None:
                 middle = cell.mean(axis=0)
                 if not (-0.15 < middle[0] < 1.15 and -0.15 < middle[1] < 1.15):
                     continue
-                tone, shade = pick(*middle, i + j)
+                tone, shade = pick(middle, i + j)
                 if rng.random() < open_ or tone == wall:
                     tone, shade = GROUND, 0.1
                 s.many([cell], tone, shade=shade)
@@ -244,7 +243,7 @@ def scales(s: Scene) -> None:
                 x, y = (i + 0.5 * (j % 2)) / n, -0.2 + j * 0.5 / n
                 if not (-0.4 < x < 1.4 and -0.4 < y < 1.4):
                     continue
-                tone, shade = pick(x, y, i + j)
+                tone, shade = pick((x, y), i + j)
                 for k, size in enumerate((1.0, 0.9, 0.62, 0.34)):
                     plate = np.stack([x + r * size * np.cos(t), y + r * size * np.sin(t) * 1.1], 1)
                     neck = [[x - r * size, y - r], [x + r * size, y - r]]
@@ -271,11 +270,11 @@ def plaid(s: Scene) -> None:
     if turn:
         s.traits = (s.traits - {"horizontal", "vertical"}) | {"diagonal"}
     repeat = rng.uniform(0.22, 0.36) / (1 + 0.5 * max(s.values["density"], 0))
-    sett = []
-    for _ in range(int(rng.integers(2, 4))):
-        sett.append((rng.uniform(0, 1), rng.uniform(0.12, 0.32), s.apart(GROUND, 24)))
-    for _ in range(int(rng.integers(2, 5))):
-        sett.append((rng.uniform(0, 1), rng.uniform(0.015, 0.04), s.apart(GROUND)))
+    bars, threads = int(rng.integers(2, 4)), int(rng.integers(2, 5))
+    sett = [
+        *((rng.uniform(0, 1), rng.uniform(0.12, 0.32), s.apart(GROUND, 24)) for _ in range(bars)),
+        *((rng.uniform(0, 1), rng.uniform(0.015, 0.04), s.apart(GROUND)) for _ in range(threads)),
+    ]
     with s.within(stage(s, 1.0)):
         for upright in (0.0, np.pi / 2):
             for k in range(int(-1 / repeat), int(2 / repeat) + 1):
@@ -309,8 +308,8 @@ def _fill_patch(s: Scene, x: float, y: float, w: float, h: float, kind: int) -> 
             elif kind == 4 and (i + j) % 2:
                 pieces.append(box(px, py, step, step))
             elif kind == 5:
-                pieces.append(np.array([[px - step / 2, py + step / 2], [px + step / 2, py + step / 2],
-                                        [px - step / 2, py - step / 2]]))  # fmt: skip
+                half = np.array([[-1, 1], [1, 1], [-1, -1]]) * step / 2
+                pieces.append(half + np.array([px, py]))
     s.many(pieces, other)
 
 
@@ -337,10 +336,12 @@ def patchwork(s: Scene) -> None:
             last = kind
             with s.within(path_of(span(x, y, x + w, y + h), True)):
                 _fill_patch(s, x, y, w, h, kind)
-            for t in np.arange(0.02, h - 0.01, 0.028):
-                seams.append(span(x - 0.0022, y + t, x + 0.0022, y + t + 0.015))
-            for t in np.arange(0.02, w - 0.01, 0.028):
-                seams.append(span(x + t, y - 0.0022, x + t + 0.015, y + 0.0022))
+            down, across = (
+                y + np.arange(0.02, h - 0.01, 0.028),
+                x + np.arange(0.02, w - 0.01, 0.028),
+            )
+            seams += [span(x - 0.0022, t, x + 0.0022, t + 0.015) for t in down]
+            seams += [span(t, y - 0.0022, t + 0.015, y + 0.0022) for t in across]
     s.many(seams, stitch)
     if rng.random() < 0.5:
         x, y = rng.uniform(0.25, 0.75, 2)
