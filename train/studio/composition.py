@@ -12,7 +12,7 @@ from t2a_edge.seeds import check_seed
 from t2a_edge.vocabulary import AXIS_NAMES
 from train.studio.families import FAMILIES
 from train.studio.finish import finish
-from train.studio.measure import SCALES, Measured, measure, spread
+from train.studio.measure import SCALES, Measured, measure, visibility
 from train.studio.palette import HUES
 from train.studio.surface import Scene
 
@@ -76,7 +76,7 @@ class Study:
         values: every axis to the number it was painted with.
         traits: words for what was drawn, such as "splattered" or "vertical".
         measured: colour statistics of the picture.
-        visible: spread of its colours in Lab; with almost none, no form can be made out.
+        visible: how far its forms stand off from what is about them, in Lab.
     """
 
     values: Mapping[str, float]
@@ -118,7 +118,7 @@ def paint_studied(composition: Composition, size: int) -> tuple[npt.NDArray[np.u
     """
     image, scene = _painted(composition, size)
     measured = measure(image)
-    return image, Study(scene.values, frozenset(scene.traits), measured, spread(image))
+    return image, Study(scene.values, frozenset(scene.traits), measured, visibility(image))
 
 
 def study(composition: Composition) -> Study:

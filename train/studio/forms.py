@@ -2,13 +2,14 @@
 
 A family marks on its scene what it drew there ("checkered", once the board stands); each mark has
 the words that people type for it. A word is given only where its mark was made, and only if the
-picture is not so even in colour that nothing can be seen in it.
+picture is not so even in colour that it cannot be made out.
 """
 
 from collections.abc import Iterable
 from functools import cache
 
-VISIBLE = 5.5  # spread of a picture's colours in Lab, below which no form is named
+VISIBLE = 2.3  # how far forms must stand off from their surroundings, in Lab, to be named
+SOFT = ("misty",)  # forms that are named however faint they are
 
 # mark -> its words, the plainest first
 FORMS: dict[str, tuple[str, ...]] = {
@@ -27,7 +28,7 @@ FORMS: dict[str, tuple[str, ...]] = {
         "cloudy": "cloudy billowing",
         "coiled": "coiled spiraling",
         "collaged": "collaged cutout",
-        "concentric": "concentric nested",
+        "concentric": "concentric",
         "contoured": "contoured topographic stratified",
         "cracked": "cracked fissured crackled",
         "crystalline": "crystalline prismatic",
@@ -57,6 +58,7 @@ FORMS: dict[str, tuple[str, ...]] = {
         "meandering": "meandering winding serpentine sinuous",
         "misty": "misty foggy",
         "mosaic": "mosaic tiled tessellated",
+        "nested": "nested",
         "orbital": "orbital elliptical",
         "ornamental": "ornamental ornate decorative",
         "patchwork": "patchwork quilted",
@@ -101,8 +103,7 @@ def forms_shown(marks: Iterable[str], visible: float) -> dict[str, tuple[str, ..
 
     Args:
         marks: what was drawn.
-        visible: spread of the picture's colours in Lab.
+        visible: how far the picture's forms stand off from what is about them, in Lab.
     """
-    if visible < VISIBLE:
-        return {}
-    return {mark: FORMS[mark] for mark in sorted(marks) if mark in FORMS}
+    plain = visible >= VISIBLE
+    return {m: FORMS[m] for m in sorted(marks) if m in FORMS and (plain or m in SOFT)}

@@ -179,7 +179,9 @@ def ripples(s: Scene) -> None:
             fade = np.exp(-far * rng.uniform(0.8, 2.2)) if n > 1 else np.exp(-1.1 * far)
             field = field + fade * np.sin(TAU * cycles * (far + 0.3 * far**2) + k)
         field = field / np.sqrt(n)
-    light = np.roll(field, (max(s.size // 42, 1),) * 2, (0, 1))
+    down, right = np.gradient(field)
+    tilt = np.asarray((down + right) * s.size / (TAU * cycles), np.float32)
+    glint = np.asarray(0.7 * field - 0.5 * tilt, np.float32)
     steep = slope(field)
     soft = rng.choice([0.02, 0.5])
     # deep water, crests, glints on the side of the light
@@ -187,7 +189,7 @@ def ripples(s: Scene) -> None:
         (above(x + 0.0 * y, 0.0, slope(x)), tones[0], 0.0),
         (above(y + 0.15 * field, rng.uniform(0.3, 0.7), slope(y), 0.5), tones[0], 0.6),
         (above(field, 0.12, steep, soft), tones[1], 0.0),
-        (above(field - 0.6 * light, 0.42, slope(field - 0.6 * light), soft * 0.5), LIGHT, 0.0),
+        (above(glint, 0.6, slope(glint), soft * 0.5), LIGHT, 0.0),
     ])  # fmt: skip
     if rng.random() < 0.4 and not sand:
         px, py = eyes[0]

@@ -219,7 +219,7 @@ def tangle(s: Scene) -> None:
         width = s.mix("weight", 0.0045, 0.016) * rng.uniform(0.8, 1.3)
         s.line(line, tone, width)
         if rng.random() < 0.4:
-            s.line(line + 0.006, s.apart(tone), width * 0.4)
+            s.line(line + 0.006, s.apart(GROUND, 24), width * 0.4)
 
 
 @family(contour=(0.6, 1), order=(-0.5, 0.5), density=(-1, 0.4), direction=(-0.2, 0.4),

@@ -29,6 +29,7 @@ def places(s: Scene, n: int, margin: float = 0.06) -> Points:
         grid = np.stack([gx.ravel(), gy.ravel()], axis=1)
         jitter = (1 - order) * 0.3 / max(columns, rows)
         s.traits.add("regular")
+        rng.shuffle(grid)  # the largest come first, and are not to stand in one row
         return margin + (1 - 2 * margin) * grid + rng.normal(0, jitter + 1e-9, grid.shape)
     if order < -0.4:
         s.traits.add("scattered")

@@ -196,8 +196,8 @@ def threads(s: Scene) -> None:
         line = turned(
             np.stack([t, y], 1) - 0.5, angle + rng.normal(0, 0.4) * max(-order, 0), 0.5, 0.5
         )
-        tone = s.pick(0.1) if rng.random() < 0.7 else s.against(GROUND)
-        s.line(line, tone, rng.uniform(0.0015, 0.006), alpha=rng.uniform(0.5, 1))
+        tone = s.apart(GROUND, 24) if rng.random() < 0.7 else s.against(GROUND)
+        s.line(line, tone, rng.uniform(0.0022, 0.007), alpha=rng.uniform(0.7, 1))
     for _ in range(2):
         k = rng.integers(10, 30)
         y = middle + span_ * rng.uniform(-0.4, 0.4) + base[k : k + 12]

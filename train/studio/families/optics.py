@@ -16,7 +16,7 @@ def nested(s: Scene) -> None:
     """One figure within itself, again and again: squares, discs or polygons, to one point."""
     rng = s.rng
     s.ground()
-    s.traits |= {"concentric", "structured", "rhythmic"}
+    s.traits |= {"concentric", "nested", "structured", "rhythmic"}
     round_ = s.values["contour"] > 0
     sides = 0 if round_ else int(rng.choice([4, 4, 4, 3, 6, 8]))
     s.traits |= {"circular", "round", "curved"} if round_ else {"geometric", "angular"}

@@ -4,7 +4,7 @@ import numpy as np
 
 from train.studio.families.layout import depth_alpha, divide, focus, glaze
 from train.studio.families.registry import family
-from train.studio.palette import ACCENT, INK, LIGHT
+from train.studio.palette import ACCENT, GROUND, INK, LIGHT
 from train.studio.shapes import TAU, ellipse, regular, ribbon, wedge
 from train.studio.surface import Scene
 
@@ -134,8 +134,9 @@ def orbits(s: Scene) -> None:
         tilt = rng.uniform(0, np.pi) if s.values["order"] < 0.3 else 0.4
         x, y = np.array([fx, fy]) + rng.normal(0, 0.12 * (1 - s.values["order"]), 2)
         path = ellipse(x, y, r, r * rng.uniform(0.4, 1), tilt, 64)
-        s.line(path, s.pick(0.1) if i % 3 else s.against(0), rng.choice([0.0018, 0.003, 0.006]),
-               closed=True, alpha=rng.uniform(0.5, 1))  # fmt: skip
+        tone = s.apart(GROUND, 24) if i % 3 else s.against(GROUND)
+        s.line(path, tone, rng.choice([0.003, 0.0045, 0.008]), closed=True,
+               alpha=rng.uniform(0.5, 1))  # fmt: skip
         if rng.random() < 0.7:
             px, py = path[int(rng.integers(64))]
             size = 0.008 + 0.05 * rng.random() ** 3

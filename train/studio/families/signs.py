@@ -64,7 +64,7 @@ def biomorphs(s: Scene) -> None:
             if rng.random() < 0.5
             else blob(rng, x, y, r, rng.uniform(0.2, 0.45))
         )
-        tone = s.pick(0.12) if rng.random() < 0.78 else s.against(GROUND)
+        tone = s.apart(GROUND, 18) if rng.random() < 0.78 else s.against(GROUND)
         shadow(s, body, 0.01)
         s.fill(body, tone, alpha=alpha, gradient=0.25)
         if r > 0.08 and rng.random() < 0.75:
@@ -223,7 +223,7 @@ def constellation(s: Scene) -> None:
     for i in range(n):
         for j in np.argsort(gap[i])[1 : int(rng.integers(2, 4))]:
             if gap[i, j] < 0.35:
-                s.line(np.array([points[i], points[j]]), star, 0.0018, alpha=0.75)
+                s.line(np.array([points[i], points[j]]), star, 0.0028, alpha=0.85)
     for i, (x, y) in enumerate(points):
         r = 0.005 + 0.028 * rng.random() ** 3 * (1.6 if i % 5 == 0 else 1)
         tone = s.pick(0.5) if rng.random() < 0.6 else star
