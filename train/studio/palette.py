@@ -176,7 +176,7 @@ def _kept_apart(
     kept = [np.array(ground)]
     for row, home in zip(rows, homes, strict=True):
         colour = np.array(row)
-        low, high = (7.0, 95.0) if home is None else (home - 16, home + 16)
+        low, high = (7.0, 95.0) if home is None else (home - 10, home + 10)
         low, high = min(low, row[0]), max(high, row[0])
         for other in kept:
             gap = float(np.linalg.norm(colour - other))

@@ -35,6 +35,8 @@ class Scene:
         self.size, self.values, self.hues = size, values, hues
         self.rng = np.random.default_rng((seed, 1))
         self.palette: Palette = mix_palette(values, hues, np.random.default_rng((seed, 2)))
+        # with one hue asked for, the third main colour is a rest for the eye
+        self.asked = [m for k, m in enumerate(self.palette.main) if k != 2 or len(hues) != 1]
         self.traits: Traits = set()
         self.surface_rng = np.random.default_rng((seed, 3))
         self.pixels = np.zeros((size, size, 4), np.uint8)
@@ -64,7 +66,10 @@ class Scene:
         """A colour: mostly the main ones by weight, the accent now and then."""
         if self.rng.random() < accent:
             return ACCENT
-        return int(self.rng.choice(self.palette.main, p=self.palette.weights))
+        tone = int(self.rng.choice(self.palette.main, p=self.palette.weights))
+        if tone not in self.asked and self.rng.random() < 0.5:
+            return self.asked[0]  # the hue that was asked for leads
+        return tone
 
     def against(self, tone: int) -> int:
         """INK or LIGHT, whichever is further in L* from a colour."""
@@ -77,8 +82,10 @@ class Scene:
         # where a hue was asked for, the main colours carry it and the others only relieve it
         rows = [*self.palette.main, *self.palette.main, INK, LIGHT, ACCENT]
         if self.hues:
-            asked = [m for k, m in enumerate(self.palette.main) if k != 2 or len(self.hues) == 2]
-            rows = [*asked * 5, *self.palette.main, INK, LIGHT]
+            own = [row for row in self.asked if gap[row] >= 0.6 * least]
+            if own and self.rng.random() < 0.6:
+                return int(self.rng.choice(own))
+            rows = [*self.asked * 3, *self.palette.main, INK, LIGHT]
         far = [row for row in rows if gap[row] >= min(least, 0.75 * float(gap[rows].max()))]
         return int(self.rng.choice(far))
 

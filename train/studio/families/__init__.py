@@ -2,6 +2,7 @@
 
 import train.studio.families.facets
 import train.studio.families.fields
+import train.studio.families.figures
 import train.studio.families.fluids
 import train.studio.families.geometry
 import train.studio.families.growth

@@ -19,6 +19,7 @@ def colour_fields(s: Scene) -> None:
     glaze(s, 2)
     upright = rng.random() < 0.22
     s.traits |= {"vertical" if upright else "horizontal", "luminous", "atmospheric"}
+    s.traits |= set() if upright else {"stacked"}
     if s.values["order"] > 0.5:
         s.traits.add("symmetrical")
     n = int(rng.integers(2, 4)) if s.values["density"] < -0.3 else int(rng.integers(3, 6))
@@ -102,7 +103,7 @@ def washes(s: Scene) -> None:
         s.traits.add("horizontal")
     for i in range(n):
         r = 0.32 * (1 - i / n) ** 0.8 + 0.04
-        x, y = rng.uniform(0.05, 0.95, 2) * 0.65 + 0.35 * np.array([fx, fy])
+        x, y = rng.uniform(0.05, 0.95, 2) * 0.85 + 0.15 * np.array([fx, fy])
         if long:
             pool = ellipse(x, y, r * rng.uniform(1.4, 2.4), r * rng.uniform(0.3, 0.6))
             pool = s.hand(pool, 0.012)

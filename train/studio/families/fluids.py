@@ -25,7 +25,7 @@ def _far(x: FloatArray, y: FloatArray, at: tuple[float, float]) -> FloatArray:
 
 
 @family(contour=(0.4, 1), order=(-0.9, 0.1), density=(-0.2, 1), direction=(-0.2, 0.8),
-        energy=(-0.5, 0.8), depth=(-0.5, 0.5), weight=(-0.6, 0.4), texture=(-1, 0.6))  # fmt: skip
+        energy=(-0.5, 0.8), depth=(-0.5, 0.5), weight=(-0.35, 0.35), texture=(-1, 0.6))  # fmt: skip
 def marble(s: Scene) -> None:
     """Paint floated on water and combed: folded bands, thin veins of another colour between."""
     rng = s.rng
@@ -62,8 +62,8 @@ def marble(s: Scene) -> None:
             s.many([blob(rng, px, py, r * 0.5, 0.1)], vein)
 
 
-@family(contour=(0.3, 1), order=(-0.6, 0.3), density=(-0.7, 0.8), direction=(-0.3, 0.5),
-        energy=(-1, 0.5), depth=(0.2, 1), weight=(-0.8, 0.5), texture=(-0.8, 0.5))  # fmt: skip
+@family(contour=(0.3, 1), order=(-0.35, 0.3), density=(-0.7, 0.8), direction=(-0.3, 0.5),
+        energy=(-1, 0.35), depth=(0.2, 1), weight=(-0.8, 0.5), texture=(-0.8, 0.5))  # fmt: skip
 def clouds(s: Scene) -> None:
     """Heaped clouds with round heads lit from one side, bank before bank."""
     rng = s.rng
@@ -124,7 +124,7 @@ def _sky(s: Scene) -> None:
     ])  # fmt: skip
 
 
-@family(contour=(0.4, 1), order=(-0.6, 0.3), density=(-1, 0.2), direction=(-0.4, 0.6),
+@family(contour=(0.4, 1), order=(-0.35, 0.3), density=(-1, 0.2), direction=(-0.4, 0.6),
         energy=(-0.7, 0.6), depth=(0.2, 1), weight=(-1, -0.2), texture=(-1, 0.1),
         contrast=(-1, 0.6))  # fmt: skip
 def wisps(s: Scene) -> None:
@@ -153,7 +153,7 @@ def wisps(s: Scene) -> None:
 
 
 @family(contour=(0.5, 1), order=(0, 1), density=(-0.6, 0.8), direction=(0.1, 1),
-        energy=(-0.8, 0.4), depth=(-0.2, 0.8), weight=(-0.7, 0.3), texture=(-1, 0.3))  # fmt: skip
+        energy=(-0.8, 0.35), depth=(-0.2, 0.8), weight=(-0.35, 0.3), texture=(-1, 0.3))  # fmt: skip
 def ripples(s: Scene) -> None:
     """Rings that run out from drops and cross one another, or sand combed by water."""
     rng = s.rng
@@ -196,8 +196,8 @@ def ripples(s: Scene) -> None:
         s.disc(px, py, rng.uniform(0.012, 0.03), ACCENT, gradient=0.3)
 
 
-@family(contour=(0.3, 1), order=(-0.3, 0.5), density=(-0.5, 1), direction=(-0.1, 0.8),
-        energy=(-0.7, 0.4), depth=(-0.3, 0.9), weight=(-0.8, 0.8), texture=(-1, 0.5))  # fmt: skip
+@family(contour=(0.3, 1), order=(-0.3, 0.35), density=(-0.5, 1), direction=(-0.1, 0.8),
+        energy=(-0.7, 0.35), depth=(-0.3, 0.9), weight=(-0.8, 0.8), texture=(-1, 0.5))  # fmt: skip
 def contours(s: Scene) -> None:
     """Heights of a land in closed steps, as on a map: filled like strata, or drawn as lines."""
     rng = s.rng
@@ -234,8 +234,8 @@ def contours(s: Scene) -> None:
     s.bands(levels)
 
 
-@family(contour=(0.3, 1), order=(-0.9, 0.2), density=(-1, 0.5), direction=(-0.2, 0.6),
-        energy=(-0.6, 0.7), depth=(0, 1), weight=(-0.5, 1), texture=(-0.4, 0.8))  # fmt: skip
+@family(contour=(0.3, 1), order=(-0.6, 0.2), density=(-1, 0.5), direction=(-0.2, 0.6),
+        energy=(-0.6, 0.7), depth=(0, 0.5), weight=(-0.5, 1), texture=(-0.4, 0.8))  # fmt: skip
 def ink(s: Scene) -> None:
     """Ink let into wet paper: pools with feathered shores, a dense heart, drops thrown off."""
     rng = s.rng
@@ -290,8 +290,9 @@ def ink(s: Scene) -> None:
         )
 
 
-@family(contour=(0.2, 0.9), order=(-0.9, 0.2), density=(-0.8, 0.8), direction=(-0.9, -0.3),
-        energy=(-0.4, 0.6), depth=(-0.4, 0.3), weight=(-0.6, 0.7), texture=(-0.6, 0.9))  # fmt: skip
+@family(contour=(0.2, 0.9), order=(-0.5, 0.2), density=(-0.8, 0.8), direction=(-0.9, -0.3),
+        energy=(-0.4, 0.35), depth=(-0.4, 0.3), weight=(-0.6, 0.7),
+        texture=(-0.6, 0.9))  # fmt: skip
 def drips(s: Scene) -> None:
     """Wet paint that runs down the sheet from a loaded edge, each run ending in a drop."""
     rng = s.rng

@@ -41,7 +41,8 @@ def _flower(s: Scene, x: float, y: float, r: float, tone: int, heart: int) -> No
 
 
 @family(contour=(0.4, 1), order=(-0.7, 0.6), density=(-0.9, 0.9), direction=(-0.1, 0.7),
-        energy=(-0.7, 0.4), depth=(-0.8, 0.5), weight=(-0.7, 0.7), texture=(-1, 0.7))  # fmt: skip
+        energy=(-0.7, 0.35), depth=(-0.8, 0.35), weight=(-0.35, 0.35),
+        texture=(-1, 0.7))  # fmt: skip
 def flowers(s: Scene) -> None:
     """Blossoms of petals about a heart: one great bloom cropped, a bunch, or a strewn meadow."""
     rng = s.rng
@@ -98,8 +99,9 @@ def _branch(
         _branch(s, end, aside, further, width * 0.64, depth - 1, into, tips, fork)
 
 
-@family(contour=(-0.2, 0.8), order=(-0.8, 0.5), density=(-0.8, 0.8), direction=(-0.5, 0.6),
-        energy=(-0.6, 0.6), depth=(-0.6, 0.3), weight=(-0.9, 0.5), texture=(-0.8, 0.7))  # fmt: skip
+@family(contour=(-0.2, 0.45), order=(-0.8, 0.5), density=(-0.8, 0.8), direction=(-0.5, 0.6),
+        energy=(-0.6, 0.35), depth=(-0.6, 0.3), weight=(-0.9, 0.5),
+        texture=(-0.8, 0.7))  # fmt: skip
 def branches(s: Scene) -> None:
     """Limbs that fork and fork again: a tree from below, roots from above, or a coral outwards."""
     rng = s.rng
@@ -140,7 +142,7 @@ def branches(s: Scene) -> None:
 
 
 @family(contour=(0.3, 1), order=(-0.8, 0.6), density=(-0.8, 0.9), direction=(-0.4, 0.4),
-        energy=(-0.6, 0.5), depth=(-0.4, 0.9), weight=(-0.7, 0.7), texture=(-1, 0.6))  # fmt: skip
+        energy=(-0.6, 0.35), depth=(-0.4, 0.9), weight=(-0.7, 0.7), texture=(-1, 0.6))  # fmt: skip
 def leaves(s: Scene) -> None:
     """Leaves with their ribs: sprays on stems, or large ones that fall and overlap."""
     rng = s.rng
@@ -193,7 +195,7 @@ def leaves(s: Scene) -> None:
 
 
 @family(contour=(0.3, 1), order=(-0.4, 0.6), density=(-0.8, 0.8), direction=(-0.5, 0.3),
-        energy=(-0.5, 0.5), depth=(-0.3, 0.6), weight=(-1, -0.1), texture=(-0.6, 0.8))  # fmt: skip
+        energy=(-0.5, 0.35), depth=(-0.3, 0.4), weight=(-1, -0.1), texture=(-0.6, 0.8))  # fmt: skip
 def feathers(s: Scene) -> None:
     """Plumes: a curved shaft with fine barbs on either side, one great or many that drift."""
     rng = s.rng
@@ -232,8 +234,9 @@ def feathers(s: Scene) -> None:
         s.many([turned(quill, a, x, y)], s.against(tone))
 
 
-@family(contour=(0.5, 1), order=(-0.5, 0.5), density=(-0.5, 1), direction=(0.1, 0.7),
-        energy=(-0.7, 0.3), depth=(-0.5, 0.8), weight=(-0.7, 0.7), texture=(-0.8, 0.7))  # fmt: skip
+@family(contour=(0.5, 1), order=(-0.35, 0.35), density=(-0.5, 1), direction=(0.1, 0.7),
+        energy=(-0.7, 0.3), depth=(-0.5, 0.35), weight=(-0.7, 0.7),
+        texture=(-0.8, 0.7))  # fmt: skip
 def cells(s: Scene) -> None:
     """Rounded cells packed wall to wall, each with its membrane and its kernel."""
     rng = s.rng
@@ -275,8 +278,8 @@ def cells(s: Scene) -> None:
         s.many([regular(sx, sy, r * 0.05, 8) for sx, sy in specks], kernel, alpha=0.7)
 
 
-@family(contour=(0.6, 1), order=(-0.7, 0.4), density=(-0.9, 0.9), direction=(0.4, 1),
-        energy=(-0.6, 0.6), depth=(0.1, 1), weight=(-1, 0.2), texture=(-1, 0.1))  # fmt: skip
+@family(contour=(0.6, 1), order=(-0.45, 0.35), density=(-0.9, 0.9), direction=(0.4, 1),
+        energy=(-0.6, 0.35), depth=(0.1, 1), weight=(-1, 0.2), texture=(-1, 0.1))  # fmt: skip
 def bubbles(s: Scene) -> None:
     """Clear spheres with a bright rim and a glint, drifting up or crowded into foam."""
     rng = s.rng

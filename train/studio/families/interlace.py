@@ -19,7 +19,7 @@ def _band(s: Scene, line: Points, width: float, tone: int, shade: float, rim: in
     s.many([ribbon(line, width * 0.42)], tone, shade=shade + 0.45, angle=angle)
 
 
-@family(contour=(0.5, 1), order=(-0.6, 0.5), density=(-0.9, 0.7), direction=(-0.5, 0.5),
+@family(contour=(0.5, 1), order=(-0.45, 0.35), density=(-0.9, 0.7), direction=(-0.5, 0.5),
         energy=(-0.4, 0.9), depth=(0.2, 1), weight=(-0.8, 0.6), texture=(-1, 0.5))  # fmt: skip
 def ribbons(s: Scene) -> None:
     """Broad ribbons that cross the sheet and turn over: each side has its own shade."""
@@ -56,7 +56,7 @@ def ribbons(s: Scene) -> None:
 
 
 @family(contour=(0.2, 1), order=(0.1, 1), density=(-0.5, 0.9), direction=(-0.6, 0.3),
-        energy=(-0.6, 0.5), depth=(0, 1), weight=(-0.5, 1), texture=(-1, 0.8))  # fmt: skip
+        energy=(-0.6, 0.35), depth=(0, 1), weight=(-0.5, 1), texture=(-1, 0.8))  # fmt: skip
 def braid(s: Scene) -> None:
     """One to four plaits of three strands, across an open ground."""
     rng = s.rng
@@ -95,7 +95,7 @@ def braid(s: Scene) -> None:
 
 
 @family(contour=(0.2, 1), order=(0.3, 1), density=(-0.3, 1), direction=(0, 0.8),
-        energy=(-0.6, 0.4), depth=(0.1, 1), weight=(-0.6, 1))  # fmt: skip
+        energy=(-0.6, 0.35), depth=(0.1, 1), weight=(-0.6, 1))  # fmt: skip
 def knots(s: Scene) -> None:
     """An endless band that weaves through itself: a rosette of loops, or a plaited panel."""
     rng = s.rng
@@ -135,7 +135,7 @@ def knots(s: Scene) -> None:
 
 
 @family(contour=(-1, -0.2), order=(0, 1), density=(-0.7, 0.9), direction=(-1, -0.4),
-        energy=(-0.8, 0.5), depth=(-0.2, 1), weight=(-1, 0.4))  # fmt: skip
+        energy=(-0.8, 0.35), depth=(-0.2, 1), weight=(-1, 0.4))  # fmt: skip
 def lattice(s: Scene) -> None:
     """Slats crossed on the slant with gaps one looks through, at a few soft suns behind."""
     rng = s.rng
@@ -170,7 +170,7 @@ def lattice(s: Scene) -> None:
 
 
 @family(contour=(0.6, 1), order=(-0.9, 0.6), density=(-0.8, 0.9), direction=(0, 0.8),
-        energy=(-0.2, 1), depth=(-0.6, 0.3), weight=(-1, 0.2), texture=(-1, 0.7))  # fmt: skip
+        energy=(0, 0.6), depth=(-0.6, 0.3), weight=(-1, 0.2), texture=(-1, 0.7))  # fmt: skip
 def loops(s: Scene) -> None:
     """A line that writes rows of loops, or winds one great coil over the sheet."""
     rng = s.rng
@@ -222,7 +222,7 @@ def tangle(s: Scene) -> None:
             s.line(line + 0.006, s.apart(GROUND, 24), width * 0.4)
 
 
-@family(contour=(0.6, 1), order=(-0.5, 0.5), density=(-1, 0.4), direction=(-0.2, 0.4),
+@family(contour=(0.6, 1), order=(-0.35, 0.35), density=(-1, 0.4), direction=(-0.2, 0.4),
         energy=(-0.7, 0.4), depth=(-0.8, 0.3), weight=(-0.7, 0.9), texture=(-1, 0.7))  # fmt: skip
 def meander(s: Scene) -> None:
     """One river that winds down the sheet in wide bends, with banks, and fields about it."""

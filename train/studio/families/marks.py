@@ -122,7 +122,7 @@ def improvisation(s: Scene) -> None:
     """Patches of colour that run into each other under a tangle of dark lines."""
     rng = s.rng
     s.ground()
-    s.traits |= {"overlapping", "messy", "turbulent", "layered"}
+    s.traits |= {"overlapping", "messy", "turbulent", "layered", "jumbled"}
     n = s.count(26, 60)
     for i in range(n):
         x, y = rng.uniform(-0.05, 1.05, 2)

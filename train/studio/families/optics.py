@@ -10,8 +10,8 @@ from train.studio.shapes import TAU, Points, arc, box, ellipse, regular, span, t
 from train.studio.surface import Scene, path_of
 
 
-@family(order=(0.1, 1), density=(-0.7, 0.8), direction=(-0.2, 1), energy=(-1, 0.5),
-        depth=(-0.5, 0.9), contour=(-1, 1), weight=(-0.5, 1), texture=(-1, 0.7))  # fmt: skip
+@family(order=(0.1, 1), density=(-0.7, 0.8), direction=(-0.2, 1), energy=(-1, 0.35),
+        depth=(-0.5, 0.35), contour=(-1, 1), weight=(-0.35, 0.35), texture=(-1, 0.7))  # fmt: skip
 def nested(s: Scene) -> None:
     """One figure within itself, again and again: squares, discs or polygons, to one point."""
     rng = s.rng
@@ -55,7 +55,7 @@ def nested(s: Scene) -> None:
 
 
 @family(contour=(0.3, 1), order=(-0.1, 1), density=(-0.7, 0.9), direction=(0.1, 0.8),
-        energy=(-1, 0.4), depth=(-0.6, 0.8), weight=(-0.5, 1), texture=(-1, 0.6))  # fmt: skip
+        energy=(-1, 0.35), depth=(-0.6, 0.4), weight=(-0.35, 0.45), texture=(-1, 0.6))  # fmt: skip
 def arches(s: Scene) -> None:
     """Arches in arches, set side by side or row over row, like bridges, hills and rainbows."""
     rng = s.rng
@@ -91,7 +91,7 @@ def arches(s: Scene) -> None:
 
 
 @family(contour=(0.4, 1), order=(0.1, 1), density=(0, 1), direction=(-0.6, 0.5),
-        energy=(0.1, 1), depth=(-0.2, 1), weight=(-0.6, 0.8), texture=(-1, -0.1))  # fmt: skip
+        energy=(0.1, 1), depth=(-0.2, 0.5), weight=(-0.35, 0.35), texture=(-1, -0.1))  # fmt: skip
 def pulse(s: Scene) -> None:
     """Many even lines that swell and pinch until the flat sheet seems to heave."""
     rng = s.rng
@@ -128,8 +128,8 @@ def pulse(s: Scene) -> None:
     s.many(pieces[1], third, strength=0.3)
 
 
-@family(order=(0.6, 1), density=(0, 1), direction=(0.2, 1), energy=(-0.6, 0.5),
-        contour=(-1, 0.3), depth=(-0.3, 0.9), texture=(-1, 0.3), weight=(-0.5, 0.8))  # fmt: skip
+@family(order=(0.6, 1), density=(0, 1), direction=(0.2, 1), energy=(-0.6, 0.35),
+        contour=(-1, 0.3), depth=(-0.3, 0.35), texture=(-1, 0.3), weight=(-0.35, 0.35))  # fmt: skip
 def kaleidoscope(s: Scene) -> None:
     """Chance splinters mirrored round the middle, as in a tube of coloured glass."""
     rng = s.rng
@@ -163,7 +163,7 @@ def kaleidoscope(s: Scene) -> None:
 
 
 @family(contour=(-1, -0.2), order=(0, 1), density=(-0.5, 0.9), direction=(-1, -0.3),
-        energy=(-0.8, 0.5), depth=(0.1, 1), weight=(-0.6, 0.8), texture=(-1, 0.4))  # fmt: skip
+        energy=(-0.8, 0.35), depth=(0.1, 1), weight=(-0.35, 0.45), texture=(-1, 0.4))  # fmt: skip
 def pleats(s: Scene) -> None:
     """Paper folded in rows and columns: its faces are lit and shaded by turns."""
     rng = s.rng
@@ -196,7 +196,7 @@ def pleats(s: Scene) -> None:
 
 
 @family(contour=(-1, -0.4), order=(0, 1), density=(-0.6, 0.8), direction=(-0.8, -0.3),
-        energy=(-0.6, 0.5), depth=(0, 1), weight=(0, 1), texture=(-1, 0.5))  # fmt: skip
+        energy=(-0.6, 0.35), depth=(0, 1), weight=(0, 1), texture=(-1, 0.5))  # fmt: skip
 def steps(s: Scene) -> None:
     """Stairs: blocks with a light top and a dark side that climb across the sheet."""
     rng = s.rng
@@ -251,7 +251,7 @@ def zigzags(s: Scene) -> None:
         tones[k] = s.apart(tones[k - 1])
     colours = int(rng.integers(2, 5))
     pitch = 1.0 / n
-    with s.within(stage(s, 0.65, plain=True)):
+    with s.within(stage(s, 2.0 if few else 0.65, plain=True)):
         for i in range(-4, n + 5):
             if few and i % 3:
                 continue
@@ -266,7 +266,7 @@ def zigzags(s: Scene) -> None:
 
 
 @family(contour=(-1, -0.3), order=(0.1, 1), density=(0, 1), direction=(-1, -0.4),
-        energy=(-0.6, 0.4), depth=(-0.8, 0.4), weight=(-0.4, 0.9), texture=(-1, 0.8))  # fmt: skip
+        energy=(-0.6, 0.35), depth=(-0.8, 0.4), weight=(-0.4, 0.9), texture=(-1, 0.8))  # fmt: skip
 def herringbone(s: Scene) -> None:
     """Short slanting planks that meet in a row of spines, like parquet and tweed."""
     rng = s.rng

@@ -67,7 +67,7 @@ def turned_none(points: Points) -> Points:
     return points
 
 
-@family(contour=(0.2, 0.9), order=(-0.6, 0.4), density=(-0.4, 0.9), direction=(-0.1, 0.8),
+@family(contour=(0.2, 0.9), order=(-0.35, 0.35), density=(-0.4, 0.9), direction=(-0.1, 0.8),
         energy=(-0.8, 0.3), depth=(0, 1), weight=(-1, -0.2), texture=(0.2, 1))  # fmt: skip
 def stipple(s: Scene) -> None:
     """Tone made of fine points of ink alone: spheres and hills that round off in dots."""
@@ -116,8 +116,8 @@ def stipple(s: Scene) -> None:
             )
 
 
-@family(contour=(-0.2, 0.7), order=(-1, 0.1), density=(-0.5, 0.9), direction=(-0.3, 0.4),
-        energy=(-0.4, 0.6), depth=(-0.8, 0.2), weight=(-0.8, 0.6), texture=(0, 1))  # fmt: skip
+@family(contour=(-0.2, 0.4), order=(-1, 0.1), density=(-0.5, 0.9), direction=(-0.3, 0.4),
+        energy=(-0.4, 0.35), depth=(-0.8, 0.2), weight=(-0.8, 0.6), texture=(0, 1))  # fmt: skip
 def speckles(s: Scene) -> None:
     """Plain large fields, flecked all over with specks of other colours like an egg or terrazzo."""
     rng = s.rng
@@ -151,7 +151,7 @@ def _star(x: float, y: float, r: float, points: int, turn: float, waist: float) 
 
 
 @family(contour=(-0.9, 0.2), order=(-0.7, 0.7), density=(-0.9, 0.9), direction=(-0.1, 0.6),
-        energy=(-0.6, 0.6), depth=(-0.4, 0.6), weight=(-0.7, 0.5), texture=(-1, 0.5))  # fmt: skip
+        energy=(-0.6, 0.6), depth=(-0.4, 0.35), weight=(-0.7, 0.5), texture=(-1, 0.5))  # fmt: skip
 def stars(s: Scene) -> None:
     """Pointed stars, few and large or many and small, with a comet or a moon at times."""
     rng = s.rng
@@ -190,7 +190,7 @@ def stars(s: Scene) -> None:
 
 
 @family(contour=(-1, 0), order=(-0.6, 0.8), density=(-0.2, 1), direction=(-0.9, -0.1),
-        energy=(-0.5, 0.8), depth=(-0.4, 0.5), weight=(-1, 0.1), texture=(0.2, 1))  # fmt: skip
+        energy=(-0.5, 0.35), depth=(-0.4, 0.35), weight=(-1, 0.1), texture=(0.2, 1))  # fmt: skip
 def hatching(s: Scene) -> None:
     """Shapes drawn with nothing but strokes of the pen: hatched one way, then across."""
     rng = s.rng
@@ -226,7 +226,7 @@ def hatching(s: Scene) -> None:
 
 
 @family(contour=(-0.2, 0.8), order=(-0.6, 0.6), density=(-0.9, 0.7), direction=(-0.9, 0.2),
-        energy=(-0.2, 1), depth=(-0.3, 0.6), weight=(0, 1), texture=(0.35, 1))  # fmt: skip
+        energy=(0, 0.8), depth=(-0.3, 0.4), weight=(0, 1), texture=(0.35, 1))  # fmt: skip
 def brushwork(s: Scene) -> None:
     """A few very broad strokes of a flat dry brush, every hair to be seen."""
     rng = s.rng

@@ -256,9 +256,9 @@ def cutouts(s: Scene) -> None:
     big = s.mix("weight", 0.16, 0.33)
     if s.values["weight"] > 0.4 and s.values["contour"] < 0:
         s.traits.add("blocky")
-    for i in range(n):
+    spots = rng.uniform(0.1, 0.9, (n, 2)) if mirror else places(s, n, 0.12)[:n]
+    for i, (x, y) in enumerate(spots):
         r = big * (1 - i / n) ** 0.9 + 0.04
-        x, y = rng.uniform(0.1, 0.9, 2) * 0.75 + 0.25 * np.array([fx, fy])
         outline = shape(s, x, y, r)
         tone = s.pick(0.15) if i % 4 else int(rng.choice([*s.palette.main, INK]))
         copies = [outline]

@@ -89,15 +89,19 @@ def companions(s: Scene) -> None:
             s.disc(x, y, r, ACCENT if rng.random() < 0.5 else s.apart(GROUND), gradient=0.2)
 
 
-def warp(s: Scene, most: float = 1.0) -> Warp:
+def warp(s: Scene, most: float = 1.0, *, turn: bool = True) -> Warp:
     """A bend of the whole pattern: none on a still and ordered picture, else one of four.
+
+    Args:
+        most: how strong, in [0, 1].
+        turn: whether it may be turned as well.
 
     The bend keeps neighbours together and the sheet covered if the pattern reaches 0.5 beyond it.
     """
     rng = s.rng
-    turn = float(rng.choice([0, 0, np.pi / 4, rng.uniform(-0.5, 0.5)]))
-    if s.values["direction"] < -0.6:
-        turn = 0.0
+    angle = float(rng.choice([0, 0, np.pi / 4, rng.uniform(-0.5, 0.5)]))
+    if s.values["direction"] < -0.6 or not turn:
+        angle = 0.0
     move = s.values["energy"] + 0.4 * max(s.values["contour"], 0) + rng.normal(0, 0.5)
     kind = int(rng.integers(4)) if move > -0.1 else 4
     x0, y0 = focus(s)
@@ -106,7 +110,7 @@ def warp(s: Scene, most: float = 1.0) -> Warp:
 
     def bend(points: Points) -> Points:
         p = points - (0.5, 0.5)
-        p = turned(p, turn, 0.5, 0.5)
+        p = turned(p, angle, 0.5, 0.5)
         d = p - (x0, y0)
         if kind == 0:  # a swelling, as if a ball pushed from behind
             near = np.exp(-(d**2).sum(axis=-1, keepdims=True) / 0.09)

@@ -23,7 +23,7 @@ def _crack(
 
 
 @family(contour=(-0.9, -0.1), order=(-1, 0.1), density=(-0.6, 1), direction=(-0.5, 0.5),
-        energy=(-0.5, 0.7), depth=(-0.3, 0.5), weight=(-0.6, 0.8), texture=(0.2, 1))  # fmt: skip
+        energy=(-0.5, 0.35), depth=(-0.3, 0.35), weight=(-0.6, 0.8), texture=(0.2, 1))  # fmt: skip
 def cracks(s: Scene) -> None:
     """Plain fields split by cracks: a web from one blow, dried mud, or a few long faults."""
     rng = s.rng
@@ -87,8 +87,8 @@ def cracks(s: Scene) -> None:
         s.many([ribbon(line, thin)], dark, shade=-0.4)
 
 
-@family(contour=(-1, -0.5), order=(-0.6, 0.6), density=(-0.7, 0.9), direction=(-0.3, 0.5),
-        energy=(-0.6, 0.7), depth=(0.1, 1), weight=(-0.5, 0.8), texture=(-1, 0.3))  # fmt: skip
+@family(contour=(-1, -0.5), order=(-0.35, 0.35), density=(-0.7, 0.9), direction=(-0.3, 0.5),
+        energy=(-0.6, 0.35), depth=(0.1, 1), weight=(-0.5, 0.8), texture=(-1, 0.3))  # fmt: skip
 def crystals(s: Scene) -> None:
     """Long prisms that stand out of one root like quartz, with pointed heads and lit faces."""
     rng = s.rng

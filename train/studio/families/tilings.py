@@ -26,7 +26,7 @@ def _edge(a: Points, n: int) -> Points:
 
 
 @family(contour=(-1, 0.2), order=(0.2, 1), density=(-0.6, 1), energy=(-1, 0.7),
-        direction=(-0.6, -0.2), depth=(-1, 0.1), weight=(-0.3, 1))  # fmt: skip
+        direction=(-0.6, -0.2), depth=(-1, 0.1), weight=(-0.3, 0.5))  # fmt: skip
 def checkerboard(s: Scene) -> None:
     """Two colours by turns, flat or bent; some squares take a third, or a disc in the other."""
     rng = s.rng
@@ -60,7 +60,7 @@ def checkerboard(s: Scene) -> None:
 
 
 @family(contour=(-1, -0.4), order=(-0.2, 1), density=(-0.5, 1), energy=(-0.6, 0.8),
-        direction=(-0.5, -0.2), depth=(-1, 0.3), weight=(-0.3, 1))  # fmt: skip
+        direction=(-0.5, -0.2), depth=(-1, 0.3), weight=(-0.3, 0.45))  # fmt: skip
 def triangles(s: Scene) -> None:
     """Triangles that fill the plane without a gap, colour by colour."""
     rng = s.rng
@@ -137,8 +137,8 @@ def honeycomb(s: Scene) -> None:
     companions(s)
 
 
-@family(contour=(-0.6, 0.6), order=(-0.6, 0.6), density=(0.3, 1), energy=(-0.5, 0.6),
-        direction=(-0.3, 0.8), depth=(-1, 0), texture=(-0.6, 1), weight=(-0.8, 0.3))  # fmt: skip
+@family(contour=(-0.35, 0.35), order=(-0.35, 0.45), density=(0.3, 1), energy=(-0.5, 0.35),
+        direction=(-0.3, 0.8), depth=(-1, 0), texture=(-0.6, 1), weight=(-0.35, 0.3))  # fmt: skip
 def mosaic(s: Scene) -> None:
     """Little stones in courses that run about one or two figures, pale mortar between."""
     rng = s.rng
@@ -188,7 +188,7 @@ def mosaic(s: Scene) -> None:
 
 
 @family(contour=(-1, -0.6), order=(-0.2, 0.6), density=(-0.2, 1), direction=(-0.9, -0.3),
-        energy=(-0.4, 0.5), depth=(-1, 0.2), texture=(-1, 0.2), weight=(-0.2, 1))  # fmt: skip
+        energy=(-0.4, 0.35), depth=(-1, 0.2), texture=(-1, 0.2), weight=(-0.2, 0.7))  # fmt: skip
 def pixels(s: Scene) -> None:
     """A scene too coarse to make out: big flat squares of a few colours in steps."""
     rng = s.rng
@@ -227,7 +227,7 @@ def pixels(s: Scene) -> None:
 
 
 @family(contour=(0.3, 1), order=(0.2, 1), density=(0, 1), energy=(-0.8, 0.3),
-        direction=(0.2, 0.7), depth=(0, 0.9), weight=(-0.3, 0.8))  # fmt: skip
+        direction=(0.2, 0.7), depth=(0, 0.9), weight=(-0.3, 0.35))  # fmt: skip
 def scales(s: Scene) -> None:
     """Rounded plates in rows, each over the next, as on fish and old roofs."""
     rng = s.rng
@@ -260,7 +260,7 @@ def scales(s: Scene) -> None:
 
 
 @family(contour=(-1, -0.3), order=(0.1, 1), density=(-0.2, 1), direction=(-1, -0.5),
-        energy=(-1, 0.1), depth=(-0.4, 0.6), weight=(-0.8, 0.8))  # fmt: skip
+        energy=(-1, 0.1), depth=(-0.4, 0.5), weight=(-0.35, 0.35))  # fmt: skip
 def plaid(s: Scene) -> None:
     """Bars and fine lines across one another, darker where they meet, as in cloth."""
     rng = s.rng
@@ -314,7 +314,7 @@ def _fill_patch(s: Scene, x: float, y: float, w: float, h: float, kind: int) -> 
 
 
 @family(contour=(-1, 0), order=(-0.4, 0.8), density=(0.1, 1), direction=(-0.7, -0.2),
-        energy=(-0.5, 0.5), depth=(-1, 0.2), weight=(-0.2, 0.8))  # fmt: skip
+        energy=(-0.5, 0.35), depth=(-1, 0.2), weight=(-0.2, 0.45))  # fmt: skip
 def patchwork(s: Scene) -> None:
     """Patches sewn together: plain ones, striped, dotted, checked ones, stitches at their seams."""
     rng = s.rng
