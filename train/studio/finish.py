@@ -9,13 +9,15 @@ from train.studio.measure import correct
 from train.studio.media import QUIET, ROUGH, Surface
 from train.studio.surface import Scene
 
+DRY_ODDS = (0.25, 0.2, 0.22, 0.2, 0.13)  # of the rough media, in their order
+WET_ODDS = (0.0, 0.0, 0.0, 0.6, 0.4)
 FELT = 0.35  # texture from which a surface is rough (or, below its negative, flat)
 
 
 def _choose_medium(scene: Scene) -> tuple[str, float]:
     """What the picture is made with, and how strongly that shows; the traits say what is seen."""
     rng, texture = scene.surface_rng, scene.values["texture"]
-    rough = str(rng.choice(ROUGH, p=(0.25, 0.2, 0.22, 0.2, 0.13)))
+    rough = str(rng.choice(ROUGH, p=WET_ODDS if scene.wet else DRY_ODDS))
     quiet = str(rng.choice(QUIET, p=(0.26, 0.2, 0.24, 0.2, 0.1)))
     if texture > FELT:
         scene.traits.add("textured")

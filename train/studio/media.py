@@ -25,6 +25,7 @@ def _white(seed: int) -> npt.NDArray[np.complex128]:
     return np.asarray(np.fft.rfft2(rng.normal(0, 1, (BASE, BASE))))
 
 
+@lru_cache(maxsize=64)  # for all sizes
 def _noise(seed: int, along: float, across: float, angle: float) -> FloatArray:
     """Periodic noise of unit variance, (BASE, BASE); frequencies in cycles over the side."""
     v, u = np.meshgrid(np.fft.fftfreq(BASE) * BASE, np.fft.rfftfreq(BASE) * BASE, indexing="ij")

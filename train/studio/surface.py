@@ -50,6 +50,7 @@ class Scene:
         # modelling of shapes: cut from plain colour, shaded a little, or fully
         flat = 0.62 - 0.4 * values["texture"] - 0.25 * max(values["depth"], 0.0)
         self.modelling = float(self.surface_rng.choice([0.0, 0.45, 1.0], p=_odds(flat)))
+        self.wet = False  # soft or thin paint, on which no stiff brush leaves its hairs
         self.blur = 0.0  # sigma of a last softening, share of the side
         self.stage = (0.5, 0.5, 0.75)  # middle and reach of where the pattern is
 

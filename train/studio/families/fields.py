@@ -61,6 +61,7 @@ def mist(s: Scene) -> None:
     rng = s.rng
     s.ground(shade=0.2)
     fx, fy = focus(s)
+    s.wet = True
     s.traits |= {"atmospheric", "luminous", "hazy", "misty"}
     drift = s.values["direction"] < 0.1
     for i in range(s.count(10, 34)):
@@ -93,6 +94,7 @@ def washes(s: Scene) -> None:
     rng = s.rng
     s.ground(GROUND, shade=0.3)
     divide(s)
+    s.wet = True
     s.traits |= {"translucent", "layered", "overlapping", "fluid", "washed"}
     dark = s.palette.lab[GROUND, 0] < 40
     mode = skia.BlendMode.kScreen if dark else skia.BlendMode.kMultiply

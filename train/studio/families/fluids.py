@@ -68,8 +68,12 @@ def clouds(s: Scene) -> None:
     """Heaped clouds with round heads lit from one side, bank before bank."""
     rng = s.rng
     s.ground()
+    s.wet = True
     s.traits |= {"cloudy", "curved", "atmospheric", "layered", "round", "upright"}
-    dark = s.palette.lab[GROUND, 0] < 45
+    level = s.palette.lab[:, 0]
+    if level[LIGHT] - level[GROUND] < 22:  # a sky against which pale clouds are seen
+        s.ground(min(s.palette.main, key=lambda row: abs(level[LIGHT] - 36 - level[row])))
+    dark = level[GROUND] < 45
     banks = int(rng.integers(3, 6))
     tones = [int(rng.choice([LIGHT, s.pick(0)])) for _ in range(banks)]
     if rng.random() < 0.4:
@@ -115,7 +119,7 @@ def _sky(s: Scene) -> None:
     lit = heap.at(u - np.float32(0.02), v - np.float32(0.035), cycles)
     base = s.mix("density", 0.75, -0.15) - 0.7 * (y - 0.5)
     cover = np.asarray(np.clip((field - base) / 0.9, 0, 1) ** 0.8, np.float32)
-    tone = LIGHT if s.palette.lab[LIGHT, 0] - s.palette.lab[GROUND, 0] > 14 else s.apart(GROUND)
+    tone = LIGHT
     under = s.pick(0)
     s.bands([
         (0.95 * cover, tone, 0.4),
@@ -131,6 +135,7 @@ def wisps(s: Scene) -> None:
     """Smoke: veils folded into threads that curl and thin out over an open ground."""
     rng = s.rng
     s.ground()
+    s.wet = True
     s.traits |= {"wispy", "fluid", "flowing", "curved", "translucent", "atmospheric", "delicate"}
     t = np.linspace(0, 1, 70)
     for k in range(int(s.count(1, 4))):
@@ -161,7 +166,7 @@ def ripples(s: Scene) -> None:
     s.traits |= {"rippled", "wavy", "fluid", "curved", "rhythmic"}
     x, y = grid(s.size)
     n = 1 if s.values["order"] > 0.7 else int(rng.integers(1, 4))
-    cycles = s.mix("density", 8, 20)
+    cycles = s.mix("density", 8, 20) / (1.0 if n == 1 else 1.35)
     eyes = [focus(s)] + [tuple(rng.uniform(0.05, 0.95, 2)) for _ in range(n - 1)]
     field = np.zeros_like(x)
     sand = rng.random() < 0.3
@@ -173,12 +178,15 @@ def ripples(s: Scene) -> None:
         field = np.sin(TAU * cycles * 0.8 * way)
     else:
         s.traits |= {"circular", "round"} | ({"concentric"} if n == 1 else set())
+        total = np.full_like(x, 1e-6)
         for k, eye in enumerate(eyes):
             squash = float(rng.uniform(0.55, 1.0)) if s.values["depth"] > 0.2 else 1.0
-            far = _far(x, y / squash, (eye[0], eye[1] / squash))
-            fade = np.exp(-far * rng.uniform(0.8, 2.2)) if n > 1 else np.exp(-1.1 * far)
-            field = field + fade * np.sin(TAU * cycles * (far + 0.3 * far**2) + k)
-        field = field / np.sqrt(n)
+            far = _far(x, y / np.float32(squash), (eye[0], eye[1] / squash))
+            # the nearest drop's rings are the strongest, and all die away
+            weight = np.exp(-9 * far)
+            rings = np.exp(-1.1 * far) * np.sin(TAU * cycles * (far + 0.3 * far**2) + k)
+            field, total = field + weight * rings, total + weight
+        field = np.asarray(field / total, np.float32)
     down, right = np.gradient(field)
     tilt = np.asarray((down + right) * s.size / (TAU * cycles), np.float32)
     glint = np.asarray(0.7 * field - 0.5 * tilt, np.float32)
@@ -240,6 +248,7 @@ def ink(s: Scene) -> None:
     """Ink let into wet paper: pools with feathered shores, a dense heart, drops thrown off."""
     rng = s.rng
     s.ground(LIGHT if rng.random() < 0.6 else GROUND, shade=0.3)
+    s.wet = True
     s.traits |= {"inked", "fluid", "organic", "curved"}
     noise = Noise(rng)
     x, y = grid(s.size)

@@ -128,9 +128,9 @@ def speckles(s: Scene) -> None:
         x, y = rng.uniform(0.1, 0.9, 2)
         s.fill(blob(rng, x, y, rng.uniform(0.15, 0.34), 0.2), s.pick(0.1), gradient=0.15)
     chips = rng.random() < 0.45
-    n = s.count(150, 520)
+    n = s.count(260, 620)
     tones = [s.apart(GROUND, 34), s.apart(GROUND, 24), s.against(GROUND)]
-    size = s.mix("weight", 0.006, 0.014) * (1.7 if chips else 1.0) * (160 / n) ** 0.25
+    size = s.mix("weight", 0.008, 0.016) * (1.7 if chips else 1.0) * (160 / n) ** 0.25
     for tone in tones:
         pieces = []
         for x, y in rng.uniform(0, 1, (n // 3, 2)):
