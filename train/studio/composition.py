@@ -82,7 +82,7 @@ class Study:
     values: Mapping[str, float]
     traits: frozenset[str]
     measured: Measured
-    visible: float = 100.0
+    visible: float
 
 
 def _painted(composition: Composition, size: int) -> tuple[npt.NDArray[np.uint8], Scene]:

@@ -178,9 +178,11 @@ class Scene:
         for canvas in (self.canvas, self._guide_canvas):
             canvas.save()
             canvas.clipPath(path, skia.ClipOp.kIntersect, canvas is self.canvas)
-        yield
-        for canvas in (self.canvas, self._guide_canvas):
-            canvas.restore()
+        try:
+            yield
+        finally:
+            for canvas in (self.canvas, self._guide_canvas):
+                canvas.restore()
 
     def bands(self, levels: list[tuple[FloatArray, int, float]]) -> None:
         """Lay colours over the whole sheet by coverage, one after another.

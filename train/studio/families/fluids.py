@@ -242,12 +242,25 @@ def contours(s: Scene) -> None:
     s.bands(levels)
 
 
+def _drops(s: Scene, pools: list[tuple[float, float, float]], tone: int, mirror: bool) -> None:
+    """Drops that pools of ink threw off, on both sides of the fold if there is one."""
+    rng, drops = s.rng, []
+    for x, y, r in pools:
+        for _ in range(s.count(4, 18)):
+            a, far = rng.uniform(0, TAU), r * rng.uniform(1.1, 2.3)
+            size = r * 0.09 * rng.random() ** 2 + 0.002
+            drop = blob(rng, x + far * np.cos(a), y + far * np.sin(a), size, 0.1)
+            drops += [drop, (1, 0) + drop * (-1, 1)] if mirror else [drop]
+    s.many(drops, tone, shade=-0.2)
+
+
 @family(contour=(0.3, 1), order=(-0.6, 0.2), density=(-1, 0.5), direction=(-0.2, 0.6),
         energy=(-0.6, 0.7), depth=(0, 0.5), weight=(-0.5, 1), texture=(-0.4, 0.8))  # fmt: skip
 def ink(s: Scene) -> None:
     """Ink let into wet paper: pools with feathered shores, a dense heart, drops thrown off."""
     rng = s.rng
-    s.ground(LIGHT if rng.random() < 0.6 else GROUND, shade=0.3)
+    paper = LIGHT if rng.random() < 0.6 else GROUND
+    s.ground(paper, shade=0.3)
     s.wet = True
     s.traits |= {"inked", "fluid", "organic", "curved"}
     noise = Noise(rng)
@@ -268,8 +281,7 @@ def ink(s: Scene) -> None:
     for px, py, r in pools:
         deep = np.maximum(deep, 1 - np.hypot(u - px, (y - py) * rng.uniform(0.8, 1.3)) / r)
     edge = deep + 0.26 * run.at(u, y, 1.8) + 0.1 * shore.at(u, y, 5.0)
-    one = INK if s.palette.lab[GROUND, 0] > 40 or rng.random() < 0.6 else LIGHT
-    one = s.apart(LIGHT, 30) if s.hues or rng.random() < 0.45 else one
+    one = s.apart(paper, 34) if s.hues or rng.random() < 0.45 else s.against(paper)
     halo = s.apart(one, 14)
     steep = slope(edge)
     rim = above(edge, 0.0, steep, 0.02) * np.exp(-np.clip(edge, 0, 9) * 7)
@@ -280,23 +292,15 @@ def ink(s: Scene) -> None:
         (above(edge, 0.22, steep, rng.choice([0.03, 0.35])), one, -0.3),
         (0.7 * above(edge + 0.2 * run.at(u, y, 5.0), 0.75, steep, 0.3), halo, 0.2),
     ])  # fmt: skip
-    drops = []
-    for px, py, r in pools:
-        for _ in range(s.count(4, 18)):
-            a, far = rng.uniform(0, TAU), r * rng.uniform(1.1, 2.3)
-            size = r * 0.09 * rng.random() ** 2 + 0.002
-            drop = blob(rng, px + far * np.cos(a), py + far * np.sin(a), size, 0.1)
-            drops += [drop, (1, 0) + drop * (-1, 1)] if mirror else [drop]
-    s.many(drops, one, shade=-0.2)
+    _drops(s, pools, one, mirror)
     if s.values["energy"] > 0 and not mirror:  # a brush drawn through
         s.traits.add("gestural")
         t = np.linspace(0, 1, 40)
         a = rng.uniform(0, TAU)
         line = np.stack([fx + 0.45 * (t - 0.4) * np.cos(a) + 0.1 * np.sin(5 * t),
                          fy + 0.45 * (t - 0.4) * np.sin(a) + 0.1 * np.cos(4 * t)], 1)  # fmt: skip
-        s.stroke(
-            line, one, s.mix("weight", 0.02, 0.07), taper=0.6, bristles=14, dry=0.5, uneven=0.2
-        )
+        width = s.mix("weight", 0.02, 0.07)
+        s.stroke(line, one, width, taper=0.6, bristles=14, dry=0.5, uneven=0.2)
 
 
 @family(contour=(0.2, 0.9), order=(-0.5, 0.2), density=(-0.8, 0.8), direction=(-0.9, -0.3),

@@ -22,6 +22,26 @@ def _crack(
     return np.vstack([start, start + np.cumsum(steps, axis=0)])
 
 
+def _mud(s: Scene, dark: int, wide: float) -> None:
+    """A bed of mud that dried into plates with ragged edges."""
+    rng = s.rng
+    points = places(s, s.count(14, 60), -0.02) + rng.normal(0, 0.02, 2)
+    ragged = Noise(rng).layer(3, 0.6)
+    tone = s.apart(dark, 24)
+    s.fill(span(-0.1, -0.1, 1.1, 1.1), dark, shade=-0.5, steady=True, gradient=0)
+    steps = (np.arange(12) / 12)[:, None]
+    for cell in cells_of(points):
+        sides = np.roll(cell, -1, axis=0) - cell
+        line = (cell[:, None] + sides[:, None] * steps).reshape(-1, 2)
+        x, y = line.T
+        line = line + 0.012 * np.stack([ragged.at(x, y, 9), ragged.at(y, x, 9)], axis=1)
+        middle = line.mean(axis=0)
+        away = np.hypot(*(line - middle).T)[:, None]
+        shrunk = np.maximum(1 - wide * rng.uniform(0.4, 1.1) / away, 0.4)
+        plate = middle + (line - middle) * shrunk
+        s.fill(plate, tone, shade=rng.uniform(-0.35, 0.5), gradient=0.4, steady=True)
+
+
 @family(contour=(-0.9, -0.1), order=(-1, 0.1), density=(-0.6, 1), direction=(-0.5, 0.5),
         energy=(-0.5, 0.35), depth=(-0.3, 0.35), weight=(-0.6, 0.8), texture=(0.2, 1))  # fmt: skip
 def cracks(s: Scene) -> None:
@@ -34,27 +54,8 @@ def cracks(s: Scene) -> None:
     dark = INK if s.palette.lab[:, 0].min() < s.palette.lab[GROUND, 0] - 12 else LIGHT
     wide = s.mix("weight", 0.006, 0.02)
     kind = int(rng.integers(3))
-    if kind == 0:  # dried mud
-        points = places(s, s.count(14, 60), -0.02) + rng.normal(0, 0.02, 2)
-        noise = Noise(rng).layer(3, 0.6)
-        tone = s.apart(dark, 24)
-        s.fill(span(-0.1, -0.1, 1.1, 1.1), dark, shade=-0.5, steady=True, gradient=0)
-        for cell in cells_of(points):
-            n = 12
-            b = np.roll(cell, -1, axis=0)
-            line = (cell[:, None] + (b - cell)[:, None] * (np.arange(n) / n)[:, None]).reshape(
-                -1, 2
-            )
-            shift = np.stack(
-                [noise.at(line[:, 0], line[:, 1], 9), noise.at(line[:, 1], line[:, 0], 9)], 1
-            )
-            line = line + 0.012 * shift
-            middle = line.mean(0)
-            away = np.hypot(*(line - middle).T)[:, None]
-            inner = middle + (line - middle) * np.maximum(
-                1 - wide * rng.uniform(0.4, 1.1) / away, 0.4
-            )
-            s.fill(inner, tone, shade=rng.uniform(-0.35, 0.5), gradient=0.4, steady=True)
+    if kind == 0:
+        _mud(s, dark, wide)
         return
     fx, fy = focus(s)
     lines: list[tuple[Points, float]] = []
