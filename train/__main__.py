@@ -287,5 +287,23 @@ def studio(out: Path, seed: int) -> None:
     click.echo(str(axes_sheet(out / "axes.png", seed)))
 
 
+@main.command("studio-corpus")
+@click.option("--cache", type=click.Path(path_type=Path), required=True,
+              help="Folder for the pictures; painting that was stopped goes on there.")  # fmt: skip
+@click.option("--count", type=click.IntRange(min=1), default=40_000, show_default=True)
+@click.option("--size", type=click.IntRange(32, 2048), default=256, show_default=True,
+              help="Side of a picture in pixels.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Of the first picture; the next ones count on.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Processes that paint.")  # fmt: skip
+def studio_corpus(cache: Path, count: int, size: int, seed: int, workers: int) -> None:
+    """Paint compositions once, with a line of JSON each: words are drawn from it at each view."""
+    from train.studio_store import StudioStore
+
+    store = StudioStore(count, size, seed, cache, workers, anew=True)
+    click.echo(f"{store.pixels}\n{store.lines}")
+
+
 if __name__ == "__main__":
     run_command(main)

@@ -1,35 +1,44 @@
-"""Pictures of the studio, painted once and kept on disk."""
+"""Pictures of the studio, painted once and kept on disk with what they show."""
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
 from train.data import SPLITS, UInt8Array, code_version, turned
 
+if TYPE_CHECKING:
+    from train.studio.record import Record
+
 STUDIO = Path(__file__).parent / "studio"
 CHUNK = 32  # pictures that a worker paints at a time
 VAL_EVERY = 20  # every twentieth picture is kept from training
 
 
-def paint_chunk(seeds: Sequence[int], size: int) -> tuple[UInt8Array, list[tuple[str, ...]]]:
-    """Paint the compositions of some seeds: (B, size, size, 3) uint8, and their adjectives."""
+def paint_chunk(seeds: Sequence[int], size: int) -> tuple[UInt8Array, list[str]]:
+    """Paint the compositions of some seeds.
+
+    Returns:
+        (B, size, size, 3) uint8, and the line of each one's `train.studio.record.Record`.
+    """
     # in the worker: drawing libraries are heavy
     from train.studio import adjectives, paint_studied, sample
+    from train.studio.record import Record
 
-    pictures, words = [], []
+    pictures, lines = [], []
     for seed in seeds:
         composition = sample(seed)
         picture, seen = paint_studied(composition, size)
+        words = adjectives(composition, np.random.default_rng(seed), seen)
         pictures.append(picture)
-        words.append(adjectives(composition, np.random.default_rng(seed), seen))
-    return np.stack(pictures), words
+        lines.append(Record(composition, seen, words).line())
+    return np.stack(pictures), lines
 
 
 def studio_version() -> str:
@@ -40,29 +49,42 @@ def studio_version() -> str:
 class StudioStore:
     """A `train.data.PictureStore` of painted compositions.
 
+    Painting that was stopped goes on where it was the next time.
+
     Args:
         count: how many pictures.
         size: side of a picture in pixels; views have the same size.
         seed: of the first composition; the next ones count on.
         cache: folder for the pixels; an unchanged studio does not paint again.
         workers: processes that paint.
+        anew: draw other true words for a picture at each view, words of form among them, and
+            leave pictures that have a top the right way up.
     """
 
-    def __init__(self, count: int, size: int, seed: int, cache: Path, workers: int = 1) -> None:
-        self.size = size
+    def __init__(
+        self, count: int, size: int, seed: int, cache: Path, workers: int = 1, anew: bool = False
+    ) -> None:
+        self.size, self.anew = size, anew
         self.key = f"{studio_version()}-{count}-{size}-{seed}"
         base = cache / f"studio-{hashlib.sha256(self.key.encode()).hexdigest()[:16]}"
-        if not base.with_suffix(".json").is_file():
+        self.pixels, self.lines = base.with_suffix(".npy"), base.with_suffix(".jsonl")
+        if not self.lines.is_file():
             _paint_all(range(seed, seed + count), size, base, workers)
-        self._words = [tuple(words) for words in json.loads(base.with_suffix(".json").read_text())]
-        self._pixels = np.load(base.with_suffix(".npy"), mmap_mode="r")
+        self._lines = self.lines.read_text(encoding="utf-8").splitlines()
+        self._pixels = np.load(self.pixels, mmap_mode="r")
         self.by_split: dict[str, list[int]] = {split: [] for split in SPLITS}
         for index in range(count):
             self.by_split["train" if index % VAL_EVERY else "val"].append(index)
 
+    def record(self, index: int) -> "Record":
+        """What was painted and what can be seen in it."""
+        from train.studio.record import Record
+
+        return Record.from_line(self._lines[index])
+
     def adjectives(self, index: int) -> tuple[str, ...]:
-        """Of one picture."""
-        return self._words[index]
+        """Of one picture: those that were drawn when it was painted."""
+        return self.record(index).words
 
     def centre(self, index: int, size: int) -> UInt8Array:
         """The picture as it was painted; `size` must be that of the store."""
@@ -73,23 +95,49 @@ class StudioStore:
         self, index: int, size: int, rng: np.random.Generator
     ) -> tuple[UInt8Array, tuple[str, ...]]:
         """The picture, turned and flipped, with adjectives that turn along."""
-        return turned(self.centre(index, size), self._words[index], rng)
+        if not self.anew:
+            return turned(self.centre(index, size), self.adjectives(index), rng)
+        from train.studio.forms import UPRIGHT
+        from train.studio.words import adjectives
+
+        record, square = self.record(index), self.centre(index, size)
+        words = adjectives(record.composition, rng, record.seen, forms=True)
+        if UPRIGHT in record.seen.traits:
+            return np.ascontiguousarray(square[:, :: int(rng.choice([1, -1]))]), words
+        return turned(square, words, rng)
 
 
 def _paint_all(seeds: range, size: int, base: Path, workers: int) -> None:
     base.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = base.with_suffix(".part.npy")
+    pixels_part, lines_part = base.with_suffix(".part.npy"), base.with_suffix(".part.jsonl")
+    done = _done(lines_part) if pixels_part.is_file() else 0
     shape = (len(seeds), size, size, 3)
-    pixels = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.uint8, shape=shape)
-    chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
-    words: list[tuple[str, ...]] = []
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        done = pool.map(paint_chunk, chunks, [size] * len(chunks))
-        for part, adjectives in tqdm(done, total=len(chunks), desc="studio", unit="chunk"):
-            pixels[len(words) : len(words) + len(part)] = part
-            words += adjectives
-    pixels.flush()
-    os.replace(unfinished, base.with_suffix(".npy"))
-    listed = base.with_suffix(".part.json")
-    listed.write_text(json.dumps(words), encoding="utf-8")
-    os.replace(listed, base.with_suffix(".json"))  # last: it says that all is there
+    pixels = np.lib.format.open_memmap(
+        pixels_part, mode="r+" if done else "w+", dtype=np.uint8, shape=shape
+    )
+    left = seeds[done:]
+    chunks = [left[start : start + CHUNK] for start in range(0, len(left), CHUNK)]
+    with (
+        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
+        lines_part.open("a" if done else "w", encoding="utf-8") as written,
+    ):
+        painted = pool.map(paint_chunk, chunks, [size] * len(chunks))
+        for part, lines in tqdm(painted, total=len(chunks), desc="studio", unit="chunk"):
+            pixels[done : done + len(part)] = part
+            pixels.flush()
+            # after the pixels: a line says that its picture is there
+            written.write("".join(f"{line}\n" for line in lines))
+            written.flush()
+            done += len(part)
+    os.replace(pixels_part, base.with_suffix(".npy"))
+    os.replace(lines_part, base.with_suffix(".jsonl"))  # last: it says that all is there
+
+
+def _done(lines: Path) -> int:
+    """How many pictures an earlier painting finished; half a last line is cut off."""
+    if not lines.is_file():
+        return 0
+    whole = lines.read_bytes()
+    whole = whole[: whole.rfind(b"\n") + 1]
+    lines.write_bytes(whole)
+    return whole.count(b"\n")

@@ -1,11 +1,17 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from train import studio_store
 from train.codec_task import images_from_uint8
 from train.config import load_preset
 from train.data import TURNED, PictureMix
+from train.studio import sample
+from train.studio.forms import UPRIGHT
+from train.studio.record import Record
 from train.studio_store import VAL_EVERY, StudioStore, paint_chunk
 
 SIZE, COUNT = 32, 21
@@ -35,15 +41,15 @@ def cache(tmp_path_factory):
 def make(cache, monkeypatch):
     monkeypatch.setattr(studio_store, "ProcessPoolExecutor", Inline)
     monkeypatch.setattr(studio_store, "studio_version", lambda: "one")
-    return lambda count=COUNT, seed=5: StudioStore(count, SIZE, seed, cache)
+    return lambda count=COUNT, seed=5, **how: StudioStore(count, SIZE, seed, cache, **how)
 
 
 def test_pictures_are_those_of_consecutive_seeds_with_their_adjectives(make):
     store = make()
-    squares, words = paint_chunk([5, 6, 7], SIZE)
+    squares, lines = paint_chunk([5, 6, 7], SIZE)
     for index in range(3):
         np.testing.assert_array_equal(store.centre(index, SIZE), squares[index])
-        assert store.adjectives(index) == tuple(words[index])
+        assert store.adjectives(index) == Record.from_line(lines[index]).words
     assert store.centre(0, SIZE).shape == (SIZE, SIZE, 3)
     assert store.centre(0, SIZE).dtype == np.uint8
 
@@ -81,6 +87,62 @@ def test_a_view_is_the_picture_turned_with_its_adjectives(make):
         eight = [np.rot90(side, k) for side in (original, original[:, ::-1]) for k in range(4)]
         assert any(np.array_equal(square, turned) for turned in eight)
         assert words in (given, tuple(TURNED.get(word, word) for word in given))
+
+
+def test_painting_that_was_stopped_goes_on_where_it_was(tmp_path, make, monkeypatch):
+    monkeypatch.setattr(studio_store, "CHUNK", 2)
+    calls = []
+
+    def paint(seeds, size):
+        calls.append(list(seeds))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return paint_chunk(seeds, size)
+
+    monkeypatch.setattr(studio_store, "paint_chunk", paint)
+    with pytest.raises(KeyboardInterrupt):
+        StudioStore(7, SIZE, 5, tmp_path)
+    (part,) = tmp_path.glob("*.part.jsonl")
+    with part.open("a") as lines:
+        lines.write('{"family": "half a li')
+    store = StudioStore(7, SIZE, 5, tmp_path)
+    assert calls[3:] == [[9, 10], [11]]  # the first four were kept
+    assert not list(tmp_path.glob("*.part.*"))
+    whole = make()
+    for index in range(7):
+        np.testing.assert_array_equal(store.centre(index, SIZE), whole.centre(index, SIZE))
+        assert store.adjectives(index) == whole.adjectives(index)
+
+
+def test_words_are_drawn_anew_at_each_view_when_asked(make):
+    store = make(anew=True)
+    rng = np.random.default_rng(3)
+    for index in range(4):
+        assert len({store.view(index, SIZE, rng)[1] for _ in range(8)}) > 1
+    first = store.view(1, SIZE, np.random.default_rng(9))[1]
+    assert first == store.view(1, SIZE, np.random.default_rng(9))[1]
+
+
+def test_a_picture_with_a_top_is_mirrored_only(make):
+    store = make(anew=True)
+    index = next(i for i in range(COUNT) if UPRIGHT in store.record(i).seen.traits)
+    square = store.centre(index, SIZE)
+    for seed in range(8):
+        view = store.view(index, SIZE, np.random.default_rng(seed))[0]
+        assert any(np.array_equal(view, side) for side in (square, square[:, ::-1]))
+
+
+def test_command_paints_a_corpus(tmp_path, monkeypatch):
+    from train.__main__ import main
+
+    monkeypatch.setattr(studio_store, "ProcessPoolExecutor", Inline)
+    arguments = ["studio-corpus", "--cache", str(tmp_path), "--count", "2", "--size", "32"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    pixels, lines = result.stdout.splitlines()
+    assert np.load(pixels).shape == (2, 32, 32, 3)
+    told = Path(lines).read_text().splitlines()
+    assert [Record.from_line(line).composition for line in told] == [sample(0), sample(1)]
 
 
 class OneColour:

@@ -6,6 +6,7 @@ at any size, `adjectives` says what is true of it, `sample` draws one at random.
 
 from train.studio.composition import Composition, Study, paint, paint_studied, study
 from train.studio.families import FAMILIES
+from train.studio.forms import form_words
 from train.studio.measure import Measured, measure
 from train.studio.sampling import sample
 from train.studio.words import adjectives
@@ -16,6 +17,7 @@ __all__ = [
     "Measured",
     "Study",
     "adjectives",
+    "form_words",
     "measure",
     "paint",
     "paint_studied",

@@ -12,7 +12,7 @@ from t2a_edge.seeds import check_seed
 from t2a_edge.vocabulary import AXIS_NAMES
 from train.studio.families import FAMILIES
 from train.studio.finish import finish
-from train.studio.measure import SCALES, Measured, measure
+from train.studio.measure import SCALES, Measured, measure, visibility
 from train.studio.palette import HUES
 from train.studio.surface import Scene
 
@@ -76,11 +76,13 @@ class Study:
         values: every axis to the number it was painted with.
         traits: words for what was drawn, such as "splattered" or "vertical".
         measured: colour statistics of the picture.
+        visible: how far its forms stand off from what is about them, in Lab.
     """
 
     values: Mapping[str, float]
     traits: frozenset[str]
     measured: Measured
+    visible: float
 
 
 def _painted(composition: Composition, size: int) -> tuple[npt.NDArray[np.uint8], Scene]:
@@ -115,7 +117,8 @@ def paint_studied(composition: Composition, size: int) -> tuple[npt.NDArray[np.u
         (size, size, 3) uint8 sRGB, and the study that `adjectives` draws from.
     """
     image, scene = _painted(composition, size)
-    return image, Study(scene.values, frozenset(scene.traits), measure(image))
+    measured = measure(image)
+    return image, Study(scene.values, frozenset(scene.traits), measured, visibility(image))
 
 
 def study(composition: Composition) -> Study:

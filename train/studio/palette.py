@@ -137,7 +137,7 @@ def mix_palette(
     """
     count = int(rng.integers(4, 6))
     ground_l, low, high, levels = _lightness_plan(values, hues, count, rng)
-    vivid = float(np.interp(values["chroma"], [-1, -0.6, 0, 0.6, 1], [0.03, 0.3, 0.72, 1.15, 1.5]))
+    vivid = float(np.interp(values["chroma"], [-1, -0.6, 0, 0.6, 1], [0.03, 0.3, 0.86, 1.2, 1.5]))
     vivid = max(vivid, 0.62 + 0.2 * (values["chroma"] > -0.4)) if hues else vivid
     names = _scheme(values, hues, count, rng)
     rows = [
@@ -145,6 +145,8 @@ def mix_palette(
         for i, name in enumerate(names)
     ]
     ground = _ground(names, ground_l, vivid, values, hues, rng)
+    homes = [HUES[name][2] if name in hues else None for name in names]
+    rows = _kept_apart(ground, rows, homes, values["contrast"])
     tint = HUES.get(names[0], HUES["earthy"])[0]
     ink = lch(max(low - 6, 4), min(12 * vivid, 12) * rng.uniform(0.2, 1), tint + 20)
     light = lch(min(high + 4, 97), min(10 * vivid, 10), _paper_hue(values, rng))
@@ -159,6 +161,33 @@ def mix_palette(
     return Palette(np.array([ground, ink, light, accent, *rows]), rng, step)
 
 
+def _kept_apart(
+    ground: tuple[float, float, float],
+    rows: Sequence[tuple[float, float, float]],
+    homes: Sequence[float | None],
+    contrast: float,
+) -> list[tuple[float, float, float]]:
+    """Main colours that can be told from the ground and from one another.
+
+    One that is too near to another goes lighter or darker, to the side where it has more room;
+    a hue that was asked for keeps to lightnesses where it is itself.
+    """
+    least = float(np.interp(contrast, [-1, -0.4, 0.1, 1], [5, 11, 20, 26]))
+    kept = [np.array(ground)]
+    for row, home in zip(rows, homes, strict=True):
+        colour = np.array(row)
+        low, high = (7.0, 95.0) if home is None else (home - 10, home + 10)
+        low, high = min(low, row[0]), max(high, row[0])
+        for other in kept:
+            gap = float(np.linalg.norm(colour - other))
+            if gap < least:
+                up = colour[0] >= other[0] if 20 < other[0] < 85 else other[0] < 50
+                shift = (least - gap) * 0.9
+                colour[0] = np.clip(colour[0] + (shift if up else -shift), low, high)
+        kept.append(colour)
+    return [(float(c[0]), float(c[1]), float(c[2])) for c in kept[1:]]
+
+
 def _colour(
     name: str,
     level: float,
@@ -169,6 +198,12 @@ def _colour(
 ) -> tuple[float, float, float]:
     """Lab of a named colour, drawn from the planned L* towards where the hue is at home."""
     if name == _NEUTRAL:
+        # grey of a middling lightness turns every neighbour to mud: paper or slate in its stead
+        level += (
+            float(np.clip(level - 52, -1, 1))
+            * max(18 - abs(level - 52), 0)
+            * (values["contrast"] > -0.4)
+        )
         return lch(level, rng.uniform(0, 9) * min(vivid, 1), _paper_hue(values, rng))
     angle, spread, home, most = HUES[name]
     pull = float(np.interp(vivid, [0.1, 0.6, 1.3], [0.0, 0.5, 0.68]))

@@ -21,10 +21,14 @@ HUE_FITS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "earthy": ((0, 1), (-0.7, 0.4)),
 }
 SOFT_HUES = ("brown", "earthy")  # never vivid
-# families with so much ground that a second hue would be hard to find
-OPEN = frozenset(
-    ["mist", "washes", "orbits", "threads", "gesture", "constellation", "splinters", "weave"]
-)
+# families with so much ground, or so few colours, that a second hue would be hard to find
+OPEN = frozenset((
+    "leaves", "dots", "signs", "mist", "washes", "orbits", "threads", "gesture",
+    "constellation", "splinters", "weave", "loops", "pulse", "ripples", "clouds", "wisps",
+    "ink", "tangle", "meander", "feathers", "cracks", "stipple", "drips", "labyrinth",
+    "branches", "knots", "bubbles", "stars", "hatching", "brushwork", "lattice", "zigzags",
+    "ribbons",
+))  # fmt: skip
 HUED = 0.5  # share of compositions with a named hue
 STRONG = 0.5  # weakest value of an axis that is set
 
@@ -41,9 +45,10 @@ def sample(seed: int) -> Composition:
         if not sides or rng.random() > 0.5:
             continue
         side = int(rng.choice(sides))
-        reach = max(side * low, side * high)
+        least, reach = sorted((side * low, side * high))
+        least = max(least, STRONG)
         # more near the ends than near the middle: extremes are what people ask for
-        attributes[axis] = side * float(STRONG + (reach - STRONG) * rng.random() ** 0.7)
+        attributes[axis] = side * float(least + (reach - least) * rng.random() ** 0.7)
     _reconcile(attributes, rng)
     hues = _hues(attributes, rng)
     if name in OPEN:

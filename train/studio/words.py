@@ -11,6 +11,7 @@ import numpy as np
 
 from t2a_edge.vocabulary import AXES, HUES, MOODS, poles
 from train.studio.composition import Composition, Study, study
+from train.studio.forms import forms_shown
 from train.studio.measure import SCALES
 
 HUE_SHARE = 0.34  # of the coloured area, from which a hue is named
@@ -18,6 +19,7 @@ COLOURED = 0.08  # of the picture: with less colour than this no hue is named
 PLAIN = 0.38  # weakest value of an axis that is put into words
 MOST, FEWEST = 6, 3  # adjectives to a picture
 MOOD_ODDS = 0.5
+FORM_SALIENCE = 2.6  # of a form's name: what a picture is of is said first
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,11 @@ def true_words(composition: Composition, seen: Study, plain: float = PLAIN) -> d
 
 
 def adjectives(
-    composition: Composition, rng: np.random.Generator, seen: Study | None = None
+    composition: Composition,
+    rng: np.random.Generator,
+    seen: Study | None = None,
+    *,
+    forms: bool = False,
 ) -> tuple[str, ...]:
     """Draw 3 to 6 adjectives that are true of a composition, most salient first.
 
@@ -197,9 +203,11 @@ def adjectives(
         composition: as painted.
         rng: which of the true words are said, and how many.
         seen: its study, where there is one; painted small when not given.
+        forms: say words of form and pattern too that the shipped vocabulary does not have.
 
     Returns:
-        Known adjectives, at most two of one axis, never both poles of one; moods come last.
+        Known adjectives, and words of `train.studio.forms` if asked; at most two of one
+        axis, never both poles of one; moods come last.
     """
     seen = seen or study(composition)
     true = true_words(composition, seen)
@@ -212,6 +220,11 @@ def adjectives(
     if moods and rng.random() < MOOD_ODDS:
         said[str(rng.choice(moods))] = 0.0
     of_axis: dict[str, int] = {}
+    shown = forms_shown(seen.traits, seen.visible) if forms else {}
+    for words in shown.values():
+        # one name for each form: the plainest as often as all its others
+        odds = [0.5, *[0.5 / (len(words) - 1)] * (len(words) - 1)] if len(words) > 1 else [1.0]
+        true[str(rng.choice(words, p=odds))] = FORM_SALIENCE
     # Gumbel noise on salience draws without replacement in proportion to its exponential
     rank = {w: 3.2 * s + rng.gumbel() for w, s in true.items() if w not in MOODS}
     ranked = sorted(rank, key=rank.__getitem__, reverse=True)
@@ -219,8 +232,8 @@ def adjectives(
     firsts = {_of_colour(word): word for word in reversed(ranked)}
     ranked = list(dict.fromkeys((*firsts.values(), *ranked)))
     for word in ranked:
-        axis = poles().get(word, ("hue", 0))[0]
-        most = 2 if axis in ("hue", "direction") else 1 + (rng.random() < 0.18)
+        axis = poles().get(word, ("hue" if word in HUES else "form", 0))[0]
+        most = 2 if axis in ("hue", "direction", "form") else 1 + (rng.random() < 0.18)
         if len(said) >= wanted or of_axis.get(axis, 0) >= most or _clash(word, said):
             continue
         of_axis[axis] = of_axis.get(axis, 0) + 1

@@ -10,7 +10,7 @@ from train.studio.shapes import TAU, Points, arc, blob, smooth
 from train.studio.surface import Scene
 
 
-def _cells(points: np.ndarray) -> list[np.ndarray]:
+def cells_of(points: np.ndarray) -> list[np.ndarray]:
     """Voronoi cells of points, bounded by mirroring them over the four sides."""
     around = [points, points * (-1, 1) - (0.1, 0), points * (1, -1) - (0, 0.1),
               (2.1, 0) + points * (-1, 1), (0, 2.1) + points * (1, -1)]  # fmt: skip
@@ -35,10 +35,10 @@ def shards(s: Scene) -> None:
         points = (fx, fy) + gap * (0.35 + 0.75 * away / away.max()) * 1.1
         s.traits.add("explosive")
     curved = s.values["contour"] > 0.15
-    s.traits |= {"organic"} if curved else {"angular", "sharp", "jagged"}
+    s.traits |= {"organic", "pebbled"} if curved else {"angular", "sharp", "jagged", "faceted"}
     joint = s.mix("weight", 0.007, 0.0015)
     side = rng.normal(0, 1, 2)
-    for cell in _cells(points):
+    for cell in cells_of(points):
         middle = cell.mean(axis=0)
         if not (-0.3 < middle[0] < 1.3 and -0.3 < middle[1] < 1.3):
             continue
@@ -68,7 +68,7 @@ def planes(s: Scene) -> None:
     """Cubist planes: large faces shaded to an edge, cut by long lines and arcs."""
     rng = s.rng
     s.ground()
-    s.traits |= {"layered", "overlapping"}
+    s.traits |= {"layered", "overlapping", "cubist", "fragmented"}
     s.traits |= {"angular", "sharp"} if s.values["contour"] < -0.2 else set()
     if s.values["energy"] > 0.4:
         s.traits.add("rhythmic")
@@ -104,7 +104,7 @@ def splinters(s: Scene) -> None:
     """Long sharp triangles that fly out from one point."""
     rng = s.rng
     s.ground()
-    s.traits |= {"jagged", "sharp", "angular", "explosive"}
+    s.traits |= {"jagged", "sharp", "angular", "explosive", "spiky"}
     if s.values["direction"] > 0.2:
         s.traits.add("radial")
     fx, fy = focus(s)

@@ -19,6 +19,7 @@ def colour_fields(s: Scene) -> None:
     glaze(s, 2)
     upright = rng.random() < 0.22
     s.traits |= {"vertical" if upright else "horizontal", "luminous", "atmospheric"}
+    s.traits |= set() if upright else {"stacked"}
     if s.values["order"] > 0.5:
         s.traits.add("symmetrical")
     n = int(rng.integers(2, 4)) if s.values["density"] < -0.3 else int(rng.integers(3, 6))
@@ -60,7 +61,8 @@ def mist(s: Scene) -> None:
     rng = s.rng
     s.ground(shade=0.2)
     fx, fy = focus(s)
-    s.traits |= {"atmospheric", "luminous", "hazy"}
+    s.wet = True
+    s.traits |= {"atmospheric", "luminous", "hazy", "misty"}
     drift = s.values["direction"] < 0.1
     for i in range(s.count(10, 34)):
         r = rng.uniform(0.07, 0.3)
@@ -92,7 +94,8 @@ def washes(s: Scene) -> None:
     rng = s.rng
     s.ground(GROUND, shade=0.3)
     divide(s)
-    s.traits |= {"translucent", "layered", "overlapping", "fluid"}
+    s.wet = True
+    s.traits |= {"translucent", "layered", "overlapping", "fluid", "washed"}
     dark = s.palette.lab[GROUND, 0] < 40
     mode = skia.BlendMode.kScreen if dark else skia.BlendMode.kMultiply
     n = s.count(4, 20)
@@ -102,7 +105,7 @@ def washes(s: Scene) -> None:
         s.traits.add("horizontal")
     for i in range(n):
         r = 0.32 * (1 - i / n) ** 0.8 + 0.04
-        x, y = rng.uniform(0.05, 0.95, 2) * 0.65 + 0.35 * np.array([fx, fy])
+        x, y = rng.uniform(0.05, 0.95, 2) * 0.85 + 0.15 * np.array([fx, fy])
         if long:
             pool = ellipse(x, y, r * rng.uniform(1.4, 2.4), r * rng.uniform(0.3, 0.6))
             pool = s.hand(pool, 0.012)
@@ -164,4 +167,4 @@ def pointillism(s: Scene) -> None:
         else:
             s.fill(ellipse(x, y, r, r * 0.85, rng.uniform(0, TAU), 10), tone, shade=shade,
                    gradient=0, steady=True)  # fmt: skip
-    s.traits.add("grainy")
+    s.traits |= {"grainy", "pointillist"}

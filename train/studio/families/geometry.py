@@ -43,6 +43,7 @@ def grid(s: Scene) -> None:
     rng = s.rng
     s.ground(GROUND)
     s.traits |= {"horizontal", "vertical", "linear", "rigid", "structured", "geometric"}
+    s.traits.add("gridded")
     cells: list[tuple[float, ...]] = []
     _split(s, (-0.02, -0.02, 1.02, 1.02), round(s.mix("density", 2, 6)), cells)
     rng.shuffle(cells)
@@ -70,7 +71,7 @@ def suprematist(s: Scene) -> None:
     s.ground(GROUND, shade=0.3)
     divide(s)
     lean = rng.choice([-1, 1]) * rng.uniform(0.75, 1.25) * s.mix("energy", 0.04, 0.85)
-    s.traits |= {"geometric"} | ({"diagonal"} if abs(lean) > 0.3 else set())
+    s.traits |= {"geometric"} | ({"diagonal", "tilted"} if abs(lean) > 0.3 else set())
     fx, fy = focus(s)
     n = s.count(5, 34)
     alpha = depth_alpha(s, 1, 0.85)
@@ -79,7 +80,7 @@ def suprematist(s: Scene) -> None:
     axis = np.array([np.cos(lean), np.sin(lean)])
     for i in range(n):
         r = big * (1 - i / n) ** 1.7 + 0.015
-        along, across = rng.normal(0, 0.3), rng.normal(0, 0.13 + 0.1 * (s.values["order"] < -0.3))
+        along, across = rng.normal(0, 0.34), rng.normal(0, 0.17 + 0.1 * (s.values["order"] < -0.3))
         x = fx + along * axis[0] - across * axis[1]
         y = fy + along * axis[1] + across * axis[0]
         turn = lean + rng.normal(0, loose) + rng.choice([0, np.pi / 2])
@@ -110,7 +111,7 @@ def checks(s: Scene) -> None:
     rng = s.rng
     s.ground()
     n = s.count(5, 15)
-    s.traits |= {"structured", "blocky", "geometric"}
+    s.traits |= {"structured", "blocky", "geometric", "tiled"}
     if s.values["order"] > 0.4:
         s.traits.add("regular")
     if s.values["energy"] > 0.2:
@@ -165,7 +166,7 @@ def bauhaus(s: Scene) -> None:
     n = s.count(5, 30)
     for (x, y), size in zip(places(s, n), sizes(s, n, 0.018, 0.19), strict=False):
         if s.values["order"] < 0.4:  # large things gather about the focus
-            x, y = np.array([x, y]) + (np.array([fx, fy]) - (x, y)) * min(size * 3.2, 0.5)
+            x, y = np.array([x, y]) + (np.array([fx, fy]) - (x, y)) * min(size * 1.5, 0.3)
         outline = shape(s, x, y, size)
         shadow(s, outline, 0.008)
         s.fill(outline, s.pick(0.16), alpha=alpha, gradient=0.4)
@@ -200,7 +201,7 @@ def ornament(s: Scene) -> None:
     """A rosette: the same figures turned about the middle, ring after ring."""
     rng = s.rng
     s.ground()
-    s.traits |= {"symmetrical", "regular", "radial", "structured", "circular"}
+    s.traits |= {"symmetrical", "regular", "radial", "structured", "circular", "ornamental"}
     folds = int(rng.choice([4, 6, 8, 10, 12]))
     rings = s.count(3, 8)
     alpha = depth_alpha(s, 1, 0.8)

@@ -16,7 +16,7 @@ def focus(s: Scene) -> tuple[float, float]:
 
 
 def places(s: Scene, n: int, margin: float = 0.06) -> Points:
-    """N points: a lattice when ordered, spread out in the middle, in loose clumps when not.
+    """N points: a lattice when ordered, spread out in the middle, thrown when not.
 
     Returns:
         (n, 2) points; fewer or more by a few on a lattice.
@@ -29,14 +29,15 @@ def places(s: Scene, n: int, margin: float = 0.06) -> Points:
         grid = np.stack([gx.ravel(), gy.ravel()], axis=1)
         jitter = (1 - order) * 0.3 / max(columns, rows)
         s.traits.add("regular")
+        rng.shuffle(grid)  # the largest come first, and are not to stand in one row
         return margin + (1 - 2 * margin) * grid + rng.normal(0, jitter + 1e-9, grid.shape)
     if order < -0.4:
         s.traits.add("scattered")
         centres = rng.uniform(margin, 1 - margin, (max(n // 6, 2), 2))
         chosen = centres[rng.integers(0, len(centres), n)]
-        near = chosen + rng.normal(0, 0.11, (n, 2))
+        near = chosen + rng.normal(0, 0.14, (n, 2))
         far = rng.uniform(0, 1, (n, 2))
-        points = np.where(rng.random((n, 1)) < 0.6, near, far)
+        points = np.where(rng.random((n, 1)) < 0.4, near, far)
         return np.clip(points, -0.02, 1.02)
     kept = [rng.uniform(margin, 1 - margin, 2)]
     for _ in range(n - 1):  # best of a few candidates keeps them apart

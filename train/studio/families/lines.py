@@ -22,7 +22,7 @@ def stripes(s: Scene) -> None:
     """Bands of colour from edge to edge, with rests between the loud ones."""
     rng = s.rng
     s.ground()
-    s.traits |= {"striped", "linear"}
+    s.traits |= {"striped", "linear", "banded"}
     angle = direction(s)
     n = s.count(5, 38)
     shares = _widths(s, n) * 1.5
@@ -56,7 +56,7 @@ def waves(s: Scene) -> None:
     """Wavy bands that swell and narrow, nested like strata or water."""
     rng = s.rng
     s.ground()
-    s.traits |= {"wavy", "fluid", "flowing", "striped", "rhythmic"}
+    s.traits |= {"wavy", "fluid", "flowing", "striped", "rhythmic", "undulating"}
     angle = direction(s)
     n = s.count(6, 30)
     t = np.linspace(-0.4, 1.4, 60)
@@ -91,7 +91,7 @@ def weave(s: Scene) -> None:
     """Bands over and under one another, like cloth."""
     rng = s.rng
     s.ground()
-    s.traits |= {"layered", "overlapping", "structured", "linear", "textured"}
+    s.traits |= {"layered", "overlapping", "structured", "linear", "textured", "woven"}
     n = s.count(6, 16)
     if s.values["order"] > 0.4:
         s.traits.add("regular")
@@ -149,7 +149,7 @@ def flow(s: Scene) -> None:
 
     if round_ > 0.3:
         s.traits |= {"swirling"}
-    s.traits |= {"flowing", "fluid", "gestural", "rhythmic"}
+    s.traits |= {"flowing", "fluid", "gestural", "rhythmic", "streaming"}
     p = rng.uniform(-0.1, 1.1, (n, 2))
     length, steps = s.mix("energy", 0.35, 0.16) * 1.0, 12
     reach = length * rng.uniform(0.5, 1.4, n)
@@ -180,7 +180,7 @@ def threads(s: Scene) -> None:
     divide(s)
     glaze(s, 2)
     angle = direction(s)
-    s.traits |= {"linear", "delicate"}
+    s.traits |= {"linear", "delicate", "threadlike"}
     if s.values["contour"] > 0.4:
         s.traits |= {"wavy", "flowing"}
     n = s.count(10, 90)
@@ -196,8 +196,8 @@ def threads(s: Scene) -> None:
         line = turned(
             np.stack([t, y], 1) - 0.5, angle + rng.normal(0, 0.4) * max(-order, 0), 0.5, 0.5
         )
-        tone = s.pick(0.1) if rng.random() < 0.7 else s.against(GROUND)
-        s.line(line, tone, rng.uniform(0.0015, 0.006), alpha=rng.uniform(0.5, 1))
+        tone = s.apart(GROUND, 24) if rng.random() < 0.7 else s.against(GROUND)
+        s.line(line, tone, rng.uniform(0.0022, 0.007), alpha=rng.uniform(0.7, 1))
     for _ in range(2):
         k = rng.integers(10, 30)
         y = middle + span_ * rng.uniform(-0.4, 0.4) + base[k : k + 12]

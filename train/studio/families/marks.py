@@ -54,7 +54,7 @@ def splatter(s: Scene) -> None:
     rng = s.rng
     s.ground()
     glaze(s, 3)
-    s.traits |= {"splattered", "messy", "explosive", "rough"}
+    s.traits |= {"splattered", "messy", "explosive", "rough", "splashed"}
     fx, fy = focus(s)
     for _ in range(s.count(2, 7)):
         x, y = np.array([fx, fy]) + rng.normal(0, 0.22, 2)
@@ -89,7 +89,7 @@ def gesture(s: Scene) -> None:
     s.ground(GROUND, shade=0.2)
     divide(s)
     glaze(s, 3)
-    s.traits |= {"gestural", "rough"}
+    s.traits |= {"gestural", "rough", "calligraphic", "brushed"}
     s.traits |= (
         {"fluid"}
         if s.values["contour"] > 0.3
@@ -122,7 +122,7 @@ def improvisation(s: Scene) -> None:
     """Patches of colour that run into each other under a tangle of dark lines."""
     rng = s.rng
     s.ground()
-    s.traits |= {"overlapping", "messy", "turbulent", "layered"}
+    s.traits |= {"overlapping", "messy", "turbulent", "layered", "jumbled"}
     n = s.count(26, 60)
     for i in range(n):
         x, y = rng.uniform(-0.05, 1.05, 2)
@@ -152,7 +152,7 @@ def dabs(s: Scene) -> None:
     """Short strokes of a loaded flat brush, laid side by side like tiles."""
     rng = s.rng
     s.ground()
-    s.traits |= {"gestural", "textured"}
+    s.traits |= {"gestural", "textured", "dabbed"}
     n = s.count(110, 420)
     points = places(s, n, -0.03) if s.values["order"] > 0.45 else rng.uniform(-0.03, 1.03, (n, 2))
     base = rng.choice([0, np.pi / 2, 0.8, -0.8])

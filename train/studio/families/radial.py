@@ -4,7 +4,7 @@ import numpy as np
 
 from train.studio.families.layout import depth_alpha, divide, focus, glaze
 from train.studio.families.registry import family
-from train.studio.palette import ACCENT, INK, LIGHT
+from train.studio.palette import ACCENT, GROUND, INK, LIGHT
 from train.studio.shapes import TAU, ellipse, regular, ribbon, wedge
 from train.studio.surface import Scene
 
@@ -17,7 +17,7 @@ def rings(s: Scene) -> None:
     s.ground()
     divide(s)
     glaze(s, 3)
-    s.traits |= {"circular", "round", "rhythmic"}
+    s.traits |= {"circular", "round", "rhythmic", "ringed", "concentric"}
     alpha = depth_alpha(s, 1, 0.82)
     fx, fy = focus(s)
     discs = [(fx, fy, rng.uniform(0.32, 0.48))]
@@ -57,7 +57,7 @@ def spiral(s: Scene) -> None:
     rng = s.rng
     s.ground()
     glaze(s, 3)
-    s.traits |= {"spiral", "swirling", "round", "curved"}
+    s.traits |= {"spiral", "swirling", "round", "curved", "coiled"}
     fx, fy = focus(s)
     arms = s.count(1, 6)
     turns = s.mix("energy", 1.6, 3.6)
@@ -92,7 +92,7 @@ def sunburst(s: Scene) -> None:
     """Rays from a disc, to the edges of the sheet."""
     rng = s.rng
     s.ground()
-    s.traits |= {"radial", "explosive" if s.values["energy"] > 0.35 else "luminous"}
+    s.traits |= {"radial", "rayed", "explosive" if s.values["energy"] > 0.35 else "luminous"}
     fx, fy = focus(s)
     n = s.count(9, 34) * 2
     shares = rng.dirichlet(np.full(n, 2 + 40 * max(s.values["order"], 0))) * TAU
@@ -124,7 +124,7 @@ def orbits(s: Scene) -> None:
     s.ground()
     divide(s)
     glaze(s, 4)
-    s.traits |= {"circular", "round", "delicate"}
+    s.traits |= {"circular", "round", "delicate", "orbital"}
     if s.values["depth"] > 0.35:
         s.traits |= {"overlapping", "layered"}
     fx, fy = focus(s)
@@ -134,8 +134,9 @@ def orbits(s: Scene) -> None:
         tilt = rng.uniform(0, np.pi) if s.values["order"] < 0.3 else 0.4
         x, y = np.array([fx, fy]) + rng.normal(0, 0.12 * (1 - s.values["order"]), 2)
         path = ellipse(x, y, r, r * rng.uniform(0.4, 1), tilt, 64)
-        s.line(path, s.pick(0.1) if i % 3 else s.against(0), rng.choice([0.0018, 0.003, 0.006]),
-               closed=True, alpha=rng.uniform(0.5, 1))  # fmt: skip
+        tone = s.apart(GROUND, 24) if i % 3 else s.against(GROUND)
+        s.line(path, tone, rng.choice([0.003, 0.0045, 0.008]), closed=True,
+               alpha=rng.uniform(0.5, 1))  # fmt: skip
         if rng.random() < 0.7:
             px, py = path[int(rng.integers(64))]
             size = 0.008 + 0.05 * rng.random() ** 3

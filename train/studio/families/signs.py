@@ -54,7 +54,7 @@ def biomorphs(s: Scene) -> None:
     divide(s)
     if s.values["texture"] > 0:
         glaze(s, 3)
-    s.traits |= {"organic", "curved", "fluid"}
+    s.traits |= {"organic", "curved", "fluid", "biomorphic"}
     n = s.count(3, 20)
     alpha = depth_alpha(s, 1, 0.8)
     large = s.mix("weight", 0.14, 0.3) * np.interp(n, [3, 20], [1.15, 0.8])
@@ -64,7 +64,7 @@ def biomorphs(s: Scene) -> None:
             if rng.random() < 0.5
             else blob(rng, x, y, r, rng.uniform(0.2, 0.45))
         )
-        tone = s.pick(0.12) if rng.random() < 0.78 else s.against(GROUND)
+        tone = s.apart(GROUND, 18) if rng.random() < 0.78 else s.against(GROUND)
         shadow(s, body, 0.01)
         s.fill(body, tone, alpha=alpha, gradient=0.25)
         if r > 0.08 and rng.random() < 0.75:
@@ -179,6 +179,7 @@ def signs(s: Scene) -> None:
     s.ground()
     divide(s)
     glaze(s, 5)
+    s.traits.add("hieroglyphic")
     n = s.count(6, 52)
     r = 0.42 / n**0.5
     points = places(s, n, 0.09)
@@ -209,7 +210,7 @@ def constellation(s: Scene) -> None:
             soft=0.08,
             gradient=0,
         )
-    s.traits |= {"atmospheric", "scattered", "stars", "delicate"}
+    s.traits |= {"atmospheric", "scattered", "stars", "delicate", "starry"}
     n = s.count(9, 36)
     star = LIGHT if s.palette.lab[GROUND, 0] < 55 else INK
     dust = rng.uniform(0, 1, (s.count(40, 220), 2))
@@ -222,7 +223,7 @@ def constellation(s: Scene) -> None:
     for i in range(n):
         for j in np.argsort(gap[i])[1 : int(rng.integers(2, 4))]:
             if gap[i, j] < 0.35:
-                s.line(np.array([points[i], points[j]]), star, 0.0018, alpha=0.75)
+                s.line(np.array([points[i], points[j]]), star, 0.0028, alpha=0.85)
     for i, (x, y) in enumerate(points):
         r = 0.005 + 0.028 * rng.random() ** 3 * (1.6 if i % 5 == 0 else 1)
         tone = s.pick(0.5) if rng.random() < 0.6 else star
@@ -244,6 +245,7 @@ def cutouts(s: Scene) -> None:
     rng = s.rng
     s.ground()
     divide(s)
+    s.traits.add("collaged")
     s.traits |= {"overlapping"} if s.values["depth"] > 0.3 else set()
     alpha = depth_alpha(s, 1, 0.78)
     mirror = s.values["order"] > 0.6
@@ -254,9 +256,9 @@ def cutouts(s: Scene) -> None:
     big = s.mix("weight", 0.16, 0.33)
     if s.values["weight"] > 0.4 and s.values["contour"] < 0:
         s.traits.add("blocky")
-    for i in range(n):
+    spots = rng.uniform(0.1, 0.9, (n, 2)) if mirror else places(s, n, 0.12)[:n]
+    for i, (x, y) in enumerate(spots):
         r = big * (1 - i / n) ** 0.9 + 0.04
-        x, y = rng.uniform(0.1, 0.9, 2) * 0.75 + 0.25 * np.array([fx, fy])
         outline = shape(s, x, y, r)
         tone = s.pick(0.15) if i % 4 else int(rng.choice([*s.palette.main, INK]))
         copies = [outline]
