@@ -72,11 +72,12 @@ def parse_json(content: bytes | str) -> Any:
     """JSON as the standard has it, in UTF-8, of numbers and depths that mean something.
 
     Raises:
-        ValueError: it is none: a key stands twice, a number is no finite one or has more than 20
-            digits, text has half a surrogate pair, or more than 32 levels are nested.
+        ValueError: it is none: it is no UTF-8, a key stands twice, a number is no finite one or
+            has more than 20 digits, text has half a surrogate pair, or more than 32 levels are
+            nested. Its text is short.
     """
-    text = content.decode("utf-8") if isinstance(content, bytes) else content
     try:
+        text = content.decode("utf-8") if isinstance(content, bytes) else content
         value = json.loads(
             text,
             parse_constant=_no_number,
@@ -84,10 +85,19 @@ def parse_json(content: bytes | str) -> Any:
             parse_int=_whole,
             object_pairs_hook=_object,
         )
+    except UnicodeDecodeError as exc:  # its own text has all that was read
+        raise ValueError(f"byte {exc.start} is no UTF-8") from None
     except RecursionError:
         raise ValueError(f"more than {DEEPEST} levels are nested") from None
     _check_values(value)
     return value
+
+
+def _check_pairs(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # its own text has all of this one
+        raise ValueError("a text has half a surrogate pair") from None
 
 
 def _no_number(text: str) -> float:
@@ -124,7 +134,7 @@ def _check_values(value: Any) -> None:
         if level > DEEPEST:
             raise ValueError(f"more than {DEEPEST} levels are nested")
         if isinstance(found, str):
-            found.encode("utf-8")  # a UnicodeEncodeError is a ValueError
+            _check_pairs(found)
         elif isinstance(found, list):
             waiting += [(item, level + 1) for item in found]
         elif isinstance(found, dict):

@@ -1,5 +1,7 @@
 """Inputs that failed once, and a few hundred new ones for each target; `make fuzz` tries many."""
 
+import json
+
 import pytest
 
 from tests.fuzz.core import (
@@ -73,3 +75,10 @@ def test_values_become_what_no_json_library_writes():
     assert text == '{"a": [[[]]], "b": [11]}'
     change = {"where": [0, 1], "what": "set", "value": None}
     assert edited({"a": [1, 2]}, [change]) == {"a": [1, None]}
+
+
+def test_changes_stay_as_they_are_where_a_later_one_goes_into_an_earlier_one():
+    change = {"where": [], "what": "add", "value": {"$": "deep", "levels": 3}}
+    before = json.dumps(change)
+    edited({"a": 1}, [change, change, {"where": [1], "what": "add", "value": change["value"]}])
+    assert json.dumps(change) == before

@@ -7,6 +7,7 @@ What JSON has no word for is an object with the key "$", which `real` turns into
     {"$": "deep", "levels": 100000}            brackets in brackets
 """
 
+import copy
 import decimal
 import fractions
 import json
@@ -186,16 +187,16 @@ def edits() -> st.SearchStrategy[Any]:
 
 
 def edited(document: Any, changes: list[dict[str, Any]]) -> Any:
-    """A copy of a JSON document with changes."""
-    holder = [json.loads(json.dumps(document))]
-    for change in changes:
+    """A copy of a JSON document with changes; these stay as they are."""
+    holder = [copy.deepcopy(document)]
+    for change in copy.deepcopy(changes):  # a change may go into the value of one before it
         parent, key = _found(holder, change["where"])
         if change["what"] == "delete" and parent is not holder:
             del parent[key]
         elif change["what"] == "add" and isinstance(parent[key], dict):
             parent[key]["unheard-of"] = change["value"]
         elif change["what"] == "double" and isinstance(parent[key], list):
-            parent[key] = parent[key] * 2
+            parent[key] += copy.deepcopy(parent[key])
         else:
             parent[key] = change["value"]
     return holder[0]
