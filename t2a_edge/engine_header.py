@@ -12,7 +12,7 @@ import json
 import platform
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +31,7 @@ COMPATIBILITY = ("none", "same-compute-capability", "ampere-plus")
 FIRST_AMPERE = 80
 TARGET = re.compile(r"SM(\d+)")
 MOST_BYTES = 2**34  # of an engine
+MOST_LETTERS = 500  # of a text, or of all texts of a list: errors show some of them whole
 CHARACTERS = 12  # of a sha256, in messages
 
 Shape = tuple[int, ...]
@@ -178,24 +179,38 @@ class EngineHeader:
         )
         for name in ("sources", "spec"):
             _of(name, given[name], dict)
-        _items("sources", list(given["sources"].values()), str)
+        _texts("sources", given["sources"].values())
         for name, known in (("backend", BACKENDS), ("compatibility", COMPATIBILITY)):
             if given[name] not in known:
-                raise ValueError(f"{name} is {given[name]!r}")
+                raise ValueError(f"{name} is {shown(given[name])}")
         if not given["profiles"]:
             raise ValueError("no profiles")
         return cls(**given)
 
 
 def _of(name: str, value: Any, kind: type[T]) -> T:
-    """The value, if it is of this kind; a ValueError otherwise."""
+    """The value, if it is of this kind and, where it is a text, not too long; else a ValueError."""
     if not isinstance(value, kind):
         raise ValueError(f"{name} has {shown(value)}; expected {kind.__name__}")
+    _check_length(name, [value])
     return value
 
 
+def _texts(name: str, values: Iterable[Any]) -> None:
+    for value in values:
+        _of(name, value, str)
+
+
+def _check_length(name: str, values: Sequence[Any]) -> None:
+    letters = sum(len(value) for value in values if isinstance(value, str))
+    if letters > MOST_LETTERS:
+        raise ValueError(f"{name} has {letters} letters; expected at most {MOST_LETTERS}")
+
+
 def _items(name: str, values: Any, kind: type[T]) -> tuple[T, ...]:
-    return tuple(_of(name, value, kind) for value in _of(name, values, list))
+    found = tuple(_of(name, value, kind) for value in _of(name, values, list))
+    _check_length(name, found)
+    return found
 
 
 def _shape(axes: Any) -> Shape:
@@ -256,7 +271,7 @@ def read_header(engine: Path) -> EngineHeader:
         ) from exc
     if header is None:
         raise BundleError(
-            f"{source} has header format {found!r}; this version of t2a-edge reads {FORMAT}. "
+            f"{source} has header format {shown(found)}; this version of t2a-edge reads {FORMAT}. "
             "Build the engine again: python -m export.trt_build --help."
         )
     return header
