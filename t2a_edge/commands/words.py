@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from t2a_edge.documents import read_json
 from t2a_edge.errors import PromptError, T2AEdgeError
 
 AVOIDED = re.compile(r"^-(?=[^\W\d]{2}|[^\x00-\x7f]|[\"'(\[{])")  # of -busy, not of -h or -5
@@ -34,6 +33,8 @@ class WordsCommand(click.Command):
 
 def complete_words(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Known adjectives that begin as what is typed; read from the manifest, nothing is loaded."""
+    from t2a_edge.documents import read_json  # here: --help needs no hashes
+
     bundle = ctx.params.get("bundle")
     manifest = MANIFEST if bundle is None else Path(bundle) / MANIFEST.name
     try:
