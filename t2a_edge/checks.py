@@ -17,6 +17,7 @@ MAX_FRAMES = 1000  # of an interpolation
 MAX_GUIDANCE = 30.0
 MAX_TEMPERATURE = 10.0
 MAX_TOP_K = 2**31 - 1
+MAX_PATH = 4096  # letters
 
 
 def whole_number(
@@ -78,6 +79,9 @@ def file_path(name: str, value: Any, *, error: type[T2AEdgeError] = OptionError)
     """
     if not isinstance(value, str | PurePath):
         raise error(f"{name} is {shown(value)}; expected a path.")
+    letters = len(str(value))
+    if letters > MAX_PATH:  # no system has such a file, and errors show paths whole
+        raise error(f"{name} has {letters} letters; expected a path of at most {MAX_PATH}.")
     return Path(value)
 
 

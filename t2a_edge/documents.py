@@ -19,6 +19,22 @@ MOST_DIGITS = 20  # of a whole number
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file; False also for a name that none can have, where `Path` raises."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, in a circle of links; a NUL
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; see `is_file`."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def opened(path: Path, most_bytes: int) -> Iterator[BufferedReader]:
     """A regular file of at most so many bytes, open for reading.
@@ -46,7 +62,8 @@ def _check(found: os.stat_result, most_bytes: int) -> None:
 def read_bytes(path: Path, most_bytes: int) -> bytes:
     """The bytes of a regular file; see `opened` for the errors."""
     with opened(path, most_bytes) as file:
-        content = file.read(most_bytes + 1)
+        # no more is asked for than there should be: all of it is set aside at once
+        content = file.read(os.fstat(file.fileno()).st_size + 1)
     if len(content) > most_bytes:  # it grew
         raise OSError(errno.EFBIG, f"it has more than {most_bytes} bytes")
     return content

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from t2a_edge.bundle import Bundle
 from t2a_edge.checks import shown, whole_number
-from t2a_edge.documents import read_json, sha256_of
+from t2a_edge.documents import is_file, read_json, sha256_of
 from t2a_edge.errors import BundleError
 from t2a_edge.files import write_whole
 
@@ -64,6 +64,10 @@ class ShapeRange:
     least: Shape
     usual: Shape
     most: Shape
+
+    def __post_init__(self) -> None:
+        if not len(self.least) == len(self.usual) == len(self.most):
+            raise ValueError("a range has shapes of unlike lengths")
 
     def holds(self, shape: Shape) -> bool:
         """Whether a shape is between the least and the most."""
@@ -255,7 +259,7 @@ def read_header(engine: Path) -> EngineHeader:
     """
     source = header_path(engine)
     for path in (engine, source):
-        if not path.is_file():
+        if not is_file(path):
             raise BundleError(
                 f"There is no {path.name} in {path.parent}; expected an engine and its header. "
                 "Build it: python -m export.trt_build --help."

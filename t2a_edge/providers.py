@@ -20,7 +20,7 @@ def make_runner(bundle: Bundle, provider: str, threads: int) -> tuple[Runner, st
         OptionError: the provider is unknown, or is not to be had here.
         BundleError: an engine is missing, damaged, or not of the bundle's spec.
     """
-    if provider not in ("auto", "tensorrt", *PROVIDERS):
+    if not isinstance(provider, str) or provider not in ("auto", "tensorrt", *PROVIDERS):
         raise OptionError(
             f"The provider is {shown(provider)}; expected auto, {', '.join(PROVIDERS)} or tensorrt."
         )

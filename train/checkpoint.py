@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from t2a_edge.checks import shown
+from t2a_edge.documents import is_file
 from t2a_edge.errors import CheckpointError
 from t2a_edge.files import write_whole
 from train.documents import json_object
@@ -36,7 +37,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         CheckpointError: the file is missing, damaged or of another format.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise CheckpointError(
             f"No checkpoint at {path}; train one with `make train`, or name another."
         )
@@ -58,7 +59,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def is_finished(folder: Path) -> bool:
     """Whether the stage of this folder has written its report, the last thing that it does."""
-    return (folder / REPORT).is_file()
+    return is_file(folder / REPORT)
 
 
 def read_report(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self, get_args
 
 from t2a_edge.attribute_table import AXIS_MEASURES
 from t2a_edge.checks import shown
+from t2a_edge.documents import is_file
 from t2a_edge.errors import ConfigError
 from t2a_edge.spec import FACTORS, REFINER_PASSES, Spec
 from train.documents import parsed
@@ -738,7 +739,7 @@ def load_preset(name: str, overrides: Iterable[str] = ()) -> Preset:
         ConfigError: the file is missing or not TOML, or a key or value does not fit.
     """
     path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
-    if not path.is_file():
+    if not is_file(path):
         shipped = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
         raise ConfigError(
             f"No preset {name!r}; expected one of {shipped}, or a path to a .toml file."

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from t2a_edge.checks import shown
+from t2a_edge.documents import is_file, is_folder
 from t2a_edge.errors import DataError, ImageError
 from t2a_edge.files import write_whole
 from t2a_edge.metadata import object_of
@@ -113,7 +114,7 @@ class Row:
 
 def find_annotations(root: Path) -> Path:
     """The one JSONL file of a data folder; a DataError where there is none, or several."""
-    if not root.is_dir():
+    if not is_folder(root):
         raise DataError(
             f"No data folder at {root}; expected a folder of images with a .jsonl file."
         )
@@ -175,7 +176,7 @@ def _row(root: Path, where: str, line: str) -> Row:
     if not isinstance(values.get("file"), str):
         raise DataError(f'{where} has no "file"; expected {{"file": ..., "adjectives": [...]}}.')
     path = root / values["file"]
-    if not path.is_file():
+    if not is_file(path):
         raise DataError(
             f"{where} names {shown(values['file'])}, which is missing; add it or delete the line."
         )
@@ -212,8 +213,8 @@ def _check_clusters(rows: Sequence[Row]) -> None:
         first = seen.setdefault(row.cluster, row)
         if first.split != row.split:
             raise DataError(
-                f"{row.where} puts the cluster {row.cluster!r} in the split {row.split!r}, and "
-                f"{first.where} in {first.split!r}; expected one split for near-duplicates."
+                f"{row.where} puts the cluster {shown(row.cluster)} in the split {row.split!r}, "
+                f"and {first.where} in {first.split!r}; expected one split for near-duplicates."
             )
 
 

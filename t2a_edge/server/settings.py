@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from t2a_edge.checks import MAX_COUNT, MAX_FRAMES, MAX_THREADS, number, shown, whole_number
+from t2a_edge.documents import is_file
 from t2a_edge.errors import OptionError
 
 WINDOW = 256  # pixels along a side of a plain picture, which costs 1
@@ -124,7 +125,7 @@ class Settings:
             if not isinstance(self.page, str | Path):
                 raise OptionError(f"page is {shown(self.page)}; expected the path of a folder.")
             self._keep("page", Path(self.page))
-            if not (self.page / "index.html").is_file():
+            if not is_file(self.page / "index.html"):
                 raise OptionError(
                     f"{self.page} has no index.html; name the folder of a built page."
                 )

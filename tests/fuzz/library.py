@@ -1,6 +1,7 @@
 """Public methods with arguments of the wrong kind."""
 
 import itertools
+import numbers
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -123,7 +124,7 @@ def opening(places: Places) -> Iterator[Try]:
         if named.get("bundle") is None:
             named["bundle"] = places.bundle
         threads = named.get("threads")
-        if isinstance(threads, int) and 2 < threads <= 256:
+        if isinstance(threads, numbers.Integral) and 2 < threads <= 256:
             return  # sound, and heavy on the machine
         with TextToArt(**named) as engine:
             must(engine.spec.positions > 0, "no positions")

@@ -69,6 +69,11 @@ def test_a_path_is_text_or_a_path(value: Any) -> None:
         file_path("The file", value)
 
 
+def test_a_path_has_an_end() -> None:
+    with pytest.raises(OptionError, match=r"^The file has 5000 letters; expected a path of at m"):
+        file_path("The file", "w" * 5000)
+
+
 @pytest.mark.parametrize("value", [(3, 4), [3, 4], np.array([3, 4]), range(3, 5)])
 def test_a_sequence_is_a_tuple_of_its_items(value: Any) -> None:
     assert sequence(value) == (3, 4)

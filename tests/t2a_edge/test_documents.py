@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2a_edge.documents import DEEPEST, parse_json, read_bytes, sha256_of
+from t2a_edge.documents import DEEPEST, is_file, is_folder, parse_json, read_bytes, sha256_of
 
 NESTED = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**18), 10**18) | st.text(max_size=5),
@@ -103,3 +104,23 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     loop.symlink_to(loop)
     with pytest.raises(OSError, match=r"loop|symbolic"):
         read_bytes(loop, 100)
+
+
+def test_no_more_memory_is_set_aside_than_a_file_has(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    tracemalloc.start()
+    try:
+        assert read_bytes(path, 2**30) == b"abc"
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_name_that_no_file_can_have_is_none(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in (tmp_path / ("w" * 300), tmp_path / "loop", Path("a\0b"), tmp_path / "none"):
+        assert not is_file(path)
+        assert not is_folder(path)
+    assert is_folder(tmp_path)
+    assert is_file(Path(__file__))

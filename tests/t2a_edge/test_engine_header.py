@@ -127,6 +127,7 @@ def test_a_header_that_is_none_is_told(engine, text):
      ("sources", ["x"]), ("sources", {"x": 7}), ("spec", 7), ("version_compatible", "no"),
      ("inputs", [{"name": "x", "dtype": "int64", "shape": [1e308]}]),
      ("inputs", [{"name": "x", "dtype": "int64", "shape": ["1"]}]),
+     ("profiles", [{"indices": {"least": [1], "usual": [1], "most": [1, 1]}}]),
      ("backend_version", "w" * 10_000), ("backend", "w" * 10_000), ("targets", ["SM86"] * 1000),
      ("options", ["--fused"] * 1000), ("inputs", [{"name": "x" * 10_000}])],
 )  # fmt: skip

@@ -226,6 +226,9 @@ def test_more_words_than_there_are_is_all_of_them(model: TextToArt) -> None:
         (lambda model: model.vary(5), "The artwork is 5"),
         (lambda model: model.open(5), "The picture is 5; expected a path"),
         (lambda model: TextToArt(5), "The bundle is 5; expected a path"),
+        (lambda model: TextToArt("w" * 5000), "The bundle has 5000 letters; expected a path"),
+        (lambda model: model.open("w" * 5000), "The picture has 5000 letters; expected a path"),
+        (lambda model: TextToArt(provider=np.zeros(0)), r"The provider is array\(\[\], dtype"),
     ],
 )
 def test_the_argument_is_blamed(model: TextToArt, call: Any, told: str) -> None:

@@ -83,6 +83,23 @@ def test_a_broken_line_is_named(folder):
         load_rows(folder)
 
 
+def test_a_name_that_no_file_can_have_names_its_row(rewrite):
+    with pytest.raises(DataError, match=r"line 3 names 'w{59}\.\.\., which is missing"):
+        load_rows(rewrite(2, file="w" * 10_000))
+
+
+def test_a_folder_whose_name_is_too_long_is_none(tmp_path):
+    with pytest.raises(DataError, match="No data folder at"):
+        load_rows(tmp_path / ("w" * 300))
+
+
+def test_a_long_cluster_is_cut_short_where_it_is_told(rewrite):
+    rewrite(0, cluster="w" * 10_000)
+    with pytest.raises(DataError, match="puts the cluster") as told:
+        load_rows(rewrite(31, cluster="w" * 10_000))
+    assert len(str(told.value)) < 300
+
+
 def test_a_cluster_in_two_splits_names_both_rows(rewrite, folder):
     rewrite(0, cluster="twins")
     with pytest.raises(DataError, match=r"line 32 puts the cluster 'twins'.*line 1"):

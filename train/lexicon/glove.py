@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from t2a_edge.documents import is_file
 from t2a_edge.errors import DataError
 from train.documents import parsed
 
@@ -33,7 +34,7 @@ def load_glove(path: Path, words: Sequence[str]) -> tuple[Tensor, Tensor]:
     Raises:
         DataError: the file is missing or of another form.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise DataError(f"No GloVe vectors at {path}; expected a .json file. {HINT}")
     try:
         loaded = parsed(json.loads, path.read_text(encoding="utf-8"))

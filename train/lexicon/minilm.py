@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from t2a_edge.documents import is_file
 from t2a_edge.errors import DataError
 
 HEADS, EPSILON = 12, 1e-12  # of this model
@@ -37,7 +38,7 @@ class MiniLM:
 
     def __init__(self, folder: Path) -> None:
         for name in ("model.safetensors", "vocab.txt"):
-            if not (folder / name).is_file():
+            if not is_file(folder / name):
                 raise DataError(f"{folder} has no {name}; expected all-MiniLM-L6-v2. {HINT}")
         lines = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
         self.ids = {token: number for number, token in enumerate(lines)}

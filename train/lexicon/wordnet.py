@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from t2a_edge.documents import is_file
 from t2a_edge.errors import DataError
 
 DEFAULT = Path("/usr/share/wordnet")
@@ -98,7 +99,7 @@ def load_wordnet(folder: Path = DEFAULT) -> WordNet:
         DataError: a file is missing or has a line of another format.
     """
     for name in ("data.adj", "index.adj"):
-        if not (folder / name).is_file():
+        if not is_file(folder / name):
             raise DataError(
                 f"{folder} has no {name}; expected the folder of WordNet's database. Install it "
                 "with `apt install wordnet-base`, or name its folder with --wordnet."
