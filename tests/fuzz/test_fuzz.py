@@ -1,10 +1,12 @@
 """Inputs that failed once, and a few hundred new ones for each target; `make fuzz` tries many."""
 
+import contextlib
 import json
 
 import pytest
 
 from tests.fuzz.core import (
+    BrokenContractError,
     Places,
     as_bytes,
     clocked,
@@ -82,3 +84,26 @@ def test_changes_stay_as_they_are_where_a_later_one_goes_into_an_earlier_one():
     before = json.dumps(change)
     edited({"a": 1}, [change, change, {"where": [1], "what": "add", "value": change["value"]}])
     assert json.dumps(change) == before
+
+
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
+HEADER = b"HTTP/1.1 404 Not Found\r\ncontent-length: 5\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "asked", "sound"),
+    [
+        (ANSWER + ANSWER, b"GET / GET /", True),
+        (HEADER + ANSWER, b"HEAD / GET /", True),  # what HEAD gets has no body
+        (ANSWER[:-1], b"GET /", True),  # a connection may be cut
+        (HEADER + ANSWER, b"GET / GET /", False),
+        (b"junk\r\n\r\n", b"GET /", False),
+        (ANSWER + b"junk", b"HEAD /", False),
+        (b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n", b"GET /", False),
+    ],
+)
+def test_a_conversation_is_whole_answers(written, asked, sound):
+    from tests.fuzz.server import check_conversation
+
+    with contextlib.nullcontext() if sound else pytest.raises(BrokenContractError):
+        check_conversation(written, asked)
