@@ -234,6 +234,26 @@ def refinement(model: Path, out: Path, **options: Any) -> None:
 
 
 @main.command()
+@run_options
+@model_option
+def composer(model: Path, **options: Any) -> None:
+    """Train the deep latent: a whole picture in 8 x 8 positions, from a finished model's codec."""
+    from train.composing import train_composer
+
+    click.echo(json.dumps(train_composer(_run(**options), model), indent=1))
+
+
+@main.command()
+@run_options
+@model_option
+def painter(model: Path, **options: Any) -> None:
+    """Train the painter, a flow over the deep latents of the composer stage."""
+    from train.composing import train_painter
+
+    click.echo(json.dumps(train_painter(_run(**options), model), indent=1))
+
+
+@main.command()
 @preset_option
 @overrides_option
 @model_option

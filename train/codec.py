@@ -80,33 +80,27 @@ class _Enlarge(nn.Module):
         return self.conv.output_quantizer.again(F.relu(y))
 
 
-class Decoder(nn.Module):
-    """canvas (B, C, h, w) -> images (B, 3, H, W), about [-1, 1]."""
+class Trunk(nn.Module):
+    """Convolutions that enlarge a grid: each level has residual blocks and twice the side.
 
-    def __init__(self, config: CodecConfig) -> None:
+    Args:
+        inputs: channels of the grid.
+        widths: channels of each level, from the grid's side outwards.
+        blocks: residual blocks of each level.
+    """
+
+    def __init__(self, inputs: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
         super().__init__()
-        widths, blocks = config.decoder_widths, config.decoder_blocks
-        self.canvas_quantizer = FakeQuantize()
-        self.stem = QatConv2d(config.code_dim, widths[0])
+        self.stem = QatConv2d(inputs, widths[0])
         self.levels = nn.ModuleList(
             nn.ModuleList(ResidualBlock(width) for _ in range(count))
             for width, count in zip(widths, blocks, strict=True)
         )
         self.enlarge = nn.ModuleList(_Enlarge(a, b) for a, b in pairwise(widths))
-        pixels = config.decoder_stem_pixels
-        self.head = QatConv2d(widths[-1], 3 * pixels**2, output_amax=1.0)
-        self.shuffle = nn.PixelShuffle(pixels)
-        self._start_without_checkerboard(pixels)
 
-    def _start_without_checkerboard(self, pixels: int) -> None:
-        """Let all pixels of a block start alike (Aitken et al. 2017, arXiv:1707.02937)."""
-        with torch.no_grad():
-            weight = self.head.weight
-            weight.copy_(weight[:: pixels**2].repeat_interleave(pixels**2, dim=0))
-
-    def forward(self, canvas: Tensor) -> Tensor:
-        """Decode; not clamped."""
-        x: Tensor = self.stem(self.canvas_quantizer(canvas))
+    def enlarged(self, x: Tensor) -> Tensor:
+        """(B, inputs, h, w) -> (B, widths[-1], h', w'); x must come from a fake-quantiser."""
+        x = self.stem(x)
         quantizer = self.stem.output_quantizer
         x = quantizer.again(F.relu(x))
         for level, blocks in enumerate(self.levels):
@@ -120,6 +114,29 @@ class Decoder(nn.Module):
                 assert isinstance(block, ResidualBlock)
                 x = block(x)
                 quantizer = block.sum_quantizer
+        return x
+
+
+class Decoder(Trunk):
+    """canvas (B, C, h, w) -> images (B, 3, H, W), about [-1, 1]."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__(config.code_dim, config.decoder_widths, config.decoder_blocks)
+        self.canvas_quantizer = FakeQuantize()
+        pixels = config.decoder_stem_pixels
+        self.head = QatConv2d(config.decoder_widths[-1], 3 * pixels**2, output_amax=1.0)
+        self.shuffle = nn.PixelShuffle(pixels)
+        self._start_without_checkerboard(pixels)
+
+    def _start_without_checkerboard(self, pixels: int) -> None:
+        """Let all pixels of a block start alike (Aitken et al. 2017, arXiv:1707.02937)."""
+        with torch.no_grad():
+            weight = self.head.weight
+            weight.copy_(weight[:: pixels**2].repeat_interleave(pixels**2, dim=0))
+
+    def forward(self, canvas: Tensor) -> Tensor:
+        """Decode; not clamped."""
+        x = self.enlarged(self.canvas_quantizer(canvas))
         images: Tensor = self.shuffle(self.head(x))  # (B, 3, H, W)
         return images
 

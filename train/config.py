@@ -504,6 +504,75 @@ class QatConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ComposerConfig:
+    """Shape of the deep latent: a whole picture in 8 x 8 positions, and the way to a canvas.
+
+    Attributes:
+        depth: channels of a position.
+        widths, blocks: channels and residual blocks of the composer at the side of the latent,
+            twice that, and so on up to the canvas's side.
+        encoder_widths, encoder_blocks: the same of the encoder, which is not shipped, up to half
+            the canvas's side.
+        noise: spread of the noise on latents of spread 1 in training.
+        edges: weight of the error of the canvas's differences beside that of the canvas.
+    """
+
+    depth: int = 32
+    widths: tuple[int, ...] = (192, 128, 64)
+    blocks: tuple[int, ...] = (1, 1, 1)
+    encoder_widths: tuple[int, ...] = (256, 128)
+    encoder_blocks: tuple[int, ...] = (2, 2)
+    noise: float = 0.1
+    edges: float = 0.3
+
+    def __post_init__(self) -> None:
+        _require(self.depth >= 1, f"composer.depth is {self.depth}; expected at least 1.")
+        for name in ("", "encoder_"):
+            widths, blocks = getattr(self, f"{name}widths"), getattr(self, f"{name}blocks")
+            _require(
+                0 < len(widths) == len(blocks),
+                f"composer.{name}widths has {len(widths)} entries and composer.{name}blocks "
+                f"{len(blocks)}; expected one for each resolution in both.",
+            )
+        _require(
+            len(self.encoder_widths) == len(self.widths) - 1,
+            f"composer.encoder_widths has {len(self.encoder_widths)} entries; expected "
+            f"{len(self.widths) - 1}, one less than composer.widths.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PainterConfig:
+    """Shape of the painter, a flow over deep latents, and how it is taught.
+
+    Attributes:
+        layers, width, heads, mlp_ratio: as usual; heads divide width.
+        form_noise: spread of the noise on forms of spread 1 in training.
+        form_dropout: share of samples that see no form.
+        level_mean: mean of the logit of the noise level that a sample is taught at.
+    """
+
+    layers: int = 3
+    width: int = 192
+    heads: int = 3
+    mlp_ratio: int = 4
+    form_noise: float = 0.15
+    form_dropout: float = 0.1
+    level_mean: float = 0.4
+
+    def __post_init__(self) -> None:
+        _require(
+            self.width % self.heads == 0,
+            f"painter.width is {self.width} and painter.heads {self.heads}; expected a width that "
+            "the heads divide.",
+        )
+        _require(
+            0 <= self.form_dropout <= 1,
+            f"painter.form_dropout is {self.form_dropout}; expected 0 to 1.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class FitConfig:
     """One training run: float steps with a cosine schedule, then quantisation-aware steps.
 
@@ -603,6 +672,10 @@ class Preset:
     reward_fit: FitConfig = field(default_factory=FitConfig)
     composition: CompositionConfig = field(default_factory=CompositionConfig)
     composition_fit: FitConfig = field(default_factory=FitConfig)
+    composer: ComposerConfig = field(default_factory=ComposerConfig)
+    composer_fit: FitConfig = field(default_factory=FitConfig)
+    painter: PainterConfig = field(default_factory=PainterConfig)
+    painter_fit: FitConfig = field(default_factory=FitConfig)
     qat: QatConfig = field(default_factory=QatConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     card: CardConfig = field(default_factory=CardConfig)

@@ -1,0 +1,1 @@
+"""The networks that compose and paint; no training task is imported here."""
