@@ -78,8 +78,9 @@ class ComposerTask:
             canvas = self._canvas(rows)
             with autocast():
                 composed = self.module.composer(self.module.latents(canvas)).float()
-                own = self.codec.decode(rows.long())
-                again = self.codec.decode(self.codec.quantizer(composed)[1])
+            indices = self.codec.quantizer(composed)[1]  # float32: a code lookup in bf16 errs
+            with autocast():
+                own, again = self.codec.decode(rows.long()), self.codec.decode(indices)
             losses.append(
                 difference_loss(self.module, canvas, composed, self.preset.composer.edges)
             )

@@ -66,7 +66,9 @@ def from_latents(codec: Codec, deep: DeepLatent, latents: Tensor) -> Tensor:
     """Latents (B, D, h, w) -> images (B, 3, H, W) in [-1, 1], by way of the codec's indices."""
     with autocast():
         canvas = deep.composer(latents).float()
-        images: Tensor = codec.decode(codec.quantizer(canvas)[1])
+    indices = codec.quantizer(canvas)[1]  # float32: a code lookup in bf16 errs
+    with autocast():
+        images: Tensor = codec.decode(indices)
     return images.float().contiguous()
 
 
