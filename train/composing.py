@@ -3,6 +3,7 @@
 Both start from a finished model's codec and text engine, which stay as they are.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,16 @@ PROMPTS = (
 SEEDS, STEPS, GUIDANCE = 6, 12, 2.5
 
 
+def without_slips(run: Run) -> Run:
+    """The run with codes as the codec chose them: slips teach what draws scale by scale alone."""
+    data = replace(run.preset.data, slips=0.0)
+    return replace(run, preset=replace(run.preset, data=data))
+
+
 def train_composer(run: Run, model_path: Path) -> dict[str, Any]:
     """Train the deep latent on canvases of a model's codec; write the report and a sheet."""
     model, key = Model.load(model_path), file_sha256(model_path)
-    train, val = index_stores(run, model.codec, key)
+    train, val = index_stores(without_slips(run), model.codec, key)
     task = ComposerTask(run.preset, model.codec, train, val)
     fit = stage_fit(
         run, "composer", task, run.preset.composer_fit, ("data", "codec", "composer"),
@@ -86,7 +93,7 @@ def train_painter(run: Run, model_path: Path) -> dict[str, Any]:
     """Train the painter on the deep latents; write the report and a sheet of prompts."""
     model, key = Model.load(model_path), file_sha256(model_path)
     deep, deep_key = trained_composer(run, key)
-    train, val = index_stores(run, model.codec, key)
+    train, val = index_stores(without_slips(run), model.codec, key)
     task = PainterTask(run.preset, model.codec, deep, model.text, train, val)
     fit = stage_fit(
         run, "painter", task, run.preset.painter_fit, (*INDEX_SECTIONS, "composer", "painter"),
