@@ -3,9 +3,10 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import Any
 from t2a_edge.checks import shown
 
 MOST_JSON_BYTES = 4_000_000  # of a document
-DEEPEST = 32  # objects and lists inside each other
+DEEPEST = 32  # lists and objects inside each other
+TOO_DEEP = f"its lists and objects are more than {DEEPEST} deep"
+LARGEST = 2**1023  # whole numbers below it have a float
 MOST_DIGITS = 20  # of a whole number
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -90,8 +93,8 @@ def parse_json(content: bytes | str) -> Any:
 
     Raises:
         ValueError: it is none: it is no UTF-8, a key stands twice, a number is no finite one or
-            has more than 20 digits, text has half a surrogate pair, or more than 32 levels are
-            nested. Its text is short.
+            has more than 20 digits, text has half a surrogate pair, or it is more than 32
+            deep. Its text is short.
     """
     try:
         text = content.decode("utf-8") if isinstance(content, bytes) else content
@@ -105,8 +108,8 @@ def parse_json(content: bytes | str) -> Any:
     except UnicodeDecodeError as exc:  # its own text has all that was read
         raise ValueError(f"byte {exc.start} is no UTF-8") from None
     except RecursionError:
-        raise ValueError(f"more than {DEEPEST} levels are nested") from None
-    _check_values(value)
+        raise ValueError(TOO_DEEP) from None
+    check_plain(value)
     return value
 
 
@@ -143,16 +146,23 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _check_values(value: Any) -> None:
-    """A ValueError for half a surrogate pair, and for too many levels; without recursion."""
+def check_plain(value: Any) -> None:
+    """A ValueError unless a value is plain JSON: not deep, finite, of valid Unicode.
+
+    Without recursion, and of tuples and any mapping as well: also for what is to be written.
+    """
     waiting = [(value, 1)]
     while waiting:
-        found, level = waiting.pop()
-        if level > DEEPEST:
-            raise ValueError(f"more than {DEEPEST} levels are nested")
-        if isinstance(found, str):
-            _check_pairs(found)
-        elif isinstance(found, list):
-            waiting += [(item, level + 1) for item in found]
-        elif isinstance(found, dict):
-            waiting += [(item, level + 1) for pair in found.items() for item in pair]
+        part, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise ValueError(TOO_DEEP)
+        if isinstance(part, str):
+            _check_pairs(part)
+        elif isinstance(part, float) and not math.isfinite(part):
+            raise ValueError("it has a number that is not finite")
+        elif isinstance(part, int) and abs(part) >= LARGEST:
+            raise ValueError("it has a number of too many digits")
+        elif isinstance(part, Mapping):
+            waiting += [(item, depth + 1) for pair in part.items() for item in pair]
+        elif isinstance(part, list | tuple):
+            waiting += [(item, depth + 1) for item in part]

@@ -9,13 +9,14 @@ are looked through; pixels are not decoded, and nothing large is read.
 import html
 import io
 import json
-import math
 import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, BinaryIO
+
+from t2a_edge.documents import TOO_DEEP, check_plain
 
 KEY = "t2a-edge"
 LEFT_OUT = "left_out"  # entry that names those that did not fit into the file
@@ -25,8 +26,6 @@ MOST_TEXTS = 16  # after our key that are looked at in one file
 MOST_UNPACKED = 16 * LONGEST  # bytes of the packed texts of one file
 MOST_JPEG = MOST_PIPED = 2**28  # bytes of a JPEG, or of a pipe, that are searched
 ROOM = {"jpeg": 65_000}  # bytes of text that a format holds, where that is less
-DEEPEST = 32  # lists and objects inside each other
-LARGEST = 2**1023  # whole numbers below it have a float
 
 Chunk = tuple[bytes, bytes]  # a key, b"" where there is none, and the text or block
 MARK = re.compile(KEY.encode() + rb"\s*\{")
@@ -38,25 +37,6 @@ PROFILE = re.compile(
 
 
 # ---- text from values and back
-
-
-def check_plain(value: Any) -> None:
-    """A ValueError unless a value is plain JSON: not deep, finite, of valid Unicode."""
-    waiting = [(value, 1)]
-    while waiting:
-        part, depth = waiting.pop()
-        if depth > DEEPEST:
-            raise ValueError(f"its lists and objects are more than {DEEPEST} deep")
-        if isinstance(part, str):
-            part.encode("utf-8")  # a UnicodeEncodeError, a ValueError, for half a surrogate pair
-        elif isinstance(part, float) and not math.isfinite(part):
-            raise ValueError("it has a number that is not finite")
-        elif isinstance(part, int) and abs(part) >= LARGEST:
-            raise ValueError("it has a number of too many digits")
-        elif isinstance(part, Mapping):
-            waiting += [(item, depth + 1) for pair in part.items() for item in pair]
-        elif isinstance(part, list | tuple):
-            waiting += [(item, depth + 1) for item in part]
 
 
 def object_of(text: str, *, whole: bool = True) -> dict[str, Any]:
@@ -73,7 +53,7 @@ def object_of(text: str, *, whole: bool = True) -> dict[str, Any]:
     try:
         value, end = json.JSONDecoder().raw_decode(text.lstrip())
     except RecursionError:
-        raise ValueError(f"its lists and objects are more than {DEEPEST} deep") from None
+        raise ValueError(TOO_DEEP) from None
     if not isinstance(value, dict):
         raise ValueError("it is no JSON object")
     if whole and text.lstrip()[end:].strip():
