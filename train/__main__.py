@@ -236,21 +236,17 @@ def refinement(model: Path, out: Path, **options: Any) -> None:
 @main.command()
 @run_options
 @model_option
-def composer(model: Path, **options: Any) -> None:
-    """Train the deep latent: a whole picture in 8 x 8 positions, from a finished model's codec."""
-    from train.composing import train_composer
+@click.option("--more", type=click.Path(path_type=Path),
+              help="Folder of pictures without words, with a .jsonl of their files.")  # fmt: skip
+@click.option("--studio-cache", type=click.Path(path_type=Path),
+              help="Where `studio-corpus` painted; the run's cache if not given.")  # fmt: skip
+def painter(model: Path, more: Path | None, studio_cache: Path | None, **options: Any) -> None:
+    """Train the painter, a flow over deep latents of whole pictures."""
+    from train.painting.stages import prepared, train_painter
 
-    click.echo(json.dumps(train_composer(_run(**options), model), indent=1))
-
-
-@main.command()
-@run_options
-@model_option
-def painter(model: Path, **options: Any) -> None:
-    """Train the painter, a flow over the deep latents of the composer stage."""
-    from train.composing import train_painter
-
-    click.echo(json.dumps(train_painter(_run(**options), model), indent=1))
+    run = _run(**options)
+    ready = prepared(run, model, more, studio_cache or run.folder / "cache")
+    click.echo(json.dumps(train_painter(run, ready), indent=1))
 
 
 @main.command()

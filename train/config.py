@@ -504,41 +504,59 @@ class QatConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComposerConfig:
-    """Shape of the deep latent: a whole picture in 8 x 8 positions, and the way to a canvas.
+class LatentConfig:
+    """The deep latent, and which views of pictures it is fitted to and the painter learns from.
 
     Attributes:
-        depth: channels of a position.
-        widths, blocks: channels and residual blocks of the composer at the side of the latent,
-            twice that, and so on up to the canvas's side.
-        encoder_widths, encoder_blocks: the same of the encoder, which is not shipped, up to half
-            the canvas's side.
-        noise: spread of the noise on latents of spread 1 in training.
-        edges: weight of the error of the canvas's differences beside that of the canvas.
+        components: of the canvas's vectors that are kept.
+        depth: numbers of each of the 8 x 8 positions.
+        studio_pictures: pictures of the studio, a view of each.
+        painting_views, more_views: squares of each annotated painting, and of each other picture.
+        more_kinds: kinds of the other pictures that are used; all of them where empty.
+        recoloured: share of the squares of paintings that get other colours.
+        shares: of the studio, the annotated paintings and the others in what is trained on.
     """
 
-    depth: int = 32
-    widths: tuple[int, ...] = (192, 128, 64)
-    blocks: tuple[int, ...] = (1, 1, 1)
-    encoder_widths: tuple[int, ...] = (256, 128)
-    encoder_blocks: tuple[int, ...] = (2, 2)
-    noise: float = 0.1
-    edges: float = 0.3
+    components: int = 12
+    depth: int = 64
+    studio_pictures: int = 40_000
+    painting_views: int = 10
+    more_views: int = 4
+    more_kinds: tuple[str, ...] = ("abstract",)
+    recoloured: float = 0.25
+    shares: tuple[float, ...] = (0.5, 0.25, 0.25)
 
     def __post_init__(self) -> None:
-        _require(self.depth >= 1, f"composer.depth is {self.depth}; expected at least 1.")
-        for name in ("", "encoder_"):
-            widths, blocks = getattr(self, f"{name}widths"), getattr(self, f"{name}blocks")
-            _require(
-                0 < len(widths) == len(blocks),
-                f"composer.{name}widths has {len(widths)} entries and composer.{name}blocks "
-                f"{len(blocks)}; expected one for each resolution in both.",
-            )
+        for name in ("components", "depth", "studio_pictures", "painting_views"):
+            value = getattr(self, name)
+            _require(value >= 1, f"latent.{name} is {value}; expected at least 1.")
         _require(
-            len(self.encoder_widths) == len(self.widths) - 1,
-            f"composer.encoder_widths has {len(self.encoder_widths)} entries; expected "
-            f"{len(self.widths) - 1}, one less than composer.widths.",
+            len(self.shares) == 3 and min(self.shares) >= 0 and self.shares[0] > 0,
+            f"latent.shares is {list(self.shares)}; expected one number for the studio, the "
+            "annotated paintings and other pictures each.",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormConfig:
+    """The bank of forms, and how words choose from it.
+
+    Attributes:
+        size: forms in the bank.
+        paintings: share of them that are of paintings; the others are of the studio.
+        stages, codes: table rows that a patch of a form is summed from, of so many each.
+        coded: share of training forms that the painter sees as the codes leave them.
+        key: numbers of a form's key and of a prompt's query.
+        temperature: of the choice between forms.
+    """
+
+    size: int = 2000
+    paintings: float = 0.3
+    stages: int = 4
+    codes: int = 512
+    coded: float = 0.6
+    key: int = 64
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -547,18 +565,24 @@ class PainterConfig:
 
     Attributes:
         layers, width, heads, mlp_ratio: as usual; heads divide width.
-        form_noise: spread of the noise on forms of spread 1 in training.
-        form_dropout: share of samples that see no form.
+        near: channels of a convolution between neighbours in each layer; 0 is none.
+        form_dropout: share of samples whose form says nothing.
+        form_noised: share whose form has noise of any level; the others have up to `form_noise`.
+        form_noise: see above.
         level_mean: mean of the logit of the noise level that a sample is taught at.
+        average: samples after which half of the averaged weights is new.
     """
 
     layers: int = 3
     width: int = 192
     heads: int = 3
     mlp_ratio: int = 4
+    near: int = 0
+    form_dropout: float = 0.08
+    form_noised: float = 0.25
     form_noise: float = 0.15
-    form_dropout: float = 0.1
     level_mean: float = 0.4
+    average: int = 40_000
 
     def __post_init__(self) -> None:
         _require(
@@ -567,8 +591,10 @@ class PainterConfig:
             "the heads divide.",
         )
         _require(
-            0 <= self.form_dropout <= 1,
-            f"painter.form_dropout is {self.form_dropout}; expected 0 to 1.",
+            self.form_dropout >= 0 and self.form_noised >= 0
+            and self.form_dropout + self.form_noised <= 1,
+            f"painter.form_dropout is {self.form_dropout} and painter.form_noised "
+            f"{self.form_noised}; expected shares that add up to at most 1.",
         )
 
 
@@ -672,8 +698,9 @@ class Preset:
     reward_fit: FitConfig = field(default_factory=FitConfig)
     composition: CompositionConfig = field(default_factory=CompositionConfig)
     composition_fit: FitConfig = field(default_factory=FitConfig)
-    composer: ComposerConfig = field(default_factory=ComposerConfig)
-    composer_fit: FitConfig = field(default_factory=FitConfig)
+    latent: LatentConfig = field(default_factory=LatentConfig)
+    form: FormConfig = field(default_factory=FormConfig)
+    chooser_fit: FitConfig = field(default_factory=FitConfig)
     painter: PainterConfig = field(default_factory=PainterConfig)
     painter_fit: FitConfig = field(default_factory=FitConfig)
     qat: QatConfig = field(default_factory=QatConfig)

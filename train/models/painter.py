@@ -1,27 +1,57 @@
 """The painter: a flow over deep latents; every position sees all others at every step.
 
-    latents (B, D, h, w) at noise level t (B,)     (1 - t) of a picture and t of noise
-    form (B, D, h, w), and 0 or 1 (B,) whether it is given
-    text_embedding (B, W, T), word_weights (B, W)
-      -> the clean latents (B, D, h, w)
+    latents (B, N, D) at noise level t (B,)      (1 - t) of a picture and t of noise
+    form (B, 64, 64) at noise level s (B,)       (1 - s) of a picture's form and s of noise
+    guidance (B,)                                how far the words are followed; 1 as was learned
+    text_embedding (B, W, T), word_weights (B, W); 0 is no word, below 0 a word to avoid
+      -> the clean latents (B, N, D)
+
+A form at noise level 1 says nothing: then the painter composes by itself.
 
 Sources: Lipman et al. 2023, arXiv:2210.02747, and Liu et al. 2023, arXiv:2209.03003 (flow
-matching, straight paths); Esser et al. 2024, arXiv:2403.03206 (noise levels).
+matching, straight paths); Esser et al. 2024, arXiv:2403.03206 (noise levels); Ho et al. 2022,
+arXiv:2106.15282 (a condition that is noised by a level the model is told); Li and He 2025,
+arXiv:2511.13720 (large patches, the clean picture predicted); Meng et al. 2023, arXiv:2210.03142
+(guidance as an input); Chen et al. 2024, arXiv:2310.00426 (one modulation for all layers).
 """
 
-import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.config import ComposerConfig, PainterConfig
+from t2a_edge.form import SIDE, SPREAD
+from train.config import PainterConfig
 from train.qat import QatConv2d, QatLinear
 from train.text import mean_word
 from train.transformer import NO_WORD, attend
 
-FREQUENCIES = 32  # pairs of sine and cosine that tell a noise level
+HATS = 16  # supports of a number's piecewise linear features
+MOST_GUIDANCE = 8.0
 LEAST_LEVEL = 0.05  # below it a loss as velocity would outweigh all others
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of each prompt, as the painter reads them.
+
+    Attributes:
+        embedding: (B, W, T) of the text engine.
+        weights: (B, W); 0 is no word, below 0 a word to avoid.
+    """
+
+    embedding: Tensor
+    weights: Tensor
+
+
+def hats(values: Tensor) -> Tensor:
+    """Numbers in [0, 1] as weights of the two supports they lie between: (B,) -> (B, HATS).
+
+    Unlike sines these are the same bits on every machine.
+    """
+    supports = torch.arange(HATS, dtype=torch.float32, device=values.device)
+    return F.relu(1 - (values[:, None] * (HATS - 1) - supports).abs())
 
 
 class PaintBlock(nn.Module):
@@ -30,9 +60,11 @@ class PaintBlock(nn.Module):
     def __init__(self, config: PainterConfig) -> None:
         super().__init__()
         width = config.width
-        self.heads = config.heads
-        self.near_norm = nn.LayerNorm(width)
-        self.near = QatConv2d(width, width)
+        self.heads, self.near = config.heads, None
+        if config.near:
+            self.near_norm = nn.LayerNorm(width)
+            self.near = QatConv2d(width, config.near)
+            self.near_out = QatLinear(config.near, width)
         self.attention_norm = nn.LayerNorm(width)
         self.qkv = QatLinear(width, 3 * width)
         self.text_kv = QatLinear(width, 2 * width)
@@ -40,25 +72,23 @@ class PaintBlock(nn.Module):
         self.mlp_norm = nn.LayerNorm(width)
         self.mlp_in = QatLinear(width, config.mlp_ratio * width)
         self.mlp_out = QatLinear(config.mlp_ratio * width, width)
-        self.modulate = QatLinear(width, 4 * width)
-        nn.init.zeros_(self.modulate.weight)
-        nn.init.zeros_(self.modulate.bias)
-        for layer in (self.attention_out, self.mlp_out, self.near):
+        self.modulation = nn.Parameter(torch.zeros(4, width))
+        outs = [self.attention_out, self.mlp_out] + ([self.near_out] if config.near else [])
+        for layer in outs:
             nn.init.normal_(layer.weight, std=0.02 / config.layers**0.5)
 
-    def forward(self, x: Tensor, level: Tensor, text: Tensor, bias: Tensor) -> Tensor:
+    def forward(self, x: Tensor, modulation: Tensor, text: Tensor, bias: Tensor) -> Tensor:
         """One layer.
 
         Args:
             x: (B, N, D), the positions row by row of a square grid.
-            level: (B, 1, D), the noise level.
+            modulation: (B, 4, D), of all layers; each adds its own.
             text: (B, W, D).
             bias: (B, 1, 1, W + N), of attention.
         """
-        side = math.isqrt(x.shape[1])
-        scale, shift, mlp_scale, mlp_shift = self.modulate(level).chunk(4, dim=-1)
-        y = self.near_norm(x).transpose(1, 2).reshape(len(x), -1, side, side)  # (B, D, h, w)
-        x = x + F.relu(self.near(y)).flatten(2).transpose(1, 2)
+        if self.near is not None:
+            x = x + self.near_out(self._near(self.near_norm(x)))
+        scale, shift, mlp_scale, mlp_shift = (modulation + self.modulation).split(1, dim=1)
         y = self.attention_norm(x) * (1 + scale) + shift
         q, k, v = (self._heads(part) for part in self.qkv(y).chunk(3, dim=-1))
         text_k, text_v = (self._heads(part) for part in self.text_kv(text).chunk(2, dim=-1))
@@ -68,6 +98,14 @@ class PaintBlock(nn.Module):
         added: Tensor = self.mlp_out(F.gelu(self.mlp_in(y)))
         return x + added
 
+    def _near(self, x: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, near): what lies around each position."""
+        assert self.near is not None
+        side = round(x.shape[1] ** 0.5)
+        grid = x.unflatten(1, (side, side)).permute(0, 3, 1, 2)  # channels last in memory
+        around: Tensor = F.relu(self.near(grid)).permute(0, 2, 3, 1).flatten(1, 2)
+        return around
+
     def _heads(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, heads, N, hd)."""
         heads: Tensor = x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
@@ -75,102 +113,129 @@ class PaintBlock(nn.Module):
 
 
 class Painter(nn.Module):
-    """Predicts the clean latents; see the module."""
+    """Predicts the clean latents; see the module.
 
-    frequencies: Tensor
+    Args:
+        depth: D, channels of a position of the latent.
+        text_width: T.
+        side: positions along each side of the picture.
+    """
 
-    def __init__(
-        self, config: PainterConfig, composer: ComposerConfig, text_width: int, side: int
-    ) -> None:
+    def __init__(self, config: PainterConfig, depth: int, text_width: int, side: int) -> None:
         super().__init__()
-        width, depth = config.width, composer.depth
+        width, self.side = config.width, side
         self.latents_in = QatLinear(depth, width)
-        self.form_in = QatLinear(depth, width)
-        self.no_form = nn.Parameter(torch.zeros(width))
+        self.form_in = QatLinear((SIDE // side) ** 2, width)
         self.position = nn.Parameter(0.02 * torch.randn(side * side, width))
         self.text_in = QatLinear(text_width, width)
+        self.avoid_in = QatLinear(text_width, width)
         self.prompt_in = QatLinear(width, width)
-        self.level_in = QatLinear(2 * FREQUENCIES, width)
-        self.level_out = QatLinear(width, width)
+        self.told_in = QatLinear(3 * HATS, width)
+        self.told_out = QatLinear(width, width)
+        self.modulate = QatLinear(width, 4 * width)
+        nn.init.zeros_(self.modulate.weight)
+        nn.init.zeros_(self.modulate.bias)
         self.blocks = nn.ModuleList(PaintBlock(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
         self.head = QatLinear(width, depth)
-        steps = torch.logspace(0, 3, FREQUENCIES)
-        self.register_buffer("frequencies", steps, persistent=False)
 
     def forward(
         self,
         latents: Tensor,
-        levels: Tensor,
+        level: Tensor,
         form: Tensor,
-        formed: Tensor,
+        form_level: Tensor,
+        guidance: Tensor,
         text_embedding: Tensor,
         word_weights: Tensor,
     ) -> Tensor:
         """The clean latents; see the module for the shapes."""
-        side = latents.shape[-1]
-        text = self.text_in(text_embedding)  # (B, W, D)
-        prompt, worded = mean_word(text, word_weights)  # (B, 1, D), (B, 1, 1)
-        level = self._level(levels) + self.prompt_in(prompt) * worded  # (B, 1, D)
-        x = self.latents_in(latents.flatten(2).transpose(1, 2)) + self.position  # (B, N, D)
-        shown = self.form_in(form.flatten(2).transpose(1, 2))
-        x = x + torch.where(formed[:, None, None] > 0, shown, self.no_form) + level
-        logarithm = word_weights.clamp_min(1e-6).log()
-        bias = torch.where(word_weights > 0, logarithm, torch.full_like(logarithm, NO_WORD))
-        bias = F.pad(bias, (0, side * side))[:, None, None]  # (B, 1, 1, W + N)
+        avoided = (word_weights < 0).unsqueeze(-1)  # (B, W, 1)
+        text = torch.where(avoided, self.avoid_in(text_embedding), self.text_in(text_embedding))
+        strength = word_weights.abs()
+        prompt, worded = mean_word(text, strength)  # (B, 1, D), (B, 1, 1)
+        told = self._told(level, form_level, guidance) + self.prompt_in(prompt) * worded
+        modulation = self.modulate(F.gelu(told)).unflatten(-1, (4, -1)).squeeze(1)  # (B, 4, D)
+        x = self.latents_in(latents) + self.form_in(form_patches(form, self.side))
+        x = x + self.position + told  # (B, N, D)
+        logarithm = strength.clamp_min(1e-6).log()
+        bias = torch.where(strength > 0, logarithm, torch.full_like(logarithm, NO_WORD))
+        bias = F.pad(bias, (0, self.side**2))[:, None, None]  # (B, 1, 1, W + N)
         for block in self.blocks:
-            x = block(x, level, text, bias)
-        clean: Tensor = self.head(self.norm(x))  # (B, N, depth)
-        return clean.transpose(1, 2).reshape(latents.shape).float()
+            x = block(x, modulation, text, bias)
+        clean: Tensor = self.head(self.norm(x))
+        return clean.float()
 
-    def _level(self, levels: Tensor) -> Tensor:
-        """(B,) in [0, 1] -> (B, 1, D)."""
-        angles = levels[:, None] * self.frequencies
-        waves = torch.cat([angles.sin(), angles.cos()], dim=-1)  # (B, 2 F)
-        level: Tensor = self.level_out(F.gelu(self.level_in(waves)))
-        return level[:, None]
+    def _told(self, level: Tensor, form_level: Tensor, guidance: Tensor) -> Tensor:
+        """Three numbers (B,) each -> (B, 1, D)."""
+        numbers = [level, form_level, guidance / MOST_GUIDANCE]
+        features = torch.cat([hats(number) for number in numbers], dim=-1)
+        told: Tensor = self.told_out(F.gelu(self.told_in(features)))
+        return told[:, None]
 
 
-def velocity_loss(clean: Tensor, predicted: Tensor, levels: Tensor) -> Tensor:
+def form_patches(form: Tensor, side: int) -> Tensor:
+    """(B, 64, 64) -> the patch of each position, (B, side², (64 / side)²)."""
+    patch = form.shape[-1] // side
+    cut = form.view(len(form), side, patch, side, patch).transpose(2, 3)
+    return cut.reshape(len(form), side * side, patch * patch)
+
+
+def floats_of_form(form: Tensor) -> Tensor:
+    """int8 of spread 32 -> float32 of spread 1."""
+    return form.float() * (1 / SPREAD)
+
+
+def velocity_loss(clean: Tensor, predicted: Tensor, level: Tensor) -> Tensor:
     """Mean squared error of the velocity that a prediction of the clean latents stands for.
 
     At level t the latents are x + t v, so an error of the clean x is one of v, divided by t.
 
     Args:
-        clean, predicted: (B, D, h, w).
-        levels: (B,) in (0, 1].
+        clean, predicted: (B, N, D).
+        level: (B,) in (0, 1].
     """
-    scale = levels.clamp_min(LEAST_LEVEL)[:, None, None, None]
+    scale = level.clamp_min(LEAST_LEVEL)[:, None, None]
     return ((predicted - clean) / scale).square().mean()
 
 
 @torch.no_grad()
 def painted(
-    painter: Painter,
-    noise: Tensor,
-    form: Tensor,
-    text_embedding: Tensor,
-    word_weights: Tensor,
-    *,
-    steps: int,
-    guidance_scale: float,
-) -> Tensor:
-    """Latents (B, D, h, w) of pictures, from noise in equal steps.
+    painter: nn.Module, noise: Tensor, form: Tensor, form_level: Tensor, words: Words, *,
+    steps: int, guidance_scale: float, distilled: bool = False,
+) -> Tensor:  # fmt: skip
+    """Latents (B, N, D) of pictures, from noise in equal steps.
 
     Args:
-        noise: (B, D, h, w), standard normal.
-        form: (B, D, h, w).
+        noise: (B, N, D), standard normal.
+        form, form_level: as the painter takes them.
         guidance_scale: 1 is the model's own strength of the words.
+        distilled: the painter follows its guidance input; if not it is asked twice a step, with
+            the words, and with the words to avoid alone.
     """
     x, count = noise, len(noise)
-    formed = torch.ones(2 * count)
-    text = text_embedding.repeat(2, 1, 1)
-    weights = torch.cat([word_weights, torch.zeros_like(word_weights)])
     for step in range(steps, 0, -1):
-        level = step / steps
-        levels = torch.full((2 * count,), level)
-        both = painter(x.repeat(2, 1, 1, 1), levels, form.repeat(2, 1, 1, 1), formed, text, weights)
-        with_words, without = both.chunk(2)
-        clean = without + guidance_scale * (with_words - without)
+        level = torch.full((count,), step / steps)
+        clean = guided(painter, x, level, form, form_level, words, guidance_scale, distilled)
         x = x + (clean - x) / step  # of the way that is left, one step of `step`
     return x
+
+
+def guided(
+    painter: nn.Module, x: Tensor, level: Tensor, form: Tensor, form_level: Tensor, words: Words,
+    scale: float | Tensor, distilled: bool = False,
+) -> Tensor:  # fmt: skip
+    """The clean latents, with the words followed `scale` times as far: (B, N, D)."""
+    strength = torch.as_tensor(scale, dtype=torch.float32).expand(len(x))
+    if distilled:
+        clean: Tensor = painter(
+            x, level, form, form_level, strength, words.embedding, words.weights
+        )
+        return clean
+    wanted, avoided = words.weights.clamp_min(0), (-words.weights).clamp_min(0)
+    both: Tensor = painter(
+        x.repeat(2, 1, 1), level.repeat(2), form.repeat(2, 1, 1), form_level.repeat(2),
+        torch.ones(2 * len(x)), words.embedding.repeat(2, 1, 1), torch.cat([wanted, avoided]),
+    )  # fmt: skip
+    with_words, without = both.chunk(2)
+    return without + strength[:, None, None] * (with_words - without)

@@ -1,0 +1,1 @@
+"""Pictures painted at once: what the painter learns from, and its stages."""

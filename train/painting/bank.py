@@ -1,0 +1,89 @@
+"""Codes of forms: a few numbers for each patch of a form, summed from tables of whole numbers.
+
+    form (64, 64) int8  ->  codes (N, S): of each of 8 x 8 patches, S codes of 512
+    codes (N, S)        ->  the sum of S table rows a patch, clipped to int8
+
+The sum is of integers, so every runtime makes the same form of the same codes. Source: residual
+quantisation, Juang and Gray 1982, doi:10.1109/ICASSP.1982.1171604.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from t2a_edge.form import MOST, SIDE
+
+ITERATIONS = 12
+SAMPLED = 120_000  # patches that a table is fitted to
+AT_ONCE = 16_384
+
+
+@dataclass(frozen=True)
+class FormCodec:
+    """Tables of residual codes.
+
+    Attributes:
+        tables: (S, K, P) int8, P the numbers of a patch.
+    """
+
+    tables: Tensor
+
+    def encode(self, forms: Tensor) -> Tensor:
+        """(M, 64, 64) int8 -> codes (M, N, S) int16, stage by stage the nearest row."""
+        left = patches(forms).flatten(0, 1).float()  # (M * N, P)
+        chosen = []
+        for table in self.tables.float():
+            codes = torch.cat([_nearest(part, table) for part in left.split(AT_ONCE)])
+            left = left - table[codes]
+            chosen.append(codes.to(torch.int16))
+        return torch.stack(chosen, dim=-1).view(len(forms), -1, len(self.tables))
+
+    def decode(self, codes: Tensor, stages: int | None = None) -> Tensor:
+        """Codes (M, N, S) -> forms (M, 64, 64) int8, of the first so many stages."""
+        total = torch.zeros(*codes.shape[:2], self.tables.shape[-1], dtype=torch.int32)
+        for stage in range(stages or len(self.tables)):
+            total += self.tables[stage][codes[..., stage].long()].int()
+        return _joined(total.clamp(-MOST, MOST).to(torch.int8))
+
+
+def fitted_codec(forms: Tensor, stages: int, codes: int, seed: int = 0) -> FormCodec:
+    """Tables by k-means over what the tables before them leave of patches of forms."""
+    generator = torch.Generator().manual_seed(seed)
+    every = patches(forms).flatten(0, 1)
+    picks = torch.randint(len(every), (min(SAMPLED, len(every)),), generator=generator)
+    left = every[picks].float()
+    tables = []
+    for _ in range(stages):
+        table = left[torch.randperm(len(left), generator=generator)[:codes]].clone()
+        for _ in range(ITERATIONS):
+            near = torch.cat([_nearest(part, table) for part in left.split(AT_ONCE)])
+            counts = torch.bincount(near, minlength=codes)
+            sums = torch.zeros_like(table).index_add_(0, near, left)
+            table = torch.where(counts[:, None] > 0, sums / counts.clamp_min(1)[:, None], table)
+            lost = (counts == 0).nonzero().flatten()
+            again = torch.randint(len(left), (len(lost),), generator=generator)
+            table[lost] = left[again]
+        table = table.round().clamp(-MOST, MOST)
+        near = torch.cat([_nearest(part, table) for part in left.split(AT_ONCE)])
+        left = left - table[near]
+        tables.append(table.to(torch.int8))
+    return FormCodec(torch.stack(tables))
+
+
+def patches(forms: Tensor, side: int = 8) -> Tensor:
+    """(M, 64, 64) -> (M, side², (64 / side)²)."""
+    size = SIDE // side
+    cut = forms.view(len(forms), side, size, side, size).transpose(2, 3)
+    return cut.reshape(len(forms), side * side, size * size)
+
+
+def _joined(cut: Tensor) -> Tensor:
+    side, size = round(cut.shape[1] ** 0.5), round(cut.shape[2] ** 0.5)
+    whole = cut.view(len(cut), side, side, size, size).transpose(2, 3)
+    return whole.reshape(len(cut), side * size, side * size)
+
+
+def _nearest(vectors: Tensor, table: Tensor) -> Tensor:
+    """(M, P) and (K, P) -> (M,) int64."""
+    return (table.square().sum(1) - 2 * vectors @ table.T).argmin(1)

@@ -1,0 +1,160 @@
+"""A whole model that decides a picture at once, and the bank of forms that it chooses from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from t2a_edge.errors import CheckpointError
+from train.checkpoint import load_module, load_tensors, save_tensors, with_prefix
+from train.codec import Codec
+from train.config import Preset
+from train.models.chooser import Query
+from train.models.latents import DeepLatent
+from train.models.painter import Painter
+from train.painting.bank import FormCodec
+from train.qat import convert, on_int8_grid
+from train.text import TextEngine
+
+SIDE = 8  # positions along each side of a picture
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Forms that words choose from.
+
+    Attributes:
+        codec: what their codes mean.
+        codes: (M, N, S) int16.
+        keys: (M, Q) int8; a query times a key, times `key_step`, is a form's score.
+        key_step: size of a key's step.
+        upright: (M,) bool, whether it has a top.
+    """
+
+    codec: FormCodec
+    codes: Tensor
+    keys: Tensor
+    key_step: float
+    upright: Tensor
+
+    def tensors(self) -> dict[str, Tensor]:
+        """As they are saved."""
+        return {
+            "tables": self.codec.tables, "codes": self.codes, "keys": self.keys,
+            "key_step": torch.tensor(self.key_step), "upright": self.upright,
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, tensors: dict[str, Tensor]) -> "Bank":
+        """Read what `tensors` gave."""
+        return cls(
+            FormCodec(tensors["tables"]), tensors["codes"], tensors["keys"],
+            float(tensors["key_step"]), tensors["upright"],
+        )  # fmt: skip
+
+    def forms(self) -> Tensor:
+        """All of them, (M, 64, 64) int8."""
+        return self.codec.decode(self.codes)
+
+    def scores(self, query: Tensor) -> Tensor:
+        """Queries (B, Q) -> (B, M), how well each form suits each."""
+        return query @ self.keys.float().T * self.key_step
+
+
+@dataclass
+class WholeModel:
+    """Everything that an export starts from.
+
+    Attributes:
+        preset: shapes of the parts.
+        text: bytes to a vector a word.
+        query, bank: words to a form.
+        painter: noise, form and words to deep latents, by guidance that it is told.
+        latent: deep latents to a canvas.
+        codec: a canvas to indices and pixels.
+        vocabulary: adjectives that training used, sorted.
+        card: data, licence and figures, as they go into the bundle.
+    """
+
+    preset: Preset
+    text: TextEngine
+    query: Query
+    bank: Bank
+    painter: Painter
+    latent: DeepLatent
+    codec: Codec
+    vocabulary: tuple[str, ...]
+    card: dict[str, Any]
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """The parts with weights, by name."""
+        return {
+            "text": self.text, "query": self.query, "painter": self.painter, "codec": self.codec,
+        }  # fmt: skip
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file, weights in float16; nothing in it needs pickle."""
+        tensors = {f"bank.{name}": value for name, value in self.bank.tensors().items()}
+        tensors |= {f"latent.{name}": value for name, value in self.latent.state_dict().items()}
+        for part, module in self.modules.items():
+            for name, value in module.state_dict().items():
+                half = value.dim() and value.is_floating_point()
+                tensors[f"{part}.{name}"] = value.to(torch.float16) if half else value
+        for name in ("sums", "counts"):
+            tensors.pop(f"codec.quantizer.{name}", None)  # of use in training only
+        about = {
+            "preset": self.preset.to_json(), "vocabulary": list(self.vocabulary),
+            "card": self.card,
+        }  # fmt: skip
+        save_tensors(path, tensors, about)
+
+    @classmethod
+    def load(cls, path: Path) -> "WholeModel":
+        """Read what `save` wrote, fake-quantisers frozen and switched on.
+
+        Raises:
+            CheckpointError: the file is missing, damaged, or does not fit its own preset.
+        """
+        tensors, about = load_tensors(path)
+        try:
+            preset = Preset.from_json(about["preset"])
+            vocabulary, card = tuple(about["vocabulary"]), dict(about["card"])
+        except (KeyError, AttributeError, TypeError, ValueError) as exc:
+            raise CheckpointError(
+                f"{path} does not describe its model ({exc}); restore it, or make one with "
+                "`python -m train checkpoint`."
+            ) from exc
+        config, width = preset.latent, preset.transformer.width
+        text, query = TextEngine(preset.text, width), Query(width, preset.form.key)
+        painter = Painter(preset.painter, config.depth, width, SIDE)
+        latent = DeepLatent(preset.codec.code_dim, config.components, config.depth)
+        codec, of_codec = Codec(preset.codec), with_prefix(tensors, "codec")
+        book = on_int8_grid(of_codec["quantizer.codebook"].float())  # float16 left the steps
+        ones = torch.ones(len(book))
+        of_codec |= {"quantizer.codebook": book, "quantizer.sums": book, "quantizer.counts": ones}
+        load_module(codec, of_codec, "codec")
+        for name, module in (
+            ("text", text), ("query", query), ("painter", painter), ("latent", latent),
+        ):  # fmt: skip
+            load_module(module, with_prefix(tensors, name), name)
+        bank = Bank.of(with_prefix(tensors, "bank"))
+        model = cls(preset, text, query, bank, painter, latent, codec, vocabulary, card)
+        model.use_int8()
+        return model
+
+    def use_int8(self) -> None:
+        """Compute as the INT8 engines do: fake-quantisers frozen and on."""
+        for module in (self.text, self.query, self.painter, self.codec.decoder):
+            convert(module)
+        self.codec.eval()
+
+    def parameter_count(self) -> int:
+        """Trained numbers of the shipped parts, codebook, deep latent and bank included."""
+        shipped = (self.text, self.query, self.painter, self.codec.decoder)
+        total = sum(p.numel() for module in shipped for p in module.parameters())
+        total += sum(t.numel() for t in self.latent.state_dict().values())
+        total += sum(t.numel() for t in self.bank.tensors().values())
+        return total + self.codec.quantizer.codebook.numel()

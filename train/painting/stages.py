@@ -1,0 +1,197 @@
+"""The stages of the generator that decides the whole picture at once.
+
+Each starts from a finished model's codec and text engine, which stay as they are, and from views
+that are encoded once:
+
+    views      deep latent fitted, pictures encoded
+    forms      tables of form codes, the bank, and how words choose from it
+    painter    the flow over deep latents
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train.checkpoint import (
+    file_sha256,
+    load_module,
+    load_stage,
+    load_tensors,
+    save_tensors,
+    write_report,
+)
+from train.codec import Codec
+from train.codec_task import autocast, contact_sheet
+from train.data import PixelStore, load_rows
+from train.model import Model
+from train.models.latents import DeepLatent
+from train.models.painter import Painter, Words, painted
+from train.painting.bank import FormCodec, fitted_codec
+from train.painting.model import SIDE, Bank, WholeModel
+from train.painting.painter_task import PainterTask, ViewMix, WordTable
+from train.painting.views import (
+    PaintingViews,
+    Source,
+    StudioViews,
+    Views,
+    WordlessViews,
+    cached_views,
+    fitted,
+)
+from train.qat import convert, disable
+from train.stages import Run, stage_effort, stage_fit
+from train.studio_store import StudioStore
+
+
+FITTED_FORMS = 6000  # that the tables of form codes are fitted to
+STEPS, GUIDANCE = 12, 2.5
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What all stages here start from.
+
+    Attributes:
+        codec: without fake-quantisation, which only slows it down here.
+        sources: encoded views of the studio, the annotated paintings, and others where given.
+    """
+
+    codec: Codec
+    deep: DeepLatent
+    form_codec: FormCodec
+    sources: list[Views]
+    mix: ViewMix
+    table: WordTable
+    key: str
+
+
+def prepared(run: Run, model_path: Path, more: Path | None, studio_cache: Path) -> Prepared:
+    """Encode what is not encoded yet; fit the deep latent and the codes of forms."""
+    model, key = Model.load(model_path), file_sha256(model_path)
+    codec = model.codec.eval()
+    disable(codec)
+    codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    config, size = run.preset.latent, run.preset.data.image_size
+    cache, form = run.folder / "cache", run.preset.form
+    pixels = PixelStore(load_rows(run.data), run.preset.data.shorter_side, cache)
+    store = StudioStore(
+        config.studio_pictures, size, run.preset.data.studio_seed, studio_cache, run.workers,
+        anew=True,
+    )  # fmt: skip
+    sources: dict[str, Source] = {
+        "studio": StudioViews(store),
+        "paintings": PaintingViews(pixels, config.painting_views, size, config.recoloured),
+    }
+    if more is not None:
+        sources["more"] = WordlessViews(
+            more, config.more_kinds, config.more_views, size, config.recoloured
+        )
+    deep = _deep_latent(codec, list(sources.values()), run, key)
+    key = f"{key[:16]}-{config.components}-{config.depth}"
+    views = [
+        cached_views(codec, deep, source, cache / f"views-{name}", key)
+        for name, source in sources.items()
+    ]
+    form_codec = _form_codec(views, run, key)
+    shares = config.shares if more is not None else config.shares[:2]
+    mix = ViewMix(
+        deep, views, shares, run.preset.wording, run.preset.text.max_words, form_codec, form.coded
+    )
+    table = WordTable(model.text, run.preset.text.max_words)
+    return Prepared(codec, deep, form_codec, views, mix, table, key)
+
+
+def _deep_latent(codec: Codec, sources: list[Source], run: Run, key: str) -> DeepLatent:
+    config, path = run.preset.latent, run.folder / "cache" / "latent.safetensors"
+    about = {"key": "-".join([key, *(source.key for source in sources)])}
+    if path.is_file():
+        tensors, told = load_tensors(path)
+        if told == about:
+            deep = DeepLatent(codec.quantizer.config.code_dim, config.components, config.depth)
+            load_module(deep, tensors, "latent")
+            return deep
+    deep = fitted(codec, sources, config.components, config.depth)
+    save_tensors(path, deep.state_dict(), about)
+    return deep
+
+
+def _form_codec(views: list[Views], run: Run, key: str) -> FormCodec:
+    config, path = run.preset.form, run.folder / "cache" / "form-codes.safetensors"
+    about = {"key": f"{key}-{config.stages}-{config.codes}-{[len(v) for v in views]}"}
+    if path.is_file():
+        tensors, told = load_tensors(path)
+        if told == about:
+            return FormCodec(tensors["tables"])
+    each = FITTED_FORMS // len(views)
+    forms = [v.forms[np.linspace(0, len(v) - 1, min(each, len(v))).astype(int)] for v in views]
+    codec = fitted_codec(torch.from_numpy(np.concatenate(forms)), config.stages, config.codes)
+    save_tensors(path, {"tables": codec.tables}, about)
+    return codec
+
+
+def train_painter(run: Run, ready: Prepared) -> dict[str, Any]:
+    """Train the painter on the encoded views; write the report and a sheet of held-out forms."""
+    task = PainterTask(run.preset, ready.mix, ready.table, SIDE)
+    fit = stage_fit(
+        run, "painter", task, run.preset.painter_fit, ("latent", "painter", "wording"),
+        key=ready.key,
+    )  # fmt: skip
+    state = fit.run()
+    task.module.eval()
+    if run.preset.painter_fit.qat_steps:
+        convert(task.module.painter)
+    folder = run.folder / "painter"
+    contact_sheet([repainted(ready, task.module.drawing())], 8, folder / "repainted.png")
+    report = {**stage_effort(state), "float_steps": state.float_end}
+    return write_report(folder, {**report, "val": task.validate()})
+
+
+def trained_painter(run: Run) -> Painter:
+    """The painter of the run that draws best."""
+    tensors, _ = load_stage(run.folder, "painter")
+    raise NotImplementedError(tensors)
+
+
+@torch.no_grad()
+def pictures(ready: Prepared, latents: Tensor) -> Tensor:
+    """Latents (B, N, D) -> images (B, 3, H, W) in [-1, 1], by way of the codec's indices."""
+    indices = ready.codec.quantizer(ready.deep.compose(latents.float()))[1]
+    with autocast():
+        images: Tensor = ready.codec.decode(indices)
+    return images.float().contiguous()
+
+
+def draw(
+    ready: Prepared, painter: Painter, words: Words, form: Tensor, rng: np.random.Generator, *,
+    steps: int = STEPS, guidance_scale: float = GUIDANCE, form_level: float = 0.0,
+    distilled: bool = False,
+) -> Tensor:  # fmt: skip
+    """Images of words in given forms, (B, 64, 64) float32."""
+    count, depth = len(form), len(ready.deep.block_rows)
+    noise = torch.from_numpy(rng.standard_normal((count, SIDE**2, depth), dtype=np.float32))
+    level = torch.full((count,), form_level)
+    if form_level:
+        other = torch.from_numpy(rng.standard_normal(form.shape, dtype=np.float32))
+        form = (1 - form_level) * form + form_level * other
+    with autocast():
+        latents = painted(
+            painter, noise, form, level, words, steps=steps, guidance_scale=guidance_scale,
+            distilled=distilled,
+        )  # fmt: skip
+    return pictures(ready, latents)
+
+
+def repainted(ready: Prepared, painter: Painter, count: int = 24) -> Tensor:
+    """Held-out forms in the words of other held-out views: images (2 B, 3, H, W)."""
+    rng = np.random.default_rng(3)
+    batches = ready.mix.held_out(rng)
+    each = count // len(batches)
+    form = torch.cat([batch.form[:each] for batch in batches])
+    prompts = [p for batch in batches for p in batch.prompts[-each:]]
+    latents = torch.cat([batch.latents[:each] for batch in batches])
+    words = ready.table.of(prompts)
+    return torch.cat([pictures(ready, latents), draw(ready, painter, words, form, rng)])

@@ -1,0 +1,297 @@
+"""Views of pictures as the painter learns from them, encoded once and kept on disk.
+
+A view is the strongest components of a picture's canvas, its form, and what says its words: a line
+of the studio, an annotator's adjectives, or measured attributes alone.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from t2a_edge.documents import is_file
+from t2a_edge.errors import DataError
+from t2a_edge.form import form_of
+from t2a_edge.metadata import object_of
+from t2a_edge.pixels import read_pixels
+from train.augment import recoloured
+from train.codec import Codec
+from train.codec_task import autocast, images_from_uint8
+from train.data import PixelStore, UInt8Array, turned
+from train.models.latents import DeepLatent
+from train.studio.forms import UPRIGHT
+from train.studio.record import Record
+from train.studio_store import StudioStore
+from train.wording import measured_scores
+
+ENCODED_AT_ONCE = 32
+LEAST_CROP = 0.7  # of a picture's shorter side, where crops of more paintings begin
+FIT_PICTURES = 1500  # whose canvases the deep latent is fitted to
+
+
+@dataclass(frozen=True)
+class View:
+    """One square of a picture.
+
+    Attributes:
+        square: (H, W, 3) uint8.
+        words: its adjectives, as turned; empty where nobody said any.
+        line: the studio's line on it, or "".
+        quarter: whether it was turned by a quarter.
+        held_out: kept from training.
+    """
+
+    square: UInt8Array
+    words: tuple[str, ...]
+    line: str = ""
+    quarter: bool = False
+    held_out: bool = False
+
+
+class Source(Protocol):
+    """Where views come from; the same each time."""
+
+    key: str
+
+    def __len__(self) -> int:
+        """How many views."""
+
+    def views(self) -> Iterator[View]:
+        """All of them, in order."""
+
+
+@dataclass(frozen=True)
+class StudioViews:
+    """Each picture of the studio once, turned and mirrored by chance; upright ones mirrored."""
+
+    store: StudioStore
+
+    @property
+    def key(self) -> str:
+        """Names the pictures."""
+        return self.store.key
+
+    def __len__(self) -> int:
+        return sum(len(members) for members in self.store.by_split.values())
+
+    def views(self) -> Iterator[View]:
+        """See `Source`."""
+        held_out = set(self.store.by_split["val"])
+        for index in range(len(self)):
+            rng = np.random.default_rng((7, index))
+            record = self.store.record(index)
+            quarters = 0 if UPRIGHT in record.seen.traits else int(rng.integers(4))
+            square = np.rot90(self.store.centre(index, self.store.size), quarters)
+            if rng.integers(2):
+                square = square[:, ::-1]
+            yield View(
+                np.ascontiguousarray(square), record.words, record.line(), quarters % 2 == 1,
+                index in held_out,
+            )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PaintingViews:
+    """Squares of annotated paintings, and the middle of each held-out one.
+
+    Attributes:
+        count: squares of each painting of the training split.
+        size: their side in pixels.
+        recolour: share of them that get other colours.
+    """
+
+    store: PixelStore
+    count: int
+    size: int
+    recolour: float
+
+    @property
+    def key(self) -> str:
+        """Names the pictures."""
+        return f"{self.store.key}-{self.count}-{self.size}-{self.recolour}"
+
+    def __len__(self) -> int:
+        split = self.store.by_split
+        return self.count * len(split["train"]) + len(split["val"])
+
+    def views(self) -> Iterator[View]:
+        """See `Source`."""
+        members = self.store.by_split["train"]
+        for index in np.random.default_rng(11).permutation(members):
+            rng = np.random.default_rng((11, int(index)))
+            for _ in range(self.count):
+                square, words = self.store.view(int(index), self.size, rng)
+                if rng.random() < self.recolour:
+                    square, words = recoloured(square, words, rng)
+                yield View(square, words)
+        for index in self.store.by_split["val"]:
+            square = self.store.centre(index, self.size)
+            yield View(square, self.store.adjectives(index), held_out=True)
+
+
+@dataclass(frozen=True)
+class WordlessViews:
+    """Squares of a folder of pictures that nobody described.
+
+    Attributes:
+        folder: with one .jsonl, a "file" in each line.
+        kinds: of its lines' "kind", those that are used; all of them where empty.
+        count, size, recolour: as in `PaintingViews`.
+    """
+
+    folder: Path
+    kinds: tuple[str, ...]
+    count: int
+    size: int
+    recolour: float
+    files: list[Path] = field(init=False)
+
+    def __post_init__(self) -> None:
+        found = sorted(self.folder.glob("*.jsonl"))
+        if len(found) != 1:
+            raise DataError(f"{self.folder} has {len(found)} .jsonl files; expected one.")
+        lines = [object_of(line) for line in found[0].read_text(encoding="utf-8").splitlines()]
+        kept = [a for a in lines if not self.kinds or a.get("kind") in self.kinds]
+        order = np.random.default_rng(13).permutation(len(kept))
+        files = [self.folder / str(kept[number]["file"]) for number in order]
+        object.__setattr__(self, "files", files)
+
+    @property
+    def key(self) -> str:
+        """Names the pictures."""
+        return f"{len(self.files)}-{self.kinds}-{self.count}-{self.size}-{self.recolour}"
+
+    def __len__(self) -> int:
+        return self.count * len(self.files)
+
+    def views(self) -> Iterator[View]:
+        """See `Source`."""
+        for index, path in enumerate(self.files):
+            pixels, rng = read_pixels(path), np.random.default_rng((13, index))
+            for _ in range(self.count):
+                side = int(min(pixels.shape[:2]) * rng.uniform(LEAST_CROP, 1))
+                top, left = (int(rng.integers(length - side + 1)) for length in pixels.shape[:2])
+                cut = Image.fromarray(pixels[top : top + side, left : left + side])
+                whole = np.asarray(cut.resize((self.size, self.size), Image.Resampling.LANCZOS))
+                square, words = turned(whole, (), rng)
+                if rng.random() < self.recolour:
+                    square, words = recoloured(square, words, rng)
+                yield View(square, words)
+
+
+@dataclass(frozen=True)
+class Views:
+    """Encoded views.
+
+    Attributes:
+        components: (M, K, h, w) float16, of the canvas.
+        forms: (M, 64, 64) int8.
+        words: given adjectives of each, as turned.
+        scores: (M, A) float32, measured attributes; 0 where the studio says the words.
+        records: the studio's, None for other views.
+        quarter, held_out: (M,) bool, as in `View`.
+    """
+
+    components: npt.NDArray[np.float16]
+    forms: npt.NDArray[np.int8]
+    words: list[tuple[str, ...]]
+    scores: npt.NDArray[np.float32]
+    records: list[Record] | None
+    quarter: npt.NDArray[np.bool_]
+    held_out: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.forms)
+
+
+def batched(views: Iterator[View], size: int) -> Iterator[list[View]]:
+    """Lists of so many views, the last one shorter."""
+    while batch := list(islice(views, size)):
+        yield batch
+
+
+@torch.no_grad()
+def encoded(codec: Codec, squares: Sequence[UInt8Array]) -> Tensor:
+    """Canvases of pictures as the codec's codes give them: (B, C, h, w) float32."""
+    with autocast():
+        latents = codec.latents(images_from_uint8(list(squares)))
+    canvas: Tensor = codec.quantizer(latents.float())[0]
+    return canvas
+
+
+def fitted(codec: Codec, sources: Sequence[Source], components: int, depth: int) -> DeepLatent:
+    """A deep latent of equal numbers of views of each source: the first ones of each."""
+    count = FIT_PICTURES // len(sources)
+    canvas = torch.cat([
+        encoded(codec, [view.square for view in batch])
+        for source in sources
+        for batch in batched(islice(source.views(), count), ENCODED_AT_ONCE)
+    ])
+    deep = DeepLatent(canvas.shape[1], components, depth)
+    deep.fit(canvas)
+    return deep
+
+
+def cached_views(
+    codec: Codec, deep: DeepLatent, source: Source, base: Path, key: str
+) -> Views:
+    """Encode all views of a source once; a cache with another key is replaced.
+
+    Args:
+        base: path of the cache's files, without their endings.
+        key: names the codec and the deep latent.
+    """
+    key = f"{key}-{source.key}"
+    about, flat, grey = (base.with_suffix(end) for end in (".json", ".npy", ".forms.npy"))
+    told: dict[str, Any] = {}
+    if is_file(about):
+        told = json.loads(about.read_text(encoding="utf-8"))
+    if told.get("key") != key:
+        told = _encode(codec, deep, source, flat, grey) | {"key": key}
+        about.write_text(json.dumps(told), encoding="utf-8")
+    records = [Record.from_line(line) for line in told["lines"]] if any(told["lines"]) else None
+    return Views(
+        np.load(flat, mmap_mode="r"), np.load(grey), [tuple(w) for w in told["words"]],
+        np.asarray(told["scores"], dtype=np.float32), records,
+        np.asarray(told["quarter"]), np.asarray(told["held_out"]),
+    )  # fmt: skip
+
+
+def _encode(
+    codec: Codec, deep: DeepLatent, source: Source, flat: Path, grey: Path
+) -> dict[str, Any]:
+    """Write components and forms; what a view says goes back."""
+    flat.parent.mkdir(parents=True, exist_ok=True)
+    told: dict[str, Any] = {n: [] for n in ("words", "lines", "scores", "quarter", "held_out")}
+    forms: list[npt.NDArray[np.int8]] = []
+    side, count = codec.quantizer.config.scales[-1], len(source)
+    out = np.lib.format.open_memmap(
+        flat, mode="w+", dtype=np.float16, shape=(count, len(deep.rows), side, side)
+    )
+    done = 0
+    bar = tqdm(total=count, desc=flat.stem, unit="view")
+    for batch in batched(source.views(), ENCODED_AT_ONCE):
+        components = deep.components(encoded(codec, [view.square for view in batch]))
+        out[done : done + len(batch)] = components.numpy()
+        done += len(batch)
+        bar.update(len(batch))
+        for view in batch:
+            forms.append(form_of(view.square))
+            scores = [] if view.line else [round(float(s), 4) for s in measured_scores(view.square)]
+            for name, value in (
+                ("words", view.words), ("lines", view.line), ("scores", scores),
+                ("quarter", view.quarter), ("held_out", view.held_out),
+            ):  # fmt: skip
+                told[name].append(value)
+    out.flush()
+    np.save(grey, np.stack(forms))
+    return told
