@@ -17,6 +17,7 @@ from t2a_edge.spec import FACTORS, REFINER_PASSES, Spec
 from train.documents import parsed
 
 PRESETS = Path(__file__).parent / "presets"
+LATENT_BLOCK = 4  # side of the block of the canvas that one position of the deep latent covers
 
 
 def _require(condition: bool, message: str) -> None:
@@ -591,7 +592,8 @@ class PainterConfig:
             "the heads divide.",
         )
         _require(
-            self.form_dropout >= 0 and self.form_noised >= 0
+            self.form_dropout >= 0
+            and self.form_noised >= 0
             and self.form_dropout + self.form_noised <= 1,
             f"painter.form_dropout is {self.form_dropout} and painter.form_noised "
             f"{self.form_noised}; expected shares that add up to at most 1.",
@@ -703,6 +705,7 @@ class Preset:
     chooser_fit: FitConfig = field(default_factory=FitConfig)
     painter: PainterConfig = field(default_factory=PainterConfig)
     painter_fit: FitConfig = field(default_factory=FitConfig)
+    distil_fit: FitConfig = field(default_factory=FitConfig)
     qat: QatConfig = field(default_factory=QatConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     card: CardConfig = field(default_factory=CardConfig)
@@ -746,6 +749,11 @@ class Preset:
         return (
             self.codec.scales[: -self.refiner.scales] if self.refiner.passes else self.codec.scales
         )
+
+    @property
+    def latent_side(self) -> int:
+        """Positions of the deep latent along each side of a picture."""
+        return self.codec.scales[-1] // LATENT_BLOCK
 
     @property
     def spec(self) -> Spec:

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-BLOCK = 4  # side of the block of the canvas that one position of the latent covers
+from train.config import LATENT_BLOCK as BLOCK
+
 LEAST_VARIANCE = 0.01  # of a component of the canvas, as a share of the strongest one's
 
 
@@ -82,7 +83,7 @@ class DeepLatent(nn.Module):
         """Latents (B, N, D) -> canvas (B, C, h, w)."""
         side = round(latents.shape[1] ** 0.5)
         blocks = latents @ self.block_back.T + self.block_mean  # (B, N, K * 16)
-        grid = blocks.transpose(1, 2).unflatten(2, (side, side))
+        grid = blocks.transpose(1, 2).reshape(len(latents), -1, side, side)
         components = F.pixel_shuffle(grid, BLOCK)  # (B, K, h, w)
         canvas = torch.einsum("bkhw,ck->bchw", components, self.back)
         return canvas + self.mean[:, None, None]

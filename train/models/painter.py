@@ -88,7 +88,7 @@ class PaintBlock(nn.Module):
         """
         if self.near is not None:
             x = x + self.near_out(self._near(self.near_norm(x)))
-        scale, shift, mlp_scale, mlp_shift = (modulation + self.modulation).split(1, dim=1)
+        scale, shift, mlp_scale, mlp_shift = torch.split(modulation + self.modulation, 1, dim=1)
         y = self.attention_norm(x) * (1 + scale) + shift
         q, k, v = (self._heads(part) for part in self.qkv(y).chunk(3, dim=-1))
         text_k, text_v = (self._heads(part) for part in self.text_kv(text).chunk(2, dim=-1))
@@ -102,7 +102,7 @@ class PaintBlock(nn.Module):
         """(B, N, D) -> (B, N, near): what lies around each position."""
         assert self.near is not None
         side = round(x.shape[1] ** 0.5)
-        grid = x.unflatten(1, (side, side)).permute(0, 3, 1, 2)  # channels last in memory
+        grid = x.view(len(x), side, side, -1).permute(0, 3, 1, 2)  # channels last in memory
         around: Tensor = F.relu(self.near(grid)).permute(0, 2, 3, 1).flatten(1, 2)
         return around
 

@@ -17,6 +17,7 @@ from t2a_edge.form import MOST, SIDE
 ITERATIONS = 12
 SAMPLED = 120_000  # patches that a table is fitted to
 AT_ONCE = 16_384
+FORMS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,15 @@ class FormCodec:
         left = patches(forms).flatten(0, 1).float()  # (M * N, P)
         chosen = []
         for table in self.tables.float():
-            codes = torch.cat([_nearest(part, table) for part in left.split(AT_ONCE)])
+            codes = torch.cat([_nearest(part, table) for part in torch.split(left, AT_ONCE)])
             left = left - table[codes]
             chosen.append(codes.to(torch.int16))
         return torch.stack(chosen, dim=-1).view(len(forms), -1, len(self.tables))
+
+    def again(self, forms: Tensor) -> Tensor:
+        """(M, 64, 64) int8 -> the same as their codes leave them."""
+        parts = torch.split(forms, FORMS_AT_ONCE)
+        return torch.cat([self.decode(self.encode(part)) for part in parts])
 
     def decode(self, codes: Tensor, stages: int | None = None) -> Tensor:
         """Codes (M, N, S) -> forms (M, 64, 64) int8, of the first so many stages."""
@@ -57,7 +63,7 @@ def fitted_codec(forms: Tensor, stages: int, codes: int, seed: int = 0) -> FormC
     for _ in range(stages):
         table = left[torch.randperm(len(left), generator=generator)[:codes]].clone()
         for _ in range(ITERATIONS):
-            near = torch.cat([_nearest(part, table) for part in left.split(AT_ONCE)])
+            near = torch.cat([_nearest(part, table) for part in torch.split(left, AT_ONCE)])
             counts = torch.bincount(near, minlength=codes)
             sums = torch.zeros_like(table).index_add_(0, near, left)
             table = torch.where(counts[:, None] > 0, sums / counts.clamp_min(1)[:, None], table)
@@ -65,7 +71,7 @@ def fitted_codec(forms: Tensor, stages: int, codes: int, seed: int = 0) -> FormC
             again = torch.randint(len(left), (len(lost),), generator=generator)
             table[lost] = left[again]
         table = table.round().clamp(-MOST, MOST)
-        near = torch.cat([_nearest(part, table) for part in left.split(AT_ONCE)])
+        near = torch.cat([_nearest(part, table) for part in torch.split(left, AT_ONCE)])
         left = left - table[near]
         tables.append(table.to(torch.int8))
     return FormCodec(torch.stack(tables))

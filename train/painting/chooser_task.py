@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from train.codec_task import autocast
 from train.config import Preset
@@ -19,7 +19,7 @@ class ChooserTask:
     def __init__(self, preset: Preset, mix: ViewMix, table: WordTable) -> None:
         self.preset, self.mix, self.table = preset, mix, table
         torch.manual_seed(preset.chooser_fit.seed)
-        self.module: nn.Module = Chooser(preset.transformer.width, preset.form.key)
+        self.module = Chooser(preset.transformer.width, preset.form.key)
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Each prompt finds its own form among those of the batch."""

@@ -18,8 +18,6 @@ from train.painting.bank import FormCodec
 from train.qat import convert, on_int8_grid
 from train.text import TextEngine
 
-SIDE = 8  # positions along each side of a picture
-
 
 @dataclass(frozen=True)
 class Bank:
@@ -129,7 +127,7 @@ class WholeModel:
             ) from exc
         config, width = preset.latent, preset.transformer.width
         text, query = TextEngine(preset.text, width), Query(width, preset.form.key)
-        painter = Painter(preset.painter, config.depth, width, SIDE)
+        painter = Painter(preset.painter, config.depth, width, preset.latent_side)
         latent = DeepLatent(preset.codec.code_dim, config.components, config.depth)
         codec, of_codec = Codec(preset.codec), with_prefix(tensors, "codec")
         book = on_int8_grid(of_codec["quantizer.codebook"].float())  # float16 left the steps
@@ -154,7 +152,7 @@ class WholeModel:
     def parameter_count(self) -> int:
         """Trained numbers of the shipped parts, codebook, deep latent and bank included."""
         shipped = (self.text, self.query, self.painter, self.codec.decoder)
-        total = sum(p.numel() for module in shipped for p in module.parameters())
-        total += sum(t.numel() for t in self.latent.state_dict().values())
-        total += sum(t.numel() for t in self.bank.tensors().values())
-        return total + self.codec.quantizer.codebook.numel()
+        total = sum(int(p.numel()) for module in shipped for p in module.parameters())
+        fixed = [*self.latent.state_dict().values(), *self.bank.tensors().values()]
+        fixed.append(self.codec.quantizer.codebook)
+        return total + sum(int(tensor.numel()) for tensor in fixed)

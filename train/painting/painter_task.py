@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from t2a_edge.errors import ConfigError
 from train.codec_task import autocast
-from train.config import Preset, WordingConfig
+from train.config import PainterConfig, Preset, WordingConfig
 from train.data import TURNED
 from train.models.latents import DeepLatent
 from train.models.painter import Painter, Words, floats_of_form, velocity_loss
 from train.painting.bank import FormCodec
 from train.painting.views import Views
-from train.qat import prepare
 from train.studio.words import adjectives
 from train.text import TextEngine
 from train.wording import Extremes, Wording
@@ -78,7 +79,8 @@ class ViewMix:
         wording: WordingConfig, most_words: int, codec: FormCodec, coded: float,
     ) -> None:  # fmt: skip
         self.deep, self.sources, self.shares = deep, sources, np.asarray(shares) / sum(shares)
-        self.most, self.codec, self.coded = most_words, codec, coded
+        self.most, self.coded = most_words, coded
+        self.again = [codec.again(torch.from_numpy(source.forms)).numpy() for source in sources]
         self.train = [np.flatnonzero(~source.held_out) for source in sources]
         measured = [s.scores for s in sources if s.records is None]
         fewest = min(len(scores) for scores in measured)
@@ -92,18 +94,23 @@ class ViewMix:
         rows = [int(rng.choice(self.train[number])) for number in picked]
         return self.batch(list(zip(picked.tolist(), rows, strict=True)), rng)
 
-    def draw_forms(
-        self, rng: np.random.Generator, count: int
-    ) -> tuple[Tensor, list[list[str]]]:
+    def draw_forms(self, rng: np.random.Generator, count: int) -> tuple[Tensor, list[list[str]]]:
         """Forms (B, 64, 64) float32 of the training splits, each with a word or more."""
-        forms, prompts = [], []
+        forms: list[npt.NDArray[np.int8]] = []
+        prompts: list[list[str]] = []
         while len(forms) < count:
             number = int(rng.choice(len(self.sources), p=self.shares))
             row = int(rng.choice(self.train[number]))
             if words := self.words(number, row, rng):
-                forms.append(self.sources[number].forms[row])
+                forms.append(self._form(number, row, rng))
                 prompts.append(words)
         return floats_of_form(torch.from_numpy(np.stack(forms))), prompts
+
+    def _form(self, number: int, row: int, rng: np.random.Generator) -> npt.NDArray[np.int8]:
+        """The form of a view, a share of them as their codes leave it."""
+        held = self.again if rng.random() < self.coded else [s.forms for s in self.sources]
+        form: npt.NDArray[np.int8] = held[number][row]
+        return form
 
     def held_out(self, rng: np.random.Generator) -> list[Batch]:
         """Some held-out views of each source that has any."""
@@ -117,13 +124,10 @@ class ViewMix:
     def batch(self, places: Sequence[tuple[int, int]], rng: np.random.Generator) -> Batch:
         """Views by source and row."""
         components = np.stack([self.sources[n].components[row] for n, row in places])
-        forms = torch.from_numpy(np.stack([self.sources[n].forms[row] for n, row in places]))
-        coded = torch.from_numpy(rng.random(len(places)) < self.coded)
-        if coded.any():
-            forms[coded] = self.codec.decode(self.codec.encode(forms[coded]))
+        forms = [self._form(number, row, rng) for number, row in places]
         latents = self.deep.latents(torch.from_numpy(components).float())
         prompts = [self.words(n, row, rng) for n, row in places]
-        return Batch(latents, floats_of_form(forms), prompts)
+        return Batch(latents, floats_of_form(torch.from_numpy(np.stack(forms))), prompts)
 
     def words(self, number: int, row: int, rng: np.random.Generator) -> list[str]:
         """Words for one view; none for guidance."""
@@ -149,7 +153,7 @@ class Averaged(nn.Module):
 
     def __init__(self, painter: Painter, kept: float) -> None:
         super().__init__()
-        self.painter, self.kept, self.quantised = painter, kept, False
+        self.painter, self.kept = painter, kept
         self.average = copy.deepcopy(painter).requires_grad_(False)
 
     @torch.no_grad()
@@ -160,31 +164,23 @@ class Averaged(nn.Module):
         for average, weights in pairs:
             average.lerp_(weights, 1 - kept)
 
-    def drawing(self) -> Painter:
-        """What is validated and drawn with."""
-        return self.painter if self.quantised else self.average
-
 
 class PainterTask:
     """The painter's losses and validation; see `train.loop.Task`."""
 
-    def __init__(
-        self, preset: Preset, mix: ViewMix, table: WordTable, side: int
-    ) -> None:
+    def __init__(self, preset: Preset, mix: ViewMix, table: WordTable) -> None:
         self.preset, self.config, self.mix, self.table = preset, preset.painter, mix, table
         self.count = preset.painter_fit.batch
         torch.manual_seed(preset.painter_fit.seed)
-        painter = Painter(self.config, preset.latent.depth, preset.transformer.width, side)
-        self.module = Averaged(painter, half_kept(self.config.average, self.count))
+        self.module = Averaged(new_painter(preset), half_kept(self.config.average, self.count))
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Squared error of the velocity at random levels of noise."""
-        if not self.module.quantised:
-            self.module.follow(step)
+        self.module.follow(step)
         batch = self.mix.draw(rng, self.count)
         words, x = self.table.of(batch.prompts), batch.latents
         level = torch.sigmoid(self.config.level_mean + torch.randn(self.count))
-        form, form_level = self._noised_form(batch.form, rng)
+        form, form_level = noised_form(batch.form, self.config, rng)
         spread = level[:, None, None]
         noised = (1 - spread) * x + spread * torch.randn_like(x)
         with autocast():
@@ -194,21 +190,10 @@ class PainterTask:
             )  # fmt: skip
         return {"loss": velocity_loss(x, clean, level), "error": (clean - x).square().mean()}
 
-    def _noised_form(self, form: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Forms at random noise levels, many at 0 and some at 1, and the levels."""
-        kind, config = torch.from_numpy(rng.random(len(form))).float(), self.config
-        level = torch.where(
-            kind < config.form_dropout, torch.ones(len(form)),
-            torch.where(kind < config.form_dropout + config.form_noised, torch.rand(len(form)),
-                        config.form_noise * torch.rand(len(form))),
-        )  # fmt: skip
-        spread = level[:, None, None]
-        return (1 - spread) * form + spread * torch.randn_like(form), level
-
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """The loss on held-out views at fixed levels, with form and words, and without."""
-        generator, painter = torch.Generator().manual_seed(0), self.module.drawing()
+        generator, painter = torch.Generator().manual_seed(0), self.module.average
         found: dict[str, list[Tensor]] = {"loss": [], "without_words": [], "without_form": []}
         for batch in self.mix.held_out(np.random.default_rng(0)):
             words, ones = self.table.of(batch.prompts), torch.ones(len(batch.latents))
@@ -229,12 +214,31 @@ class PainterTask:
         return {name: float(torch.stack(values).mean()) for name, values in found.items()}
 
     def start_qat(self) -> None:
-        """Fake-quantise the painter, from the averaged weights on."""
-        self.module.painter.load_state_dict(self.module.average.state_dict())
-        self.module.quantised = True
-        prepare(self.module.painter, self.preset.qat)
+        """It is fake-quantised where it is distilled."""
+        raise ConfigError("painter_fit.qat_steps is above 0; expected 0. Raise distil_fit's.")
+
+
+def new_painter(preset: Preset) -> Painter:
+    """An untrained painter of the preset's shape."""
+    return Painter(
+        preset.painter, preset.latent.depth, preset.transformer.width, preset.latent_side
+    )
 
 
 def half_kept(samples: int, batch: int) -> float:
     """How much of an average is kept each step, for half of it to be of the last `samples`."""
     return math.exp(math.log(0.5) * batch / samples)
+
+
+def noised_form(
+    form: Tensor, config: PainterConfig, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Forms (B, 64, 64) at random noise levels, many near 0 and some at 1, and the levels (B,)."""
+    kind = torch.from_numpy(rng.random(len(form))).float()
+    share = torch.rand(len(form))
+    level = torch.where(
+        kind < config.form_dropout + config.form_noised, share, config.form_noise * share
+    )
+    level = torch.where(kind < config.form_dropout, torch.ones_like(level), level)
+    spread = level[:, None, None]
+    return (1 - spread) * form + spread * torch.randn_like(form), level

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from train.checkpoint import (
     file_sha256,
@@ -22,6 +22,7 @@ from train.checkpoint import (
     load_stage,
     load_tensors,
     save_tensors,
+    with_prefix,
     write_report,
 )
 from train.codec import Codec
@@ -31,8 +32,8 @@ from train.model import Model
 from train.models.latents import DeepLatent
 from train.models.painter import Painter, Words, painted
 from train.painting.bank import FormCodec, fitted_codec
-from train.painting.model import SIDE, Bank, WholeModel
-from train.painting.painter_task import PainterTask, ViewMix, WordTable
+from train.painting.distil_task import DistilTask
+from train.painting.painter_task import PainterTask, ViewMix, WordTable, new_painter
 from train.painting.views import (
     PaintingViews,
     Source,
@@ -45,7 +46,6 @@ from train.painting.views import (
 from train.qat import convert, disable
 from train.stages import Run, stage_effort, stage_fit
 from train.studio_store import StudioStore
-
 
 FITTED_FORMS = 6000  # that the tables of form codes are fitted to
 STEPS, GUIDANCE = 12, 2.5
@@ -67,6 +67,7 @@ class Prepared:
     mix: ViewMix
     table: WordTable
     key: str
+    side: int
 
 
 def prepared(run: Run, model_path: Path, more: Path | None, studio_cache: Path) -> Prepared:
@@ -102,7 +103,7 @@ def prepared(run: Run, model_path: Path, more: Path | None, studio_cache: Path) 
         deep, views, shares, run.preset.wording, run.preset.text.max_words, form_codec, form.coded
     )
     table = WordTable(model.text, run.preset.text.max_words)
-    return Prepared(codec, deep, form_codec, views, mix, table, key)
+    return Prepared(codec, deep, form_codec, views, mix, table, key, run.preset.latent_side)
 
 
 def _deep_latent(codec: Codec, sources: list[Source], run: Run, key: str) -> DeepLatent:
@@ -135,25 +136,43 @@ def _form_codec(views: list[Views], run: Run, key: str) -> FormCodec:
 
 def train_painter(run: Run, ready: Prepared) -> dict[str, Any]:
     """Train the painter on the encoded views; write the report and a sheet of held-out forms."""
-    task = PainterTask(run.preset, ready.mix, ready.table, SIDE)
+    task = PainterTask(run.preset, ready.mix, ready.table)
     fit = stage_fit(
         run, "painter", task, run.preset.painter_fit, ("latent", "painter", "wording"),
         key=ready.key,
     )  # fmt: skip
     state = fit.run()
     task.module.eval()
-    if run.preset.painter_fit.qat_steps:
-        convert(task.module.painter)
     folder = run.folder / "painter"
-    contact_sheet([repainted(ready, task.module.drawing())], 8, folder / "repainted.png")
+    contact_sheet([repainted(ready, task.module.average)], 8, folder / "repainted.png")
     report = {**stage_effort(state), "float_steps": state.float_end}
     return write_report(folder, {**report, "val": task.validate()})
 
 
-def trained_painter(run: Run) -> Painter:
-    """The painter of the run that draws best."""
-    tensors, _ = load_stage(run.folder, "painter")
-    raise NotImplementedError(tensors)
+def trained_painter(run: Run) -> tuple[Painter, str]:
+    """The averaged painter of the run, and the sha256 of its file."""
+    tensors, key = load_stage(run.folder, "painter")
+    painter = new_painter(run.preset)
+    load_module(painter, with_prefix(tensors, "average"), "painter")
+    return painter.eval(), key
+
+
+def train_distilled(run: Run, ready: Prepared) -> dict[str, Any]:
+    """Teach a copy of the painter to be guided in one evaluation; write the report and a sheet."""
+    teacher, key = trained_painter(run)
+    task = DistilTask(run.preset, ready.mix, ready.table, teacher)
+    fit = stage_fit(
+        run, "distilled", task, run.preset.distil_fit, ("latent", "painter", "wording"),
+        painter_sha256=key,
+    )  # fmt: skip
+    state = fit.run()
+    student = task.module.eval()
+    if run.preset.distil_fit.qat_steps:
+        convert(student)
+    folder = run.folder / "distilled"
+    contact_sheet([repainted(ready, student, distilled=True)], 8, folder / "repainted.png")
+    report = {**stage_effort(state), "float_steps": state.float_end}
+    return write_report(folder, {**report, "val": task.validate()})
 
 
 @torch.no_grad()
@@ -166,13 +185,14 @@ def pictures(ready: Prepared, latents: Tensor) -> Tensor:
 
 
 def draw(
-    ready: Prepared, painter: Painter, words: Words, form: Tensor, rng: np.random.Generator, *,
+    ready: Prepared, painter: nn.Module, words: Words, form: Tensor, rng: np.random.Generator, *,
     steps: int = STEPS, guidance_scale: float = GUIDANCE, form_level: float = 0.0,
     distilled: bool = False,
 ) -> Tensor:  # fmt: skip
     """Images of words in given forms, (B, 64, 64) float32."""
     count, depth = len(form), len(ready.deep.block_rows)
-    noise = torch.from_numpy(rng.standard_normal((count, SIDE**2, depth), dtype=np.float32))
+    shape = (count, ready.side**2, depth)
+    noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
     level = torch.full((count,), form_level)
     if form_level:
         other = torch.from_numpy(rng.standard_normal(form.shape, dtype=np.float32))
@@ -185,7 +205,9 @@ def draw(
     return pictures(ready, latents)
 
 
-def repainted(ready: Prepared, painter: Painter, count: int = 24) -> Tensor:
+def repainted(
+    ready: Prepared, painter: nn.Module, count: int = 24, *, distilled: bool = False
+) -> Tensor:
     """Held-out forms in the words of other held-out views: images (2 B, 3, H, W)."""
     rng = np.random.default_rng(3)
     batches = ready.mix.held_out(rng)
@@ -194,4 +216,5 @@ def repainted(ready: Prepared, painter: Painter, count: int = 24) -> Tensor:
     prompts = [p for batch in batches for p in batch.prompts[-each:]]
     latents = torch.cat([batch.latents[:each] for batch in batches])
     words = ready.table.of(prompts)
-    return torch.cat([pictures(ready, latents), draw(ready, painter, words, form, rng)])
+    drawn = draw(ready, painter, words, form, rng, distilled=distilled)
+    return torch.cat([pictures(ready, latents), drawn])

@@ -60,7 +60,9 @@ class View:
 class Source(Protocol):
     """Where views come from; the same each time."""
 
-    key: str
+    @property
+    def key(self) -> str:
+        """Names the pictures."""
 
     def __len__(self) -> int:
         """How many views."""
@@ -231,19 +233,19 @@ def encoded(codec: Codec, squares: Sequence[UInt8Array]) -> Tensor:
 def fitted(codec: Codec, sources: Sequence[Source], components: int, depth: int) -> DeepLatent:
     """A deep latent of equal numbers of views of each source: the first ones of each."""
     count = FIT_PICTURES // len(sources)
-    canvas = torch.cat([
-        encoded(codec, [view.square for view in batch])
-        for source in sources
-        for batch in batched(islice(source.views(), count), ENCODED_AT_ONCE)
-    ])
+    canvas = torch.cat(
+        [
+            encoded(codec, [view.square for view in batch])
+            for source in sources
+            for batch in batched(islice(source.views(), count), ENCODED_AT_ONCE)
+        ]
+    )
     deep = DeepLatent(canvas.shape[1], components, depth)
     deep.fit(canvas)
     return deep
 
 
-def cached_views(
-    codec: Codec, deep: DeepLatent, source: Source, base: Path, key: str
-) -> Views:
+def cached_views(codec: Codec, deep: DeepLatent, source: Source, base: Path, key: str) -> Views:
     """Encode all views of a source once; a cache with another key is replaced.
 
     Args:

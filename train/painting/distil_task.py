@@ -1,0 +1,89 @@
+"""Distillation of the painter: guidance, and words to avoid, become inputs of one evaluation."""
+
+import copy
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from t2a_edge.vocabulary import known_words
+from train.codec_task import autocast
+from train.config import Preset
+from train.models.painter import MOST_GUIDANCE, Painter, Words, guided, velocity_loss
+from train.painting.painter_task import LEVELS, ViewMix, WordTable, noised_form
+from train.qat import prepare
+
+TOLD = 2.5  # guidance that is validated
+MOST_AVOIDED = 2
+
+
+class DistilTask:
+    """Student and teacher; see `train.loop.Task`.
+
+    The teacher is asked with the words, and with the words to avoid alone or none; the student is
+    told all of it at once and how far to go. Source: Meng et al. 2023, arXiv:2210.03142.
+
+    Args:
+        teacher: the painter as it was trained, in float.
+    """
+
+    def __init__(self, preset: Preset, mix: ViewMix, table: WordTable, teacher: Painter) -> None:
+        self.preset, self.mix, self.table = preset, mix, table
+        self.teacher = teacher.eval().requires_grad_(False)
+        self.count, self.words = preset.distil_fit.batch, sorted(known_words())
+        self.module: nn.Module = copy.deepcopy(teacher).requires_grad_(True)
+
+    def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Squared difference of the velocities of student and guided teacher."""
+        batch, config = self.mix.draw(rng, self.count), self.preset.painter
+        words = self.table.of(batch.prompts, self._avoided(batch.prompts, rng))
+        level = torch.sigmoid(config.level_mean + torch.randn(self.count))
+        form, form_level = noised_form(batch.form, config, rng)
+        scale = 1 + (MOST_GUIDANCE - 1) * torch.rand(self.count).square()
+        spread = level[:, None, None]
+        x = (1 - spread) * batch.latents + spread * torch.randn_like(batch.latents)
+        return {"loss": self._difference(x, level, form, form_level, words, scale)}
+
+    def _difference(
+        self, x: Tensor, level: Tensor, form: Tensor, form_level: Tensor, words: Words,
+        scale: Tensor,
+    ) -> Tensor:  # fmt: skip
+        with torch.no_grad(), autocast():
+            wanted = guided(self.teacher, x, level, form, form_level, words, scale)
+        with autocast():
+            clean = guided(self.module, x, level, form, form_level, words, scale, distilled=True)
+        return velocity_loss(wanted, clean, level)
+
+    def _avoided(self, prompts: list[list[str]], rng: np.random.Generator) -> list[list[str]]:
+        """Known words to avoid, that are not asked for; none for most prompts."""
+        avoided = []
+        for prompt in prompts:
+            count = int(rng.integers(1, MOST_AVOIDED + 1)) if rng.random() < 0.3 else 0
+            words = [str(word) for word in rng.choice(self.words, count, replace=False)]
+            avoided.append([word for word in words if word not in prompt])
+        return avoided
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """The loss on held-out views at fixed levels, without and with words to avoid."""
+        rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
+        found: dict[str, list[Tensor]] = {"plain": [], "avoiding": []}
+        for batch in self.mix.held_out(rng):
+            ones = torch.ones(len(batch.latents))
+            avoided = [[str(rng.choice(self.words))] for _ in batch.prompts]
+            for at in LEVELS:
+                noise = torch.randn(batch.latents.shape, generator=generator)
+                x = (1 - at) * batch.latents + at * noise
+                for name, words in (
+                    ("plain", self.table.of(batch.prompts)),
+                    ("avoiding", self.table.of(batch.prompts, avoided)),
+                ):
+                    found[name].append(
+                        self._difference(x, at * ones, batch.form, 0 * ones, words, TOLD * ones)
+                    )
+        means = {name: float(torch.stack(values).mean()) for name, values in found.items()}
+        return {"loss": sum(means.values()) / len(means), **means}
+
+    def start_qat(self) -> None:
+        """Fake-quantise the student."""
+        prepare(self.module, self.preset.qat)

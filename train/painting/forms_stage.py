@@ -1,0 +1,164 @@
+"""The stage `forms`: how words choose a form is learned, and the bank is filled."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from train.checkpoint import (
+    load_module,
+    load_stage,
+    load_tensors,
+    save_tensors,
+    with_prefix,
+    write_report,
+)
+from train.config import FormConfig
+from train.models.chooser import Chooser, Query
+from train.models.painter import floats_of_form
+from train.painting.bank import FormCodec
+from train.painting.chooser_task import ChooserTask
+from train.painting.model import Bank
+from train.painting.painter_task import WordTable
+from train.painting.stages import Prepared
+from train.painting.views import Views
+from train.qat import QMAX, convert
+from train.stages import Run, stage_effort, stage_fit
+from train.studio.forms import UPRIGHT
+from train.studio.words import adjectives
+
+AT_ONCE = 256
+WORDS_DRAWN = 3  # times for each view, of which the mean score counts
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Views whose forms could enter the bank.
+
+    Attributes:
+        rows: (M,) of the source.
+        keys: (M, Q).
+        own: (M,) how well each one's own words find it, beside the mean form.
+        groups: (M,) what it is one of many of: its family in the studio, its picture elsewhere.
+    """
+
+    rows: npt.NDArray[np.int64]
+    keys: Tensor
+    own: npt.NDArray[np.float32]
+    groups: npt.NDArray[np.int64]
+
+
+def train_forms(run: Run, ready: Prepared) -> dict[str, Any]:
+    """Train the choice of forms, fill the bank; write both and the report."""
+    task = ChooserTask(run.preset, ready.mix, ready.table)
+    fit = stage_fit(
+        run, "forms", task, run.preset.chooser_fit, ("latent", "form", "wording"), key=ready.key
+    )
+    state = fit.run()
+    chooser = task.module.eval()
+    if run.preset.chooser_fit.qat_steps:
+        convert(chooser.query)
+    bank = filled_bank(chooser, ready, run.preset.form)
+    save_tensors(run.folder / "forms" / "bank.safetensors", bank.tensors(), {"key": ready.key})
+    return write_report(
+        run.folder / "forms",
+        {**stage_effort(state), "float_steps": state.float_end, "forms": len(bank.codes),
+         "val": task.validate()},
+    )  # fmt: skip
+
+
+def trained_forms(run: Run) -> tuple[Query, Bank]:
+    """The query of the run's forms stage, and its bank."""
+    tensors, _ = load_stage(run.folder, "forms")
+    query = Query(run.preset.transformer.width, run.preset.form.key)
+    load_module(query, with_prefix(tensors, "query"), "query")
+    if run.preset.chooser_fit.qat_steps:
+        convert(query)
+    return query.eval(), Bank.of(load_tensors(run.folder / "forms" / "bank.safetensors")[0])
+
+
+@torch.no_grad()
+def filled_bank(chooser: Chooser, ready: Prepared, config: FormConfig) -> Bank:
+    """Forms whose own words find them, as many of each family of the studio as of another.
+
+    Keys are without their mean, which says nothing of one form rather than another.
+    """
+    counts = [round(config.size * (1 - config.paintings))]
+    others = len(ready.sources) - 1
+    counts += [(config.size - counts[0]) // others] * others
+    forms, upright = [], []
+    for source, count in zip(ready.sources, counts, strict=True):
+        found = candidates(chooser, source, ready.table, ready.form_codec)
+        picked = found.rows[chosen_rows(found, count)]
+        forms.append(torch.from_numpy(source.forms[picked]))
+        traits = [source.records[r].seen.traits if source.records else () for r in picked]
+        upright += [UPRIGHT in seen for seen in traits]
+    codes = ready.form_codec.encode(torch.cat(forms))
+    keys = _keys(chooser, ready.form_codec.decode(codes))
+    keys = keys - keys.mean(0)
+    step = float(keys.abs().max()) / QMAX
+    rounded = (keys / step).round().to(torch.int8)
+    return Bank(ready.form_codec, codes, rounded, step, torch.tensor(upright))
+
+
+def _keys(chooser: Chooser, forms: Tensor) -> Tensor:
+    parts = [chooser.encoder(floats_of_form(part)) for part in torch.split(forms, AT_ONCE)]
+    return torch.cat(parts)
+
+
+def candidates(chooser: Chooser, source: Views, table: WordTable, codec: FormCodec) -> Candidates:
+    """Keys of a source's training views, and how well their words find them."""
+    rows = np.flatnonzero(~source.held_out)
+    forms = torch.from_numpy(source.forms[rows])
+    keys = _keys(chooser, codec.decode(codec.encode(forms)))
+    centred, rng = keys - keys.mean(0), np.random.default_rng(0)
+    own = np.zeros(len(rows), dtype=np.float32)
+    for start in range(0, len(rows), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        for _ in range(WORDS_DRAWN):
+            prompts = [_words(source, int(row), rng) for row in rows[part]]
+            words = table.of(prompts)
+            query = chooser.query(words.embedding, words.weights)
+            own[part] += (query * centred[part]).sum(1).numpy() / WORDS_DRAWN
+    if source.records is None:
+        groups = np.arange(len(rows))
+    else:
+        families = [source.records[row].composition.family for row in rows]
+        groups = np.unique(families, return_inverse=True)[1]
+    return Candidates(rows, keys, own, groups)
+
+
+def _words(source: Views, row: int, rng: np.random.Generator) -> list[str]:
+    if source.records is None:
+        return list(source.words[row])
+    record = source.records[row]
+    return list(adjectives(record.composition, rng, record.seen, forms=True))
+
+
+def chosen_rows(found: Candidates, count: int) -> list[int]:
+    """Positions of `count` candidates: group by group the one that its words find best.
+
+    Where groups are families of many, one that is much like a chosen one of its family is passed
+    over as long as there are others.
+    """
+    members = [np.flatnonzero(found.groups == g) for g in np.unique(found.groups)]
+    if len(members) >= count:  # one each at most: the groups that are found best
+        best = sorted((m[np.argmax(found.own[m])] for m in members), key=lambda i: -found.own[i])
+        return [int(i) for i in best[:count]]
+    unit = torch.nn.functional.normalize(found.keys - found.keys.mean(0), dim=1)
+    chosen: list[int] = []
+    each = [count // len(members) + (n < count % len(members)) for n in range(len(members))]
+    for group, wanted in zip(members, each, strict=True):
+        pool = group[np.argsort(-found.own[group])][: max(wanted, len(group) // 2)]
+        value = torch.from_numpy(found.own[pool].copy())
+        value = (value - value.mean()) / value.std().clamp_min(1e-6)
+        near = torch.full((len(pool),), -1.0)
+        for _ in range(min(wanted, len(pool))):
+            pick = int((value - 3 * near).argmax())
+            chosen.append(int(pool[pick]))
+            near = torch.maximum(near, unit[pool] @ unit[pool[pick]])
+            value[pick] = -torch.inf
+    return chosen
