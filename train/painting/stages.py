@@ -111,7 +111,7 @@ def _deep_latent(codec: Codec, sources: list[Source], run: Run, key: str) -> Dee
     about = {"key": "-".join([key, *(source.key for source in sources)])}
     if path.is_file():
         tensors, told = load_tensors(path)
-        if told == about:
+        if told.get("key") == about["key"]:
             deep = DeepLatent(codec.quantizer.config.code_dim, config.components, config.depth)
             load_module(deep, tensors, "latent")
             return deep
@@ -125,7 +125,7 @@ def _form_codec(views: list[Views], run: Run, key: str) -> FormCodec:
     about = {"key": f"{key}-{config.stages}-{config.codes}-{[len(v) for v in views]}"}
     if path.is_file():
         tensors, told = load_tensors(path)
-        if told == about:
+        if told.get("key") == about["key"]:
             return FormCodec(tensors["tables"])
     each = FITTED_FORMS // len(views)
     forms = [v.forms[np.linspace(0, len(v) - 1, min(each, len(v))).astype(int)] for v in views]
@@ -173,6 +173,16 @@ def train_distilled(run: Run, ready: Prepared) -> dict[str, Any]:
     contact_sheet([repainted(ready, student, distilled=True)], 8, folder / "repainted.png")
     report = {**stage_effort(state), "float_steps": state.float_end}
     return write_report(folder, {**report, "val": task.validate()})
+
+
+def trained_distilled(run: Run) -> tuple[Painter, str]:
+    """The distilled painter of the run, fake-quantised, and the sha256 of its file."""
+    tensors, key = load_stage(run.folder, "distilled")
+    painter = new_painter(run.preset)
+    load_module(painter, tensors, "painter")
+    if run.preset.distil_fit.qat_steps:
+        convert(painter)
+    return painter.eval(), key
 
 
 @torch.no_grad()

@@ -1,0 +1,205 @@
+"""The generator that decides the whole picture at once: deep latent, forms, painter."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from t2a_edge.errors import ConfigError
+from t2a_edge.form import form_of
+from train.checkpoint import read_report
+from train.config import load_preset
+from train.models.chooser import Query, matching_loss
+from train.models.latents import DeepLatent
+from train.models.painter import HATS, Words, guided, hats, painted, velocity_loss
+from train.painting.bank import fitted_codec, patches
+from train.painting.forms_stage import train_forms, trained_forms
+from train.painting.model import WholeModel
+from train.painting.painter_task import half_kept, new_painter
+from train.painting.stages import prepared, train_distilled, train_painter, trained_distilled
+
+
+@pytest.fixture(scope="module")
+def ready(tiny_run, tiny_checkpoint):
+    """The tiny run with its views encoded."""
+    return prepared(tiny_run, tiny_checkpoint, None, tiny_run.folder / "cache")
+
+
+@pytest.fixture(scope="module")
+def painted_run(tiny_run, ready):
+    """The tiny run with forms, painter and distilled painter."""
+    train_forms(tiny_run, ready)
+    train_painter(tiny_run, ready)
+    train_distilled(tiny_run, ready)
+    return tiny_run
+
+
+def test_all_stages_report_held_out_figures_and_draw_sheets(painted_run):
+    folder = painted_run.folder
+    for stage in ("forms", "painter", "distilled"):
+        assert read_report(folder / stage)["val"]["loss"] > 0
+    assert (folder / "painter" / "repainted.png").is_file()
+    assert (folder / "distilled" / "repainted.png").is_file()
+
+
+def test_views_are_encoded_once(painted_run, tiny_checkpoint, monkeypatch):
+    monkeypatch.setattr("train.painting.views.encoded", None)  # calling it would be an error
+    again = prepared(painted_run, tiny_checkpoint, None, painted_run.folder / "cache")
+    assert len(again.sources) == 2
+    assert again.sources[0].records is not None
+    assert again.sources[1].records is None
+
+
+def test_held_out_views_are_never_drawn(ready):
+    drawn = ready.mix.draw(np.random.default_rng(0), 200)
+    held_out = [batch.latents for batch in ready.mix.held_out(np.random.default_rng(0))]
+    for latents in torch.cat(held_out):
+        assert (drawn.latents - latents).abs().amax((1, 2)).min() > 0
+
+
+def test_a_model_is_saved_and_loaded(painted_run, ready, tmp_path):
+    query, bank = trained_forms(painted_run)
+    painter = trained_distilled(painted_run)[0]
+    model = WholeModel(
+        painted_run.preset, ready.table.text, query, bank, painter, ready.deep, ready.codec,
+        ("warm",), {"licence": "MIT"},
+    )  # fmt: skip
+    model.save(tmp_path / "model.safetensors")
+    loaded = WholeModel.load(tmp_path / "model.safetensors")
+    assert torch.equal(loaded.bank.forms(), bank.forms())
+    assert torch.equal(loaded.bank.keys, bank.keys)
+    assert torch.equal(loaded.latent.rows, ready.deep.rows)
+    half = painter.head.weight.detach().to(torch.float16).float()
+    assert torch.equal(loaded.painter.head.weight, half)
+    assert loaded.vocabulary == ("warm",)
+    assert loaded.parameter_count() == model.parameter_count()
+
+
+def test_the_painter_is_not_fake_quantised_before_it_is_distilled(tiny_run, ready):
+    fit = replace(tiny_run.preset.painter_fit, qat_steps=1)
+    run = replace(tiny_run, folder=tiny_run.folder / "again",
+                  preset=replace(tiny_run.preset, painter_fit=fit))  # fmt: skip
+    with pytest.raises(ConfigError, match="distil_fit"):
+        train_painter(run, ready)
+
+
+def test_a_deep_latent_of_full_depth_keeps_the_canvas():
+    torch.manual_seed(0)
+    canvas = torch.randn(64, 3, 8, 8) * torch.tensor([1.0, 5.0, 2.0])[:, None, None] + 4
+    deep = DeepLatent(3, 3, 48)
+    deep.fit(canvas)
+    latents = deep.latents(deep.components(canvas))
+    assert latents.shape == (64, 4, 48)
+    assert float(latents.square().mean()) == pytest.approx(1, abs=0.02)
+    assert torch.allclose(deep.compose(latents), canvas, atol=1e-3)
+
+
+def test_a_shallow_one_keeps_what_varies_most():
+    torch.manual_seed(0)
+    smooth = torch.randn(64, 1, 2, 2).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    canvas = torch.cat([smooth * 4, 0.1 * torch.randn(64, 1, 8, 8)], dim=1)
+    deep = DeepLatent(2, 2, 1)
+    deep.fit(canvas)
+    error = deep.compose(deep.latents(deep.components(canvas))) - canvas
+    assert float(error[:, 0].square().mean()) < 0.05
+    assert float(error[:, 1].square().mean()) == pytest.approx(0.01, rel=0.1)
+
+
+def test_codes_of_forms_lose_less_with_each_stage():
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:64, :64]
+    waves = [np.sin(rows * a + columns * b) for a, b in rng.uniform(-0.6, 0.6, (40, 2))]
+    pixels = [np.repeat((w * 100 + 128)[..., None], 3, 2).astype(np.uint8) for w in waves]
+    forms = torch.from_numpy(np.stack([form_of(p) for p in pixels]))
+    codec = fitted_codec(forms, stages=3, codes=32)
+    codes = codec.encode(forms)
+    assert codes.shape == (40, 64, 3)
+    errors = [
+        float((codec.decode(codes, s).float() - forms.float()).square().mean()) for s in (1, 2, 3)
+    ]
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[2] < 0.5 * 32**2
+    assert torch.equal(codec.again(forms), codec.decode(codes))
+
+
+def test_patches_lie_row_by_row():
+    form = torch.arange(64 * 64).view(1, 64, 64)
+    cut = patches(form)
+    assert cut[0, 1, :3].tolist() == [8, 9, 10]
+    assert cut[0, 8, :2].tolist() == [8 * 64, 8 * 64 + 1]
+
+
+def test_hats_weigh_the_two_supports_around_a_number():
+    weights = hats(torch.tensor([0.0, 1.0, 0.5 / (HATS - 1)]))
+    assert weights.sum(1).tolist() == pytest.approx([1, 1, 1])
+    assert weights[0, 0] == 1
+    assert weights[1, -1] == 1
+    assert weights[2, :2].tolist() == pytest.approx([0.5, 0.5])
+
+
+def test_an_error_of_the_clean_picture_counts_as_one_of_the_velocity():
+    clean, predicted = torch.zeros(2, 1, 4), torch.ones(2, 1, 4)
+    levels = torch.tensor([0.5, 1.0])
+    assert float(velocity_loss(clean, predicted, levels)) == pytest.approx((4 + 1) / 2)
+
+
+class Knowing(torch.nn.Module):
+    """A painter that knows the picture with words, and another without."""
+
+    def forward(self, latents, level, form, form_level, guidance, embedding, weights):
+        worded = (weights > 0).any(1).float()[:, None, None]
+        return worded * torch.ones_like(latents)
+
+
+def test_steps_from_noise_end_at_what_the_painter_knows():
+    words = Words(torch.zeros(2, 1, 8), torch.tensor([[1.0], [0.0]]))
+    form, level = torch.zeros(2, 64, 64), torch.zeros(2)
+    drawn = painted(
+        Knowing(), torch.randn(2, 4, 3), form, level, words, steps=5, guidance_scale=2.0
+    )
+    assert torch.allclose(drawn[0], torch.full((4, 3), 2.0), atol=1e-5)  # twice as far
+    assert torch.allclose(drawn[1], torch.zeros(4, 3), atol=1e-5)
+
+
+def test_words_to_avoid_are_what_guidance_leads_away_from():
+    words = Words(torch.zeros(1, 2, 8), torch.tensor([[0.0, -1.0]]))
+    form, level = torch.zeros(1, 64, 64), torch.ones(1)
+    away = guided(Knowing(), torch.zeros(1, 4, 3), level, form, 0 * level, words, 2.0)
+    assert torch.allclose(away, torch.full((1, 4, 3), -1.0))
+
+
+def test_a_form_at_full_noise_and_a_word_of_no_weight_still_draw(tiny_run):
+    painter = new_painter(tiny_run.preset).eval()
+    count, width = tiny_run.preset.latent_side**2, tiny_run.preset.transformer.width
+    depth = tiny_run.preset.latent.depth
+    clean = painter(
+        torch.randn(1, count, depth), torch.ones(1), torch.randn(1, 64, 64), torch.ones(1),
+        torch.ones(1), torch.randn(1, 2, width), torch.zeros(1, 2),
+    )  # fmt: skip
+    assert clean.shape == (1, count, depth)
+    assert bool(clean.isfinite().all())
+
+
+def test_queries_add_what_each_word_says():
+    torch.manual_seed(0)
+    query = Query(8, 4).eval()
+    words = torch.randn(1, 3, 8)
+    each = [query(words[:, n : n + 1], torch.ones(1, 1)) for n in range(3)]
+    mixed = query(words, torch.tensor([[1.0, -1.0, 0.5]]))
+    assert torch.allclose(mixed, each[0] - each[1] + 0.5 * each[2], atol=1e-6)
+
+
+def test_rows_that_find_each_other_cost_nothing():
+    keys = 20 * torch.eye(5)
+    assert float(matching_loss(keys, keys)) < 1e-3
+    assert float(matching_loss(keys, keys.flip(0))) > 10
+
+
+def test_half_of_an_average_is_new_after_the_samples_asked_for():
+    assert half_kept(640, 64) ** 10 == pytest.approx(0.5)
+
+
+def test_a_preset_without_a_studio_share_is_refused():
+    with pytest.raises(ConfigError, match=r"latent\.shares"):
+        load_preset("tiny", ["latent.shares=[0.0, 0.5, 0.5]"])
