@@ -233,20 +233,61 @@ def refinement(model: Path, out: Path, **options: Any) -> None:
     _teach(run, model, out, train_refinement, refined_model)
 
 
+def _prepared(run: Any, model: Path, more: Path | None, studio_cache: Path | None) -> Any:
+    """What the stages of the painter start from, encoded where it is not."""
+    from train.painting.stages import prepared
+
+    return prepared(run, model, more, studio_cache or run.folder / "cache")
+
+
+def views_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of the stages that learn from encoded views."""
+    options = (
+        model_option,
+        click.option("--more", type=click.Path(path_type=Path),
+                     help="Folder of pictures without words, with a .jsonl of their files."),
+        click.option("--studio-cache", type=click.Path(path_type=Path),
+                     help="Where `studio-corpus` painted; the run's cache if not given."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @main.command()
 @run_options
-@model_option
-@click.option("--more", type=click.Path(path_type=Path),
-              help="Folder of pictures without words, with a .jsonl of their files.")  # fmt: skip
-@click.option("--studio-cache", type=click.Path(path_type=Path),
-              help="Where `studio-corpus` painted; the run's cache if not given.")  # fmt: skip
-def painter(model: Path, more: Path | None, studio_cache: Path | None, **options: Any) -> None:
-    """Train the painter, a flow over deep latents of whole pictures."""
-    from train.painting.stages import prepared, train_painter
+@views_options
+def forms(model: Path, more: Path | None, studio_cache: Path | None, **options: Any) -> None:
+    """Learn how words choose a form, and fill the bank of forms."""
+    from train.painting.forms_stage import train_forms
 
     run = _run(**options)
-    ready = prepared(run, model, more, studio_cache or run.folder / "cache")
+    ready = _prepared(run, model, more, studio_cache)
+    click.echo(json.dumps(train_forms(run, ready), indent=1))
+
+
+@main.command()
+@run_options
+@views_options
+def painter(model: Path, more: Path | None, studio_cache: Path | None, **options: Any) -> None:
+    """Train the painter, a flow over deep latents of whole pictures."""
+    from train.painting.stages import train_painter
+
+    run = _run(**options)
+    ready = _prepared(run, model, more, studio_cache)
     click.echo(json.dumps(train_painter(run, ready), indent=1))
+
+
+@main.command()
+@run_options
+@views_options
+def distilled(model: Path, more: Path | None, studio_cache: Path | None, **options: Any) -> None:
+    """Teach a copy of the painter to be guided in one evaluation, in fake-quantised steps."""
+    from train.painting.stages import train_distilled
+
+    run = _run(**options)
+    ready = _prepared(run, model, more, studio_cache)
+    click.echo(json.dumps(train_distilled(run, ready), indent=1))
 
 
 @main.command()

@@ -11,7 +11,7 @@ from t2a_edge.prompt import Prompt
 from train.codec_task import uint8_from_images
 from train.data import UInt8Array
 from train.models.chooser import Query
-from train.models.painter import floats_of_form
+from train.models.painter import Words, floats_of_form
 from train.painting.model import Bank
 from train.painting.stages import GUIDANCE, STEPS, Prepared, draw
 
@@ -32,12 +32,25 @@ class Drawer:
         self.distilled = distilled
         self.matrices = torch.from_numpy(resampling_matrices())
 
+    def words(self, prompts: Sequence[Prompt]) -> Words:
+        """The words of prompts with their weights, those to avoid behind."""
+        wanted = [[term for term in prompt.terms if term.weight > 0] for prompt in prompts]
+        avoided = [[term for term in prompt.terms if term.weight < 0] for prompt in prompts]
+        words = self.ready.table.of(
+            [[term.word for term in terms] for terms in wanted],
+            [[term.word for term in terms] for terms in avoided],
+        )
+        for row, terms in enumerate(zip(wanted, avoided, strict=True)):
+            typed = [term.weight for part in terms for term in part]
+            words.weights[row, : len(typed)] = torch.tensor(typed)
+        return words
+
     @torch.no_grad()
     def choose(
         self, prompt: Prompt, rng: np.random.Generator, temperature: float, count: int
     ) -> Tensor:
         """Forms for a prompt, (count, 64, 64) float32 of spread 1."""
-        words = self.ready.table.of([prompt.wanted], [prompt.avoided])
+        words = self.words([prompt])
         scores = self.bank.scores(self.query(words.embedding, words.weights))[0].numpy()
         noise = rng.gumbel(size=(count, len(scores))) * temperature
         rows = torch.from_numpy((scores + noise).argmax(1))
@@ -53,7 +66,7 @@ class Drawer:
         """One picture of each prompt, (B, H, W, 3) uint8."""
         rng = np.random.default_rng(seed)
         forms = torch.cat([self.choose(prompt, rng, temperature, 1) for prompt in prompts])
-        words = self.ready.table.of([p.wanted for p in prompts], [p.avoided for p in prompts])
+        words = self.words(prompts)
         images = draw(
             self.ready, self.painter, words, forms, rng, steps=steps,
             guidance_scale=guidance_scale, form_level=form_level, distilled=self.distilled,
