@@ -257,6 +257,18 @@ def views_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @main.command()
 @run_options
 @views_options
+def latent(model: Path, more: Path | None, studio_cache: Path | None, **options: Any) -> None:
+    """Say what the deep latent costs beside the codec alone, on held-out pictures."""
+    from train.painting.stages import report_latent
+
+    run = _run(**options)
+    ready = _prepared(run, model, more, studio_cache)
+    click.echo(json.dumps(report_latent(run, ready), indent=1))
+
+
+@main.command()
+@run_options
+@views_options
 def forms(model: Path, more: Path | None, studio_cache: Path | None, **options: Any) -> None:
     """Learn how words choose a form, and fill the bank of forms."""
     from train.painting.forms_stage import train_forms

@@ -17,7 +17,13 @@ from train.painting.bank import fitted_codec, patches
 from train.painting.forms_stage import train_forms, trained_forms
 from train.painting.model import WholeModel
 from train.painting.painter_task import half_kept, new_painter
-from train.painting.stages import prepared, train_distilled, train_painter, trained_distilled
+from train.painting.stages import (
+    prepared,
+    report_latent,
+    train_distilled,
+    train_painter,
+    trained_distilled,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +35,7 @@ def ready(tiny_run, tiny_checkpoint):
 @pytest.fixture(scope="module")
 def painted_run(tiny_run, ready):
     """The tiny run with forms, painter and distilled painter."""
+    report_latent(tiny_run, ready)
     train_forms(tiny_run, ready)
     train_painter(tiny_run, ready)
     train_distilled(tiny_run, ready)
@@ -37,6 +44,9 @@ def painted_run(tiny_run, ready):
 
 def test_all_stages_report_held_out_figures_and_draw_sheets(painted_run):
     folder = painted_run.folder
+    latent = read_report(folder / "latent")
+    assert 0 < latent["paintings"]["canvas"] < 1
+    assert latent["studio"]["through"] > 0
     for stage in ("forms", "painter", "distilled"):
         assert read_report(folder / stage)["val"]["loss"] > 0
     assert (folder / "painter" / "repainted.png").is_file()

@@ -40,10 +40,13 @@ class FormCodec:
             chosen.append(codes.to(torch.int16))
         return torch.stack(chosen, dim=-1).view(len(forms), -1, len(self.tables))
 
+    def encode_all(self, forms: Tensor) -> Tensor:
+        """As `encode`, of any number."""
+        return torch.cat([self.encode(part) for part in torch.split(forms, FORMS_AT_ONCE)])
+
     def again(self, forms: Tensor) -> Tensor:
         """(M, 64, 64) int8 -> the same as their codes leave them."""
-        parts = torch.split(forms, FORMS_AT_ONCE)
-        return torch.cat([self.decode(self.encode(part)) for part in parts])
+        return self.decode(self.encode_all(forms))
 
     def decode(self, codes: Tensor, stages: int | None = None) -> Tensor:
         """Codes (M, N, S) -> forms (M, 64, 64) int8, of the first so many stages."""

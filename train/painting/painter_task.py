@@ -16,12 +16,13 @@ from train.config import PainterConfig, Preset, WordingConfig
 from train.data import TURNED
 from train.models.latents import DeepLatent
 from train.models.painter import Painter, Words, floats_of_form, velocity_loss
-from train.painting.bank import FormCodec
 from train.painting.views import Views
 from train.studio.words import adjectives
 from train.text import TextEngine
 from train.wording import Extremes, Wording
 from train.words_task import embed_words
+
+Int8Array = npt.NDArray[np.int8]
 
 LEVELS = (0.3, 0.6, 0.9)  # of noise, at which it is validated
 VALIDATED = 192  # views of each source
@@ -71,16 +72,17 @@ class ViewMix:
     """Batches of views of several sources, by their shares.
 
     Args:
-        forms: their codec: a share of the forms is seen as it leaves them.
+        again: of each source, its forms as their codes leave them.
+        coded: share of the forms that is seen as that.
     """
 
     def __init__(
         self, deep: DeepLatent, sources: Sequence[Views], shares: Sequence[float],
-        wording: WordingConfig, most_words: int, codec: FormCodec, coded: float,
+        wording: WordingConfig, most_words: int, again: Sequence[Int8Array],
+        coded: float,
     ) -> None:  # fmt: skip
         self.deep, self.sources, self.shares = deep, sources, np.asarray(shares) / sum(shares)
-        self.most, self.coded = most_words, coded
-        self.again = [codec.again(torch.from_numpy(source.forms)).numpy() for source in sources]
+        self.most, self.coded, self.again = most_words, coded, again
         self.train = [np.flatnonzero(~source.held_out) for source in sources]
         measured = [s.scores for s in sources if s.records is None]
         fewest = min(len(scores) for scores in measured)
@@ -96,7 +98,7 @@ class ViewMix:
 
     def draw_forms(self, rng: np.random.Generator, count: int) -> tuple[Tensor, list[list[str]]]:
         """Forms (B, 64, 64) float32 of the training splits, each with a word or more."""
-        forms: list[npt.NDArray[np.int8]] = []
+        forms: list[Int8Array] = []
         prompts: list[list[str]] = []
         while len(forms) < count:
             number = int(rng.choice(len(self.sources), p=self.shares))
@@ -106,10 +108,10 @@ class ViewMix:
                 prompts.append(words)
         return floats_of_form(torch.from_numpy(np.stack(forms))), prompts
 
-    def _form(self, number: int, row: int, rng: np.random.Generator) -> npt.NDArray[np.int8]:
+    def _form(self, number: int, row: int, rng: np.random.Generator) -> Int8Array:
         """The form of a view, a share of them as their codes leave it."""
         held = self.again if rng.random() < self.coded else [s.forms for s in self.sources]
-        form: npt.NDArray[np.int8] = held[number][row]
+        form: Int8Array = held[number][row]
         return form
 
     def held_out(self, rng: np.random.Generator) -> list[Batch]:

@@ -8,12 +8,15 @@ that are encoded once:
     painter    the flow over deep latents
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.checkpoint import (
@@ -26,8 +29,8 @@ from train.checkpoint import (
     write_report,
 )
 from train.codec import Codec
-from train.codec_task import autocast, contact_sheet
-from train.data import PixelStore, load_rows
+from train.codec_task import autocast, contact_sheet, images_from_uint8
+from train.data import PictureStore, PixelStore, load_rows
 from train.model import Model
 from train.models.latents import DeepLatent
 from train.models.painter import Painter, Words, painted
@@ -41,6 +44,7 @@ from train.painting.views import (
     Views,
     WordlessViews,
     cached_views,
+    canvas_of,
     fitted,
 )
 from train.qat import convert, disable
@@ -49,6 +53,7 @@ from train.studio_store import StudioStore
 
 FITTED_FORMS = 6000  # that the tables of form codes are fitted to
 STEPS, GUIDANCE = 12, 2.5
+REPORTED, SHEET, AT_ONCE = 200, 32, 16  # held-out pictures of each store
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,14 @@ class Prepared:
 
     Attributes:
         codec: without fake-quantisation, which only slows it down here.
+        stores: pictures of the studio and of the data folder.
         sources: encoded views of the studio, the annotated paintings, and others where given.
     """
 
     codec: Codec
     deep: DeepLatent
     form_codec: FormCodec
+    stores: dict[str, PictureStore]
     sources: list[Views]
     mix: ViewMix
     table: WordTable
@@ -99,11 +106,17 @@ def prepared(run: Run, model_path: Path, more: Path | None, studio_cache: Path) 
     ]
     form_codec = _form_codec(views, run, key)
     shares = config.shares if more is not None else config.shares[:2]
+    again = [
+        _coded_forms(v, form_codec, cache / f"views-{name}.codes.safetensors")
+        for name, v in zip(sources, views, strict=True)
+    ]
     mix = ViewMix(
-        deep, views, shares, run.preset.wording, run.preset.text.max_words, form_codec, form.coded
+        deep, views, shares, run.preset.wording, run.preset.text.max_words, again, form.coded
     )
     table = WordTable(model.text, run.preset.text.max_words)
-    return Prepared(codec, deep, form_codec, views, mix, table, key, run.preset.latent_side)
+    stores: dict[str, PictureStore] = {"studio": store, "paintings": pixels}
+    side = run.preset.latent_side
+    return Prepared(codec, deep, form_codec, stores, views, mix, table, key, side)
 
 
 def _deep_latent(codec: Codec, sources: list[Source], run: Run, key: str) -> DeepLatent:
@@ -134,6 +147,19 @@ def _form_codec(views: list[Views], run: Run, key: str) -> FormCodec:
     return codec
 
 
+def _coded_forms(views: Views, codec: FormCodec, path: Path) -> npt.NDArray[np.int8]:
+    """Forms as their codes leave them, (M, 64, 64); the codes are found once."""
+    digest = hashlib.sha256(codec.tables.numpy().tobytes() + views.forms.tobytes())
+    about = {"key": digest.hexdigest()}
+    if path.is_file():
+        tensors, told = load_tensors(path)
+        if told.get("key") == about["key"]:
+            return codec.decode(tensors["codes"]).numpy()
+    codes = codec.encode_all(torch.from_numpy(views.forms))
+    save_tensors(path, {"codes": codes}, about)
+    return codec.decode(codes).numpy()
+
+
 def train_painter(run: Run, ready: Prepared) -> dict[str, Any]:
     """Train the painter on the encoded views; write the report and a sheet of held-out forms."""
     task = PainterTask(run.preset, ready.mix, ready.table)
@@ -147,6 +173,33 @@ def train_painter(run: Run, ready: Prepared) -> dict[str, Any]:
     contact_sheet([repainted(ready, task.module.average)], 8, folder / "repainted.png")
     report = {**stage_effort(state), "float_steps": state.float_end}
     return write_report(folder, {**report, "val": task.validate()})
+
+
+@torch.no_grad()
+def report_latent(run: Run, ready: Prepared) -> dict[str, Any]:
+    """What the deep latent costs: held-out pictures by the codec alone, and through the latent.
+
+    Returns:
+        Of the studio and the paintings each: `canvas`, the share of the canvas's variance that is
+        lost; `codec` and `through`, mean squared errors of pixels in [-1, 1]; `images`.
+    """
+    folder, size = run.folder / "latent", run.preset.data.image_size
+    figures: dict[str, Any] = {}
+    for name, store in ready.stores.items():
+        members = store.by_split["val"][:REPORTED]
+        images = images_from_uint8([store.centre(index, size) for index in members])
+        canvas = torch.cat([canvas_of(ready.codec, part) for part in torch.split(images, AT_ONCE)])
+        latents = ready.deep.latents(ready.deep.components(canvas))
+        composed = ready.deep.compose(latents)
+        again = torch.cat([pictures(ready, part) for part in torch.split(latents, AT_ONCE)])
+        own = torch.cat([decoded(ready.codec, part) for part in torch.split(canvas, AT_ONCE)])
+        figures[name] = {
+            "images": len(images),
+            "canvas": float(F.mse_loss(composed, canvas) / canvas.var(dim=(0, 2, 3)).mean()),
+            "codec": float(F.mse_loss(own, images)), "through": float(F.mse_loss(again, images)),
+        }  # fmt: skip
+        contact_sheet([images[:SHEET], own[:SHEET], again[:SHEET]], 8, folder / f"{name}.png")
+    return write_report(folder, figures)
 
 
 def trained_painter(run: Run) -> tuple[Painter, str]:
@@ -188,9 +241,15 @@ def trained_distilled(run: Run) -> tuple[Painter, str]:
 @torch.no_grad()
 def pictures(ready: Prepared, latents: Tensor) -> Tensor:
     """Latents (B, N, D) -> images (B, 3, H, W) in [-1, 1], by way of the codec's indices."""
-    indices = ready.codec.quantizer(ready.deep.compose(latents.float()))[1]
+    return decoded(ready.codec, ready.deep.compose(latents.float()))
+
+
+@torch.no_grad()
+def decoded(codec: Codec, canvas: Tensor) -> Tensor:
+    """Canvas (B, C, h, w), coded again -> images (B, 3, H, W) in [-1, 1]."""
+    indices = codec.quantizer(canvas)[1]
     with autocast():
-        images: Tensor = ready.codec.decode(indices)
+        images: Tensor = codec.decode(indices)
     return images.float().contiguous()
 
 

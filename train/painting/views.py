@@ -224,8 +224,14 @@ def batched(views: Iterator[View], size: int) -> Iterator[list[View]]:
 @torch.no_grad()
 def encoded(codec: Codec, squares: Sequence[UInt8Array]) -> Tensor:
     """Canvases of pictures as the codec's codes give them: (B, C, h, w) float32."""
+    return canvas_of(codec, images_from_uint8(list(squares)))
+
+
+@torch.no_grad()
+def canvas_of(codec: Codec, images: Tensor) -> Tensor:
+    """The same of images (B, 3, H, W) in [-1, 1]."""
     with autocast():
-        latents = codec.latents(images_from_uint8(list(squares)))
+        latents = codec.latents(images)
     canvas: Tensor = codec.quantizer(latents.float())[0]
     return canvas
 
