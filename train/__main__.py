@@ -278,28 +278,54 @@ def forms(model: Path, more: Path | None, studio_cache: Path | None, **options: 
     click.echo(json.dumps(train_forms(run, ready), indent=1))
 
 
+processes_option = click.option(
+    "--processes", type=click.IntRange(1, 64), default=1, show_default=True,
+    help="That train it, each on a core of its own; they share the batch.",
+)  # fmt: skip
+
+
 @main.command()
 @run_options
 @views_options
-def painter(model: Path, more: Path | None, studio_cache: Path | None, **options: Any) -> None:
+@processes_option
+def painter(processes: int, **options: Any) -> None:
     """Train the painter, a flow over deep latents of whole pictures."""
-    from train.painting.stages import train_painter
-
-    run = _run(**options)
-    ready = _prepared(run, model, more, studio_cache)
-    click.echo(json.dumps(train_painter(run, ready), indent=1))
+    _share("train_painter", processes, **options)
 
 
 @main.command()
 @run_options
 @views_options
-def distilled(model: Path, more: Path | None, studio_cache: Path | None, **options: Any) -> None:
+@processes_option
+def distilled(processes: int, **options: Any) -> None:
     """Teach a copy of the painter to be guided in one evaluation, in fake-quantised steps."""
-    from train.painting.stages import train_distilled
+    _share("train_distilled", processes, **options)
+
+
+def _share(
+    stage: str, processes: int, *, model: Path, more: Path | None, studio_cache: Path | None,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Run a stage of the painter in one process, or in several that share each batch."""
+    from train.together import run_together
 
     run = _run(**options)
-    ready = _prepared(run, model, more, studio_cache)
-    click.echo(json.dumps(train_distilled(run, ready), indent=1))
+    given = (stage, run, model, more, studio_cache)
+    if processes > 1:
+        _prepared(run, model, more, studio_cache)  # encodes what is not yet: the others read it
+    run_together(processes, _shared_stage, *given)
+
+
+def _shared_stage(
+    together: Any, stage: str, run: Any, model: Path, more: Path | None, studio_cache: Path | None
+) -> None:
+    """One process of a stage; the first one tells what came of it."""
+    from train.painting import stages
+
+    run = replace(run, together=together)
+    report = getattr(stages, stage)(run, _prepared(run, model, more, studio_cache))
+    if together.leads:
+        click.echo(json.dumps(report, indent=1))
 
 
 @main.command()

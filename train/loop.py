@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from t2a_edge.errors import CheckpointError
+from t2a_edge.errors import CheckpointError, ConfigError
 from t2a_edge.files import write_whole
 from train.checkpoint import (
     load_module,
@@ -28,8 +28,10 @@ from train.checkpoint import (
     with_prefix,
 )
 from train.config import FitConfig
+from train.together import ALONE, Together
 from train.tracking import Tracker
 
+APART = 1_000_000_007  # between the random seeds of two processes
 LOG_EVERY = 25  # steps between lines in the log
 FINAL_SHARE = 0.1  # of the learning rate, where the float phase ends
 
@@ -90,12 +92,20 @@ class Fit:
         fit: schedule.
         folder: where checkpoints, log and figures go; a run found there is resumed.
         about: description that a checkpoint must agree with to be resumed.
+        together: the processes that train it.
     """
 
     def __init__(
-        self, task: Task, fit: FitConfig, folder: Path, about: dict[str, Any], tracker: Tracker
-    ) -> None:
+        self, task: Task, fit: FitConfig, folder: Path, about: dict[str, Any], tracker: Tracker,
+        together: Together = ALONE,
+    ) -> None:  # fmt: skip
         self.task, self.fit, self.folder, self.tracker = task, fit, folder, tracker
+        self.together = together
+        if together.size > 1 and fit.patience:
+            raise ConfigError(
+                f"The patience is {fit.patience} with {together.size} processes; expected 0, or "
+                "one process."
+            )
         self.about = {"preset": about, "fit": asdict(fit)}
         self.state = State(float_end=fit.steps)
         parameters = [p for p in task.module.parameters() if p.requires_grad]
@@ -114,8 +124,9 @@ class Fit:
     def run(self, stop_at: int | None = None) -> State:
         """Train to the end, or to step `stop_at`; the best weights are in the module afterwards."""
         bar = tqdm(
-            total=self.last_step, initial=self.state.step, desc=self.folder.name, unit="step"
-        )
+            total=self.last_step, initial=self.state.step, desc=self.folder.name, unit="step",
+            disable=not self.together.leads,
+        )  # fmt: skip
         try:
             with bar:
                 self._train(bar, stop_at)
@@ -129,7 +140,9 @@ class Fit:
         started = time.monotonic()
         while self.state.step < self.last_step:
             if self.state.step == stop_at:
-                self._save_state()
+                if self.together.leads:
+                    self._save_state()
+                self.together.wait()
                 return
             if self.state.step == self.state.float_end:
                 self._enter_qat()
@@ -144,8 +157,9 @@ class Fit:
 
     def _one_step(self) -> dict[str, float]:
         fit, state = self.fit, self.state
-        torch.manual_seed(fit.seed * 1_000_003 + state.step)
-        rng = np.random.default_rng((fit.seed, state.step))
+        rank = self.together.rank
+        torch.manual_seed(fit.seed * 1_000_003 + state.step + rank * APART)
+        rng = np.random.default_rng((fit.seed, state.step, rank)[: 2 + (rank > 0)])
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(fit, state.step, state.float_end)
         self.task.module.train()
@@ -158,12 +172,15 @@ class Fit:
             )
         self.optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()  # type: ignore[no-untyped-call]
+        self.together.average(self.parameters)
         norm = nn.utils.clip_grad_norm_(self.parameters, fit.clip)
         self.optimizer.step()
         return {**{k: float(v.detach()) for k, v in losses.items()}, "gradient_norm": float(norm)}
 
     def _after_step(self, figures: dict[str, float], bar: "tqdm[Any]") -> None:
         step, fit = self.state.step, self.fit
+        if not self.together.leads:
+            return
         if step % LOG_EVERY == 0:
             bar.set_postfix(loss=f"{figures['loss']:.4f}")
             self.tracker.log("train", step, {**figures, **self._resources()})
@@ -207,6 +224,7 @@ class Fit:
             self.state.best, self.state.stale = math.inf, 0
 
     def _load_best(self) -> None:
+        self.together.wait()
         tensors, _ = load_tensors(self.folder / "best.safetensors")
         load_module(self.task.module, tensors, "best weights")
 

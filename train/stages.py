@@ -40,7 +40,8 @@ from train.refiner import Refiner
 from train.refiner_task import RefinerTask
 from train.selection_task import SelectionTask, selected_pictures
 from train.studio_store import StudioStore
-from train.tracking import make_tracker
+from train.together import ALONE, Together
+from train.tracking import NoTracker, make_tracker
 
 SHEET_IMAGES = 24
 MEASURES = (Path("train/augment.py"), *(Path(f"t2a_edge/attribute{part}.py") for part in
@@ -69,6 +70,7 @@ class Run:
         text: a whole model's checkpoint whose text engine is used where the run has no words
             stage; None trains one along.
         workers: processes that paint the studio's pictures, or draw for another selection.
+        together: the processes that train a stage, for those that can be shared.
     """
 
     preset: Preset
@@ -77,6 +79,7 @@ class Run:
     wandb: bool = False
     text: Path | None = None
     workers: int = os.cpu_count() or 1
+    together: Together = ALONE
 
     def paintings(self) -> PixelStore:
         """The data folder."""
@@ -111,8 +114,11 @@ def stage_fit(
         about: what else it must agree with.
     """
     values, folder = run.preset.to_json(), run.folder / stage
+    told = {**{key: values[key] for key in sections}, **about}
+    if not run.together.leads:
+        return Fit(task, config, folder, told, NoTracker(), run.together)
     tracker = make_tracker(folder, values, wandb=run.wandb)
-    return Fit(task, config, folder, {**{k: values[k] for k in sections}, **about}, tracker)
+    return Fit(task, config, folder, told, tracker, run.together)
 
 
 def stage_effort(state: State) -> dict[str, Any]:

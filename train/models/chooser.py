@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from train.qat import QatLinear
 
-WIDTHS = (32, 64, 96, 128)  # of the form's encoder, from 32 x 32 positions to 4 x 4
+BLOCK = 4  # side of the block of a form that the encoder's outermost positions cover
+WIDTHS = (64, 128, 128)  # of the encoder, from 16 x 16 positions to 4 x 4
 
 
 class FormEncoder(nn.Module):
@@ -22,10 +23,10 @@ class FormEncoder(nn.Module):
 
     def __init__(self, key: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        for inputs, width in zip((1, *WIDTHS), WIDTHS, strict=False):
+        layers: list[nn.Module] = [nn.PixelUnshuffle(BLOCK)]
+        for level, (inputs, width) in enumerate(zip((BLOCK**2, *WIDTHS), WIDTHS, strict=False)):
             layers += [
-                nn.Conv2d(inputs, width, 3, stride=2, padding=1), nn.ReLU(),
+                nn.Conv2d(inputs, width, 3, stride=2 if level else 1, padding=1), nn.ReLU(),
                 nn.Conv2d(width, width, 3, padding=1), nn.ReLU(),
             ]  # fmt: skip
         self.layers = nn.Sequential(*layers)
@@ -33,9 +34,14 @@ class FormEncoder(nn.Module):
 
     def forward(self, form: Tensor) -> Tensor:
         """(B, 64, 64) float32 of spread 1 -> (B, Q)."""
-        seen = self.layers(form.unsqueeze(1)).flatten(2)  # (B, C, 16)
+        seen = self.layers(_last(form.unsqueeze(1))).flatten(2)  # (B, C, 16)
         keys: Tensor = self.key(torch.cat([seen.mean(-1), seen.amax(-1)], dim=-1))
         return keys.float()
+
+
+def _last(images: Tensor) -> Tensor:
+    """Channels last in memory, which processors convolve fastest."""
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 class Query(nn.Module):

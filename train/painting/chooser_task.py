@@ -20,6 +20,7 @@ class ChooserTask:
         self.preset, self.mix, self.table = preset, mix, table
         torch.manual_seed(preset.chooser_fit.seed)
         self.module = Chooser(preset.transformer.width, preset.form.key)
+        self.module.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Each prompt finds its own form among those of the batch."""

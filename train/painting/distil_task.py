@@ -25,12 +25,15 @@ class DistilTask:
 
     Args:
         teacher: the painter as it was trained, in float.
+        count: samples a step.
     """
 
-    def __init__(self, preset: Preset, mix: ViewMix, table: WordTable, teacher: Painter) -> None:
+    def __init__(
+        self, preset: Preset, mix: ViewMix, table: WordTable, teacher: Painter, count: int
+    ) -> None:
         self.preset, self.mix, self.table = preset, mix, table
         self.teacher = teacher.eval().requires_grad_(False)
-        self.count, self.words = preset.distil_fit.batch, sorted(known_words())
+        self.count, self.words = count, sorted(known_words())
         self.module: nn.Module = copy.deepcopy(teacher).requires_grad_(True)
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:

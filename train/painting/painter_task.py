@@ -168,13 +168,19 @@ class Averaged(nn.Module):
 
 
 class PainterTask:
-    """The painter's losses and validation; see `train.loop.Task`."""
+    """The painter's losses and validation; see `train.loop.Task`.
 
-    def __init__(self, preset: Preset, mix: ViewMix, table: WordTable) -> None:
+    Args:
+        count: samples a step.
+    """
+
+    def __init__(self, preset: Preset, mix: ViewMix, table: WordTable, count: int) -> None:
         self.preset, self.config, self.mix, self.table = preset, preset.painter, mix, table
-        self.count = preset.painter_fit.batch
+        self.count = count
         torch.manual_seed(preset.painter_fit.seed)
-        self.module = Averaged(new_painter(preset), half_kept(self.config.average, self.count))
+        self.module = Averaged(
+            new_painter(preset), half_kept(self.config.average, preset.painter_fit.batch)
+        )
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Squared error of the velocity at random levels of noise."""

@@ -162,12 +162,15 @@ def _coded_forms(views: Views, codec: FormCodec, path: Path) -> npt.NDArray[np.i
 
 def train_painter(run: Run, ready: Prepared) -> dict[str, Any]:
     """Train the painter on the encoded views; write the report and a sheet of held-out forms."""
-    task = PainterTask(run.preset, ready.mix, ready.table)
+    count = run.together.part(run.preset.painter_fit.batch)
+    task = PainterTask(run.preset, ready.mix, ready.table, count)
     fit = stage_fit(
         run, "painter", task, run.preset.painter_fit, ("latent", "painter", "wording"),
         key=ready.key,
     )  # fmt: skip
     state = fit.run()
+    if not run.together.leads:
+        return {}
     task.module.eval()
     folder = run.folder / "painter"
     contact_sheet([repainted(ready, task.module.average)], 8, folder / "repainted.png")
@@ -213,12 +216,15 @@ def trained_painter(run: Run) -> tuple[Painter, str]:
 def train_distilled(run: Run, ready: Prepared) -> dict[str, Any]:
     """Teach a copy of the painter to be guided in one evaluation; write the report and a sheet."""
     teacher, key = trained_painter(run)
-    task = DistilTask(run.preset, ready.mix, ready.table, teacher)
+    count = run.together.part(run.preset.distil_fit.batch)
+    task = DistilTask(run.preset, ready.mix, ready.table, teacher, count)
     fit = stage_fit(
         run, "distilled", task, run.preset.distil_fit, ("latent", "painter", "wording"),
         painter_sha256=key,
     )  # fmt: skip
     state = fit.run()
+    if not run.together.leads:
+        return {}
     student = task.module.eval()
     if run.preset.distil_fit.qat_steps:
         convert(student)
