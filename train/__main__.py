@@ -235,9 +235,9 @@ def refinement(model: Path, out: Path, **options: Any) -> None:
 
 def _prepared(run: Any, model: Path, more: Path | None, studio_cache: Path | None) -> Any:
     """What the stages of the painter start from, encoded where it is not."""
-    from train.painting.stages import prepared
+    from train.painting.stages import opened, prepared
 
-    return prepared(run, model, more, studio_cache or run.folder / "cache")
+    return prepared(run, opened(run, model, more, studio_cache or run.folder / "cache"))
 
 
 def views_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -259,11 +259,11 @@ def views_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @views_options
 def latent(model: Path, more: Path | None, studio_cache: Path | None, **options: Any) -> None:
     """Say what the deep latent costs beside the codec alone, on held-out pictures."""
-    from train.painting.stages import report_latent
+    from train.painting.stages import opened, report_latent
 
     run = _run(**options)
-    ready = _prepared(run, model, more, studio_cache)
-    click.echo(json.dumps(report_latent(run, ready), indent=1))
+    start = opened(run, model, more, studio_cache or run.folder / "cache")
+    click.echo(json.dumps(report_latent(run, start), indent=1))
 
 
 @main.command()

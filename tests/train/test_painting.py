@@ -18,6 +18,7 @@ from train.painting.forms_stage import train_forms, trained_forms
 from train.painting.model import WholeModel
 from train.painting.painter_task import half_kept, new_painter
 from train.painting.stages import (
+    opened,
     prepared,
     report_latent,
     train_distilled,
@@ -29,7 +30,7 @@ from train.painting.stages import (
 @pytest.fixture(scope="module")
 def ready(tiny_run, tiny_checkpoint):
     """The tiny run with its views encoded."""
-    return prepared(tiny_run, tiny_checkpoint, None, tiny_run.folder / "cache")
+    return prepared(tiny_run, opened(tiny_run, tiny_checkpoint, None, tiny_run.folder / "cache"))
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +56,10 @@ def test_all_stages_report_held_out_figures_and_draw_sheets(painted_run):
 
 def test_views_are_encoded_once(painted_run, tiny_checkpoint, monkeypatch):
     monkeypatch.setattr("train.painting.views.encoded", None)  # calling it would be an error
-    again = prepared(painted_run, tiny_checkpoint, None, painted_run.folder / "cache")
-    assert len(again.sources) == 2
-    assert again.sources[0].records is not None
-    assert again.sources[1].records is None
+    start = opened(painted_run, tiny_checkpoint, None, painted_run.folder / "cache")
+    studio, paintings = prepared(painted_run, start).views
+    assert studio.records is not None
+    assert paintings.records is None
 
 
 def test_held_out_views_are_never_drawn(ready):

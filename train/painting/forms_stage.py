@@ -66,7 +66,7 @@ def train_forms(run: Run, ready: Prepared) -> dict[str, Any]:
     return write_report(
         run.folder / "forms",
         {**stage_effort(state), "float_steps": state.float_end, "forms": len(bank.codes),
-         "val": task.validate()},
+         "left_by_codes": left_by_codes(ready), "val": task.validate()},
     )  # fmt: skip
 
 
@@ -87,10 +87,10 @@ def filled_bank(chooser: Chooser, ready: Prepared, config: FormConfig) -> Bank:
     Keys are without their mean, which says nothing of one form rather than another.
     """
     counts = [round(config.size * (1 - config.paintings))]
-    others = len(ready.sources) - 1
+    others = len(ready.views) - 1
     counts += [(config.size - counts[0]) // others] * others
     forms, upright = [], []
-    for source, count in zip(ready.sources, counts, strict=True):
+    for source, count in zip(ready.views, counts, strict=True):
         found = candidates(chooser, source, ready.table, ready.form_codec)
         picked = found.rows[chosen_rows(found, count)]
         forms.append(torch.from_numpy(source.forms[picked]))
@@ -102,6 +102,15 @@ def filled_bank(chooser: Chooser, ready: Prepared, config: FormConfig) -> Bank:
     step = float(keys.abs().max()) / QMAX
     rounded = (keys / step).round().to(torch.int8)
     return Bank(ready.form_codec, codes, rounded, step, torch.tensor(upright))
+
+
+def left_by_codes(ready: Prepared) -> list[float]:
+    """Share of the variance of held-out forms that one code, two and more of a patch leave."""
+    forms = torch.from_numpy(np.concatenate([v.forms[v.held_out][:AT_ONCE] for v in ready.views]))
+    codes, spread = ready.form_codec.encode(forms), forms.float().var()
+    stages = range(1, len(ready.form_codec.tables) + 1)
+    again = [ready.form_codec.decode(codes, count).float() for count in stages]
+    return [round(float((a - forms.float()).square().mean() / spread), 4) for a in again]
 
 
 def _keys(chooser: Chooser, forms: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ from train.checkpoint import (
 )
 from train.codec import Codec
 from train.codec_task import autocast, contact_sheet, images_from_uint8
+from train.config import LATENT_BLOCK
 from train.data import PictureStore, PixelStore, load_rows
 from train.model import Model
 from train.models.latents import DeepLatent
@@ -50,6 +51,7 @@ from train.painting.views import (
 from train.qat import convert, disable
 from train.stages import Run, stage_effort, stage_fit
 from train.studio_store import StudioStore
+from train.text import TextEngine
 
 FITTED_FORMS = 6000  # that the tables of form codes are fitted to
 STEPS, GUIDANCE = 12, 2.5
@@ -57,35 +59,54 @@ REPORTED, SHEET, AT_ONCE = 200, 32, 16  # held-out pictures of each store
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """What all stages here start from.
+class Opened:
+    """A finished model's codec and text engine, the pictures, and the deep latent.
 
     Attributes:
         codec: without fake-quantisation, which only slows it down here.
         stores: pictures of the studio and of the data folder.
-        sources: encoded views of the studio, the annotated paintings, and others where given.
+        sources: views of the studio, the annotated paintings, and others where given.
+        key: names the codec and the shape of the deep latent.
     """
 
     codec: Codec
+    text: TextEngine
     deep: DeepLatent
-    form_codec: FormCodec
     stores: dict[str, PictureStore]
-    sources: list[Views]
+    sources: dict[str, Source]
+    key: str
+
+    @property
+    def side(self) -> int:
+        """Positions of the deep latent along each side of a picture."""
+        return self.codec.quantizer.config.scales[-1] // LATENT_BLOCK
+
+
+@dataclass(frozen=True)
+class Prepared(Opened):
+    """What the stages that learn start from.
+
+    Attributes:
+        form_codec: codes of forms.
+        views: encoded views of each source.
+        mix: batches of them.
+        table: the text engine's vectors.
+    """
+
+    form_codec: FormCodec
+    views: list[Views]
     mix: ViewMix
     table: WordTable
-    key: str
-    side: int
 
 
-def prepared(run: Run, model_path: Path, more: Path | None, studio_cache: Path) -> Prepared:
-    """Encode what is not encoded yet; fit the deep latent and the codes of forms."""
+def opened(run: Run, model_path: Path, more: Path | None, studio_cache: Path) -> Opened:
+    """Paint and read what is missing; fit the deep latent."""
     model, key = Model.load(model_path), file_sha256(model_path)
     codec = model.codec.eval()
     disable(codec)
     codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     config, size = run.preset.latent, run.preset.data.image_size
-    cache, form = run.folder / "cache", run.preset.form
-    pixels = PixelStore(load_rows(run.data), run.preset.data.shorter_side, cache)
+    pixels = PixelStore(load_rows(run.data), run.preset.data.shorter_side, run.folder / "cache")
     store = StudioStore(
         config.studio_pictures, size, run.preset.data.studio_seed, studio_cache, run.workers,
         anew=True,
@@ -99,28 +120,35 @@ def prepared(run: Run, model_path: Path, more: Path | None, studio_cache: Path) 
             more, config.more_kinds, config.more_views, size, config.recoloured
         )
     deep = _deep_latent(codec, list(sources.values()), run, key)
-    key = f"{key[:16]}-{config.components}-{config.depth}"
+    shape = f"{key[:16]}-{config.components}-{config.depth}"
+    return Opened(codec, model.text, deep, {"studio": store, "paintings": pixels}, sources, shape)
+
+
+def prepared(run: Run, start: Opened) -> Prepared:
+    """Encode what is not encoded yet; fit the codes of forms."""
+    cache, config = run.folder / "cache", run.preset.latent
     views = [
-        cached_views(codec, deep, source, cache / f"views-{name}", key)
-        for name, source in sources.items()
+        cached_views(start.codec, start.deep, source, cache / f"views-{name}", start.key)
+        for name, source in start.sources.items()
     ]
-    form_codec = _form_codec(views, run, key)
-    shares = config.shares if more is not None else config.shares[:2]
+    form_codec = _form_codec(views, run, start.key)
     again = [
         _coded_forms(v, form_codec, cache / f"views-{name}.codes.safetensors")
-        for name, v in zip(sources, views, strict=True)
+        for name, v in zip(start.sources, views, strict=True)
     ]
     mix = ViewMix(
-        deep, views, shares, run.preset.wording, run.preset.text.max_words, again, form.coded
-    )
-    table = WordTable(model.text, run.preset.text.max_words)
-    stores: dict[str, PictureStore] = {"studio": store, "paintings": pixels}
-    side = run.preset.latent_side
-    return Prepared(codec, deep, form_codec, stores, views, mix, table, key, side)
+        start.deep, views, config.shares[: len(views)], run.preset.wording,
+        run.preset.text.max_words, again, run.preset.form.coded,
+    )  # fmt: skip
+    return Prepared(
+        **vars(start), form_codec=form_codec, views=views, mix=mix,
+        table=WordTable(start.text, run.preset.text.max_words),
+    )  # fmt: skip
 
 
 def _deep_latent(codec: Codec, sources: list[Source], run: Run, key: str) -> DeepLatent:
-    config, path = run.preset.latent, run.folder / "cache" / "latent.safetensors"
+    config = run.preset.latent
+    path = run.folder / "cache" / f"latent-{config.components}-{config.depth}.safetensors"
     about = {"key": "-".join([key, *(source.key for source in sources)])}
     if path.is_file():
         tensors, told = load_tensors(path)
@@ -179,7 +207,7 @@ def train_painter(run: Run, ready: Prepared) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def report_latent(run: Run, ready: Prepared) -> dict[str, Any]:
+def report_latent(run: Run, start: Opened) -> dict[str, Any]:
     """What the deep latent costs: held-out pictures by the codec alone, and through the latent.
 
     Returns:
@@ -188,14 +216,14 @@ def report_latent(run: Run, ready: Prepared) -> dict[str, Any]:
     """
     folder, size = run.folder / "latent", run.preset.data.image_size
     figures: dict[str, Any] = {}
-    for name, store in ready.stores.items():
+    for name, store in start.stores.items():
         members = store.by_split["val"][:REPORTED]
         images = images_from_uint8([store.centre(index, size) for index in members])
-        canvas = torch.cat([canvas_of(ready.codec, part) for part in torch.split(images, AT_ONCE)])
-        latents = ready.deep.latents(ready.deep.components(canvas))
-        composed = ready.deep.compose(latents)
-        again = torch.cat([pictures(ready, part) for part in torch.split(latents, AT_ONCE)])
-        own = torch.cat([decoded(ready.codec, part) for part in torch.split(canvas, AT_ONCE)])
+        canvas = torch.cat([canvas_of(start.codec, part) for part in torch.split(images, AT_ONCE)])
+        latents = start.deep.latents(start.deep.components(canvas))
+        composed = start.deep.compose(latents)
+        again = torch.cat([pictures(start, part) for part in torch.split(latents, AT_ONCE)])
+        own = torch.cat([decoded(start.codec, part) for part in torch.split(canvas, AT_ONCE)])
         figures[name] = {
             "images": len(images),
             "canvas": float(F.mse_loss(composed, canvas) / canvas.var(dim=(0, 2, 3)).mean()),
@@ -245,9 +273,9 @@ def trained_distilled(run: Run) -> tuple[Painter, str]:
 
 
 @torch.no_grad()
-def pictures(ready: Prepared, latents: Tensor) -> Tensor:
+def pictures(start: Opened, latents: Tensor) -> Tensor:
     """Latents (B, N, D) -> images (B, 3, H, W) in [-1, 1], by way of the codec's indices."""
-    return decoded(ready.codec, ready.deep.compose(latents.float()))
+    return decoded(start.codec, start.deep.compose(latents.float()))
 
 
 @torch.no_grad()
