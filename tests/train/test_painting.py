@@ -10,10 +10,11 @@ from t2a_edge.errors import ConfigError
 from t2a_edge.form import form_of
 from train.checkpoint import read_report
 from train.config import load_preset
-from train.models.chooser import Query, matching_loss
+from train.models.chooser import Query, naming_loss
 from train.models.latents import DeepLatent
 from train.models.painter import HATS, Words, guided, hats, painted, velocity_loss
 from train.painting.bank import fitted_codec, patches
+from train.painting.chooser_task import named_words, word_labels
 from train.painting.forms_stage import train_forms, trained_forms
 from train.painting.model import WholeModel
 from train.painting.painter_task import half_kept, new_painter
@@ -201,10 +202,22 @@ def test_queries_add_what_each_word_says():
     assert torch.allclose(mixed, each[0] - each[1] + 0.5 * each[2], atol=1e-6)
 
 
-def test_rows_that_find_each_other_cost_nothing():
-    keys = 20 * torch.eye(5)
-    assert float(matching_loss(keys, keys)) < 1e-3
-    assert float(matching_loss(keys, keys.flip(0))) > 10
+def test_what_nobody_knows_of_a_form_costs_nothing():
+    logits = torch.tensor([[20.0, -20.0, 20.0]])
+    assert float(naming_loss(logits, torch.tensor([[1, 0, -1]]))) < 1e-3
+    assert float(naming_loss(logits, torch.tensor([[1, 0, 0]]))) == pytest.approx(20 / 3, rel=1e-3)
+
+
+def test_all_is_known_of_the_studio_and_of_paintings_what_somebody_said(ready):
+    studio, paintings = ready.views
+    words = named_words()
+    of_studio, of_paintings = word_labels(studio, words), word_labels(paintings, words)
+    assert set(np.unique(of_studio)) == {0, 1}
+    warm, cool, dotted = (words.index(word) for word in ("warm", "cool", "dotted"))
+    row = paintings.words.index(next(w for w in paintings.words if "warm" in w))
+    assert of_paintings[row, [warm, cool, dotted]].tolist() == [1, 0, -1]
+    shown = [row for row in range(len(studio)) if of_studio[row, dotted] == 1]
+    assert all("dotted" in studio.records[row].seen.traits for row in shown)
 
 
 def test_half_of_an_average_is_new_after_the_samples_asked_for():

@@ -1,50 +1,98 @@
-"""Training of the choice of forms on encoded views and their words."""
+"""Training of the choice of forms on encoded views and the words that are true of them."""
+
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from t2a_edge.vocabulary import known_words, poles
 from train.codec_task import autocast
 from train.config import Preset
-from train.models.chooser import Chooser, matching_loss
-from train.painting.painter_task import ViewMix, WordTable
+from train.data import TURNED
+from train.models.chooser import Chooser, naming_loss
+from train.models.painter import floats_of_form
+from train.painting.painter_task import VALIDATED, ViewMix, WordTable
+from train.painting.views import Views
 from train.qat import prepare
+from train.studio.forms import form_words, forms_shown
+from train.studio.words import true_words
 
-HELD_OUT_DRAWS = 4  # words drawn for each held-out view
+UNKNOWN = -1
+Int8Array = npt.NDArray[np.int8]
+
+
+def named_words() -> tuple[str, ...]:
+    """All words that a form can be named by."""
+    return tuple(sorted({*known_words(), *form_words()}))
+
+
+def word_labels(views: Views, words: Sequence[str]) -> Int8Array:
+    """Which words are true of each view: (M, V), 1 or 0, -1 where nobody knows.
+
+    All of a picture of the studio is known. Of another, its adjectives are true and those of an
+    opposite pole are not.
+    """
+    place = {word: number for number, word in enumerate(words)}
+    labels = np.full((len(views), len(words)), UNKNOWN, dtype=np.int8)
+    for row in range(len(views)):
+        if views.records is None:
+            said, false = views.words[row], _opposites(views.words[row])
+            labels[row, [place[word] for word in false if word in place]] = 0
+        else:
+            record = views.records[row]
+            seen = record.seen
+            said = tuple(true_words(record.composition, seen))
+            shown = forms_shown(seen.traits, seen.visible)
+            said += tuple(word for names in shown.values() for word in names)
+            if views.quarter[row]:
+                said = tuple(TURNED.get(word, word) for word in said)
+            labels[row] = 0
+        labels[row, [place[word] for word in said if word in place]] = 1
+    return labels
+
+
+def _opposites(words: Sequence[str]) -> list[str]:
+    ends = poles()
+    against = {(axis, -sign) for axis, sign in (ends[w] for w in words if w in ends)}
+    return [word for word, end in ends.items() if end in against]
 
 
 class ChooserTask:
     """The loss and validation of words and forms in one space; see `train.loop.Task`."""
 
     def __init__(self, preset: Preset, mix: ViewMix, table: WordTable) -> None:
-        self.preset, self.mix, self.table = preset, mix, table
+        self.preset, self.mix = preset, mix
+        words = named_words()
+        self.labels = [word_labels(source, words) for source in mix.sources]
+        self.words = torch.cat([table.of([[word]]).embedding[0] for word in words])  # (V, T)
         torch.manual_seed(preset.chooser_fit.seed)
         self.module = Chooser(preset.transformer.width, preset.form.key)
         self.module.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Each prompt finds its own form among those of the batch."""
-        form, prompts = self.mix.draw_forms(rng, self.preset.chooser_fit.batch)
-        return {"loss": self._loss(self._mirrored(form, rng), prompts)}
-
-    def _loss(self, form: Tensor, prompts: list[list[str]]) -> Tensor:
-        words = self.table.of(prompts)
-        with autocast():
-            keys = self.module.encoder(form)
-            query = self.module.query(words.embedding, words.weights)
-        return matching_loss(query.float(), keys.float())
-
-    @staticmethod
-    def _mirrored(form: Tensor, rng: np.random.Generator) -> Tensor:
+        """Each form is named by all words that are known to be true of it or not."""
+        places = self.mix.places(rng, self.preset.chooser_fit.batch)
+        form = torch.from_numpy(np.stack([self.mix.form(*place, rng) for place in places]))
+        labels = torch.from_numpy(np.stack([self.labels[n][row] for n, row in places]))
         flip = torch.from_numpy(rng.random(len(form)) < 0.5)[:, None, None]
-        return torch.where(flip, form.flip(2), form)
+        return {"loss": self._loss(torch.where(flip, form.flip(2), form), labels)}
+
+    def _loss(self, form: Tensor, labels: Tensor) -> Tensor:
+        with autocast():
+            logits = self.module(floats_of_form(form), self.words)
+        return naming_loss(logits.float(), labels)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """The loss on held-out views of each source."""
-        rng, losses = np.random.default_rng(0), []
-        for _ in range(HELD_OUT_DRAWS):
-            losses += [self._loss(b.form, b.prompts) for b in self.mix.held_out(rng)]
+        losses = []
+        for source, labels in zip(self.mix.sources, self.labels, strict=True):
+            rows = np.flatnonzero(source.held_out)[:VALIDATED]
+            if len(rows):
+                form = torch.from_numpy(source.forms[rows])
+                losses.append(self._loss(form, torch.from_numpy(labels[rows])))
         return {"loss": float(torch.stack(losses).mean())}
 
     def start_qat(self) -> None:

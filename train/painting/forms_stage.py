@@ -20,18 +20,15 @@ from train.config import FormConfig
 from train.models.chooser import Chooser, Query
 from train.models.painter import floats_of_form
 from train.painting.bank import FormCodec
-from train.painting.chooser_task import ChooserTask
+from train.painting.chooser_task import ChooserTask, Int8Array
 from train.painting.model import Bank
-from train.painting.painter_task import WordTable
 from train.painting.stages import Prepared
 from train.painting.views import Views
 from train.qat import QMAX, convert
 from train.stages import Run, stage_effort, stage_fit
 from train.studio.forms import UPRIGHT
-from train.studio.words import adjectives
 
 AT_ONCE = 256
-WORDS_DRAWN = 3  # times for each view, of which the mean score counts
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ def train_forms(run: Run, ready: Prepared) -> dict[str, Any]:
     chooser = task.module.eval()
     if run.preset.chooser_fit.qat_steps:
         convert(chooser.query)
-    bank = filled_bank(chooser, ready, run.preset.form)
+    bank = filled_bank(task, ready, run.preset.form)
     save_tensors(run.folder / "forms" / "bank.safetensors", bank.tensors(), {"key": ready.key})
     return write_report(
         run.folder / "forms",
@@ -81,7 +78,7 @@ def trained_forms(run: Run) -> tuple[Query, Bank]:
 
 
 @torch.no_grad()
-def filled_bank(chooser: Chooser, ready: Prepared, config: FormConfig) -> Bank:
+def filled_bank(task: ChooserTask, ready: Prepared, config: FormConfig) -> Bank:
     """Forms whose own words find them, as many of each family of the studio as of another.
 
     Keys are without their mean, which says nothing of one form rather than another.
@@ -90,8 +87,9 @@ def filled_bank(chooser: Chooser, ready: Prepared, config: FormConfig) -> Bank:
     others = len(ready.views) - 1
     counts += [(config.size - counts[0]) // others] * others
     forms, upright = [], []
-    for source, count in zip(ready.views, counts, strict=True):
-        found = candidates(chooser, source, ready.table, ready.form_codec)
+    chooser, query = task.module, task.module.query.of_words(task.words)
+    for source, labels, count in zip(ready.views, task.labels, counts, strict=True):
+        found = candidates(chooser, source, labels, query, ready.form_codec)
         picked = found.rows[chosen_rows(found, count)]
         forms.append(torch.from_numpy(source.forms[picked]))
         traits = [source.records[r].seen.traits if source.records else () for r in picked]
@@ -118,33 +116,27 @@ def _keys(chooser: Chooser, forms: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def candidates(chooser: Chooser, source: Views, table: WordTable, codec: FormCodec) -> Candidates:
-    """Keys of a source's training views, and how well their words find them."""
+def candidates(
+    chooser: Chooser, source: Views, labels: Int8Array, query: Tensor, codec: FormCodec
+) -> Candidates:
+    """Keys of a source's training views, and how well their words find them.
+
+    Args:
+        labels: (M, V), which words are true of each view.
+        query: (V, Q), of each word.
+    """
     rows = np.flatnonzero(~source.held_out)
     forms = torch.from_numpy(source.forms[rows])
     keys = _keys(chooser, codec.decode(codec.encode(forms)))
-    centred, rng = keys - keys.mean(0), np.random.default_rng(0)
-    own = np.zeros(len(rows), dtype=np.float32)
-    for start in range(0, len(rows), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        for _ in range(WORDS_DRAWN):
-            prompts = [_words(source, int(row), rng) for row in rows[part]]
-            words = table.of(prompts)
-            query = chooser.query(words.embedding, words.weights)
-            own[part] += (query * centred[part]).sum(1).numpy() / WORDS_DRAWN
+    true = torch.from_numpy(labels[rows] == 1).float()
+    said = true @ query / true.sum(1, keepdim=True).clamp_min(1)  # (M, Q)
+    own = (said * (keys - keys.mean(0))).sum(1).numpy()
     if source.records is None:
         groups = np.arange(len(rows))
     else:
         families = [source.records[row].composition.family for row in rows]
         groups = np.unique(families, return_inverse=True)[1]
     return Candidates(rows, keys, own, groups)
-
-
-def _words(source: Views, row: int, rng: np.random.Generator) -> list[str]:
-    if source.records is None:
-        return list(source.words[row])
-    record = source.records[row]
-    return list(adjectives(record.composition, rng, record.seen, forms=True))
 
 
 def chosen_rows(found: Candidates, count: int) -> list[int]:

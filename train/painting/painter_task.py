@@ -92,24 +92,15 @@ class ViewMix:
 
     def draw(self, rng: np.random.Generator, count: int) -> Batch:
         """Views of the training splits, with words drawn anew."""
+        return self.batch(self.places(rng, count), rng)
+
+    def places(self, rng: np.random.Generator, count: int) -> list[tuple[int, int]]:
+        """Random views of the training splits: the number of a source, and a row of it."""
         picked = rng.choice(len(self.sources), size=count, p=self.shares)
-        rows = [int(rng.choice(self.train[number])) for number in picked]
-        return self.batch(list(zip(picked.tolist(), rows, strict=True)), rng)
+        return [(int(number), int(rng.choice(self.train[number]))) for number in picked]
 
-    def draw_forms(self, rng: np.random.Generator, count: int) -> tuple[Tensor, list[list[str]]]:
-        """Forms (B, 64, 64) float32 of the training splits, each with a word or more."""
-        forms: list[Int8Array] = []
-        prompts: list[list[str]] = []
-        while len(forms) < count:
-            number = int(rng.choice(len(self.sources), p=self.shares))
-            row = int(rng.choice(self.train[number]))
-            if words := self.words(number, row, rng):
-                forms.append(self._form(number, row, rng))
-                prompts.append(words)
-        return floats_of_form(torch.from_numpy(np.stack(forms))), prompts
-
-    def _form(self, number: int, row: int, rng: np.random.Generator) -> Int8Array:
-        """The form of a view, a share of them as their codes leave it."""
+    def form(self, number: int, row: int, rng: np.random.Generator) -> Int8Array:
+        """The form of a view, (64, 64); a share of them is as its codes leave it."""
         held = self.again if rng.random() < self.coded else [s.forms for s in self.sources]
         form: Int8Array = held[number][row]
         return form
@@ -126,7 +117,7 @@ class ViewMix:
     def batch(self, places: Sequence[tuple[int, int]], rng: np.random.Generator) -> Batch:
         """Views by source and row."""
         components = np.stack([self.sources[n].components[row] for n, row in places])
-        forms = [self._form(number, row, rng) for number, row in places]
+        forms = [self.form(number, row, rng) for number, row in places]
         latents = self.deep.latents(torch.from_numpy(components).float())
         prompts = [self.words(n, row, rng) for n, row in places]
         return Batch(latents, floats_of_form(torch.from_numpy(np.stack(forms))), prompts)
