@@ -3,19 +3,35 @@
 A form is a small grey picture of 64 x 64 whole numbers. Its mean is 0 and its spread 32, so that
 a number is a deviation from the picture's own lightness in 32nds of its own contrast. Any picture
 has one, so any picture's composition can be painted anew.
+
+A form is cut and mirrored by whole numbers alone, so every runtime makes the same of it: along an
+axis, output i of a window (start, length) lies at
+
+    at = (128 start - 64 + (2 i + 1) length + 1) div 2          in 64ths of an input, 0 to 63 * 64
+
+and is the two inputs around it, weighted by 64ths: 64 - at mod 64 and at mod 64.
 """
+
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 UInt8Array = npt.NDArray[np.uint8]
 Int8Array = npt.NDArray[np.int8]
+Float32Array = npt.NDArray[np.float32]
 
 SIDE = 64  # of a form
 SPREAD = 32  # of its numbers
 MOST = 127  # their largest magnitude
 LUMA = (77, 150, 29)  # of red, green and blue, in 256ths: Rec. 601
 FAINTEST = 4.0  # spread of grey levels that counts as contrast: a plain picture stays plain
+NARROWEST = 5  # steps of 4 of 64 that a window is shorter than a form, at most
+WHOLE = 64  # what the weights of an output add up to
+WINDOWS = (
+    (0, SIDE),
+    *((n * step, SIDE - 4 * step) for step in range(1, NARROWEST + 1) for n in (0, 2, 4)),
+)  # start and length of each part of an axis that a form can be cut to
 
 
 def form_of(pixels: UInt8Array) -> Int8Array:
@@ -31,7 +47,29 @@ def form_of_grey(grey: npt.NDArray[np.float64]) -> Int8Array:
     """Grey levels (64, 64), 0 to 255, without their mean and spread: (64, 64) int8."""
     apart = grey - grey.mean()
     spread = max(float(apart.std()), FAINTEST)
-    return np.rint(apart * (SPREAD / spread)).clip(-MOST, MOST).astype(np.int8)
+    form: Int8Array = np.rint(apart * (SPREAD / spread)).clip(-MOST, MOST).astype(np.int8)
+    return form
+
+
+@lru_cache(maxsize=1)
+def resampling_matrices() -> Float32Array:
+    """How one axis of a form is cut to each window and enlarged again: (32, 64, 64) float32.
+
+    The first 16 are those of `WINDOWS`, number 0 the identity; the next 16 their mirror images.
+    All are whole numbers, 0 to 64, and each row adds up to 64: with R[i] down and R[j] across,
+
+        R[i] @ form @ R[j].T          is 64 * 64 times the cut form, at most 2^19, so exact
+
+    in float32, whatever the order of the sums.
+    """
+    matrices = np.zeros((len(WINDOWS), SIDE, SIDE), dtype=np.float32)
+    rows = np.arange(SIDE)
+    for matrix, (start, length) in zip(matrices, WINDOWS, strict=True):
+        at = (128 * start - 64 + (2 * rows + 1) * length + 1) // 2
+        low, part = np.divmod(at.clip(0, WHOLE * (SIDE - 1)), WHOLE)
+        matrix[rows, low] = WHOLE - part
+        matrix[rows, np.minimum(low + 1, SIDE - 1)] += part
+    return np.concatenate([matrices, matrices[:, ::-1]])
 
 
 def _by_area(grey: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64]:
@@ -40,7 +78,8 @@ def _by_area(grey: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64
     if size % SIDE == 0:
         moved = np.moveaxis(grey, axis, 0)
         mean = moved.reshape(SIDE, size // SIDE, *moved.shape[1:]).mean(1)
-        return np.moveaxis(mean, 0, axis)
+        averaged: npt.NDArray[np.float64] = np.moveaxis(mean, 0, axis)
+        return averaged
     sums = np.concatenate([np.zeros_like(grey.take([0], axis)), grey.cumsum(axis)], axis)
     edges = np.linspace(0, size, SIDE + 1)
     low = np.minimum(edges.astype(np.int64), size - 1)
@@ -48,4 +87,5 @@ def _by_area(grey: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64
     shape[axis] = -1
     part = (edges - low).reshape(shape)
     at_edges = sums.take(low, axis) * (1 - part) + sums.take(low + 1, axis) * part
-    return np.diff(at_edges, axis=axis) * (SIDE / size)
+    cells: npt.NDArray[np.float64] = np.diff(at_edges, axis=axis) * (SIDE / size)
+    return cells
