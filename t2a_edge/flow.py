@@ -180,7 +180,7 @@ def composed(
         cut = [latents[r, window_cells(layout, spec.side, windows[w])] for r, w in chunk]
         for (row, window), found in zip(chunk, runner.composer(np.stack(cut)), strict=True):
             indices[row, window] = found
-    return indices.reshape(len(drawings), -1)
+    return indices.reshape(len(drawings), len(windows) * spec.positions)
 
 
 def draw_indices(
