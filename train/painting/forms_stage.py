@@ -88,8 +88,9 @@ def filled_bank(task: ChooserTask, ready: Prepared, config: FormConfig) -> Bank:
     counts += [(config.size - counts[0]) // others] * others
     forms, upright = [], []
     chooser, query = task.module, task.module.query.of_words(task.words)
-    for source, labels, count in zip(ready.views, task.labels, counts, strict=True):
-        found = candidates(chooser, source, labels, query, ready.form_codec)
+    given = zip(ready.sources.values(), ready.views, task.labels, counts, strict=True)
+    for pictures, source, labels, count in given:
+        found = candidates(chooser, source, labels, query, ready.form_codec, pictures.each)
         picked = found.rows[chosen_rows(found, count)]
         forms.append(torch.from_numpy(source.forms[picked]))
         traits = [source.records[r].seen.traits if source.records else () for r in picked]
@@ -117,13 +118,14 @@ def _keys(chooser: Chooser, forms: Tensor) -> Tensor:
 
 
 def candidates(
-    chooser: Chooser, source: Views, labels: Int8Array, query: Tensor, codec: FormCodec
+    chooser: Chooser, source: Views, labels: Int8Array, query: Tensor, codec: FormCodec, each: int
 ) -> Candidates:
     """Keys of a source's training views, and how well their words find them.
 
     Args:
         labels: (M, V), which words are true of each view.
         query: (V, Q), of each word.
+        each: views of a picture, which follow each other.
     """
     rows = np.flatnonzero(~source.held_out)
     forms = torch.from_numpy(source.forms[rows])
@@ -132,7 +134,7 @@ def candidates(
     said = true @ query / true.sum(1, keepdim=True).clamp_min(1)  # (M, Q)
     own = (said * (keys - keys.mean(0))).sum(1).numpy()
     if source.records is None:
-        groups = np.arange(len(rows))
+        groups = rows // each
     else:
         families = [source.records[row].composition.family for row in rows]
         groups = np.unique(families, return_inverse=True)[1]
