@@ -548,6 +548,9 @@ class FormConfig:
         stages, codes: table rows that a patch of a form is summed from, of so many each.
         coded: share of training forms that the painter sees as the codes leave them.
         key: numbers of a form's key and of a prompt's query.
+        settling: steps in which the keys of the bank's forms move to what is known of each.
+        faith: weight of how far they move from what the encoder says.
+        doubt: how likely what is known of a form is wrong.
         temperature: of the choice between forms.
     """
 
@@ -557,6 +560,9 @@ class FormConfig:
     codes: int = 512
     coded: float = 0.6
     key: int = 64
+    settling: int = 1200
+    faith: float = 0.01
+    doubt: float = 0.02
     temperature: float = 1.0
 
 

@@ -80,15 +80,15 @@ class Chooser(nn.Module):
         return logits
 
 
-def naming_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def naming_loss(logits: Tensor, labels: Tensor, doubt: float = 0.0) -> Tensor:
     """How badly forms are named: mean cross-entropy of what is known.
 
     Args:
         logits: (B, V).
         labels: (B, V), 1 where the word is true, 0 where it is not, below 0 where nobody knows.
+        doubt: how likely a label is wrong; it keeps the logits from growing without end.
     """
     known = (labels >= 0).float()
-    losses = F.binary_cross_entropy_with_logits(
-        logits, labels.clamp_min(0).float(), reduction="none"
-    )
+    wanted = doubt + (1 - 2 * doubt) * labels.clamp_min(0).float()
+    losses = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     return (losses * known).sum() / known.sum().clamp_min(1)
