@@ -577,6 +577,7 @@ class PainterConfig:
         form_noised: share whose form has noise of any level; the others have up to `form_noise`.
         form_noise: see above.
         level_mean: mean of the logit of the noise level that a sample is taught at.
+        form_guidance: how far the form is followed, where 1 is the model's own strength.
         average: samples after which half of the averaged weights is new.
     """
 
@@ -589,6 +590,7 @@ class PainterConfig:
     form_noised: float = 0.25
     form_noise: float = 0.15
     level_mean: float = 0.4
+    form_guidance: float = 1.5
     average: int = 40_000
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from train.checkpoint import read_report
 from train.config import load_preset
 from train.models.chooser import Query, naming_loss
 from train.models.latents import DeepLatent
-from train.models.painter import HATS, Words, guided, hats, painted, velocity_loss
+from train.models.painter import HATS, Guidance, Words, guided, hats, painted, velocity_loss
 from train.painting.bank import fitted_codec, patches
 from train.painting.chooser_task import named_words, word_labels
 from train.painting.forms_stage import train_forms, trained_forms
@@ -168,7 +168,7 @@ def test_steps_from_noise_end_at_what_the_painter_knows():
     words = Words(torch.zeros(2, 1, 8), torch.tensor([[1.0], [0.0]]))
     form, level = torch.zeros(2, 64, 64), torch.zeros(2)
     drawn = painted(
-        Knowing(), torch.randn(2, 4, 3), form, level, words, steps=5, guidance_scale=2.0
+        Knowing(), torch.randn(2, 4, 3), form, level, words, steps=5, guidance=Guidance(2.0)
     )
     assert torch.allclose(drawn[0], torch.full((4, 3), 2.0), atol=1e-5)  # twice as far
     assert torch.allclose(drawn[1], torch.zeros(4, 3), atol=1e-5)
@@ -177,8 +177,22 @@ def test_steps_from_noise_end_at_what_the_painter_knows():
 def test_words_to_avoid_are_what_guidance_leads_away_from():
     words = Words(torch.zeros(1, 2, 8), torch.tensor([[0.0, -1.0]]))
     form, level = torch.zeros(1, 64, 64), torch.ones(1)
-    away = guided(Knowing(), torch.zeros(1, 4, 3), level, form, 0 * level, words, 2.0)
+    away = guided(Knowing(), torch.zeros(1, 4, 3), level, form, 0 * level, words, Guidance(2.0))
     assert torch.allclose(away, torch.full((1, 4, 3), -1.0))
+
+
+class Formed(torch.nn.Module):
+    """A painter that knows the picture with a form, and nothing without."""
+
+    def forward(self, latents, level, form, form_level, guidance, embedding, weights):
+        return (1 - form_level)[:, None, None] * torch.ones_like(latents)
+
+
+def test_a_form_is_followed_further_than_the_painter_would():
+    words = Words(torch.zeros(1, 1, 8), torch.tensor([[1.0]]))
+    form, level = torch.zeros(1, 64, 64), torch.ones(1)
+    led = guided(Formed(), torch.zeros(1, 4, 3), level, form, 0 * level, words, Guidance(3.0, 1.5))
+    assert torch.allclose(led, torch.full((1, 4, 3), 1.5))
 
 
 def test_a_form_at_full_noise_and_a_word_of_no_weight_still_draw(tiny_run):

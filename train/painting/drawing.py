@@ -11,7 +11,7 @@ from t2a_edge.prompt import Prompt
 from train.codec_task import uint8_from_images
 from train.data import UInt8Array
 from train.models.chooser import Query
-from train.models.painter import Words, floats_of_form
+from train.models.painter import Guidance, Words, floats_of_form
 from train.painting.model import Bank
 from train.painting.stages import GUIDANCE, STEPS, Prepared, draw
 
@@ -61,7 +61,7 @@ class Drawer:
 
     def pictures(
         self, prompts: Sequence[Prompt], seed: int, *, temperature: float = 1.0,
-        guidance_scale: float = GUIDANCE, steps: int = STEPS, form_level: float = 0.0,
+        guidance: Guidance = GUIDANCE, steps: int = STEPS, form_level: float = 0.0,
     ) -> UInt8Array:  # fmt: skip
         """One picture of each prompt, (B, H, W, 3) uint8."""
         rng = np.random.default_rng(seed)
@@ -69,6 +69,6 @@ class Drawer:
         words = self.words(prompts)
         images = draw(
             self.ready, self.painter, words, forms, rng, steps=steps,
-            guidance_scale=guidance_scale, form_level=form_level, distilled=self.distilled,
+            guidance=guidance, form_level=form_level, distilled=self.distilled,
         )  # fmt: skip
         return uint8_from_images(images)
