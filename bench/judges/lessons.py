@@ -6,7 +6,7 @@ the other polarity, blurred, grainy or through JPEG: what is left in common is i
 
 import io
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +105,8 @@ def load_corpus(path: Path) -> Corpus:
         pixels = np.load(path, mmap_mode="r", allow_pickle=False)
         lines = path.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()
         told = [json.loads(line) for line in lines]
-        shown = [_shown(set(line["traits"]), line["visible"]) for line in told]
+        named = [forms_shown(line["traits"], line["visible"]) for line in told]
+        drawn = [[trait for trait in line["traits"] if trait in TRAITS] for line in told]
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise DataError(
             f"{path} cannot be read as a corpus of the studio ({exc}); paint one with "
@@ -117,16 +118,20 @@ def load_corpus(path: Path) -> Corpus:
             f"{path} has pixels {pixels.shape} {pixels.dtype} and {len(lines)} lines; expected "
             "(M, S, S, 3) uint8 and a line for each picture."
         )
-    marks = np.stack([mark for mark, _ in shown])
-    traits = np.stack([trait for _, trait in shown])
+    marks = _table(named, MARKS).astype(np.float32)
+    marks /= np.maximum(marks.sum(1, keepdims=True), 1)
+    traits = _table(drawn, TRAITS)
     upright = np.array([UPRIGHT in line["traits"] for line in told])
     return Corpus(pixels, marks, traits, upright, path)
 
 
-def _shown(drawn: Set[str], visible: float) -> tuple[Float32Array, npt.NDArray[np.bool_]]:
-    named = forms_shown(drawn, visible)
-    marks = np.array([mark in named for mark in MARKS], dtype=np.float32)
-    return marks / max(float(marks.sum()), 1.0), np.array([trait in drawn for trait in TRAITS])
+def _table(rows: Sequence[Iterable[str]], columns: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which of some names each row has: (M, C) bool."""
+    place = {name: number for number, name in enumerate(columns)}
+    table = np.zeros((len(rows), len(columns)), dtype=np.bool_)
+    for number, row in enumerate(rows):
+        table[number, [place[name] for name in row]] = True
+    return table
 
 
 def carriers(corpus: Corpus) -> dict[str, tuple[str, ...]]:
