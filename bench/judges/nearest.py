@@ -1,7 +1,7 @@
 """The nearest training picture of each: whether pictures are copies of what was trained on.
 
-Two pictures are compared by the classifier's features and by form (`t2a_edge.form`), as cosines:
-1 is the same. A picture is turned and mirrored in all eight ways, and the nearest counts. How near
+Two pictures are compared by the classifier's features, from the training pictures' mean and in their
+spread, and by form (`t2a_edge.form`), both as cosines: 1 is the same. A picture is turned and mirrored in all eight ways, and the nearest counts. How near
 is too near is said by pictures that were kept from training, measured in the same way.
 """
 
@@ -23,13 +23,14 @@ Float32Array = npt.NDArray[np.float32]
 KINDS = ("features", "form")
 TURNS = 8
 AT_ONCE = 64
+FAINTEST = 1e-3  # spread of a feature
 NEAR = 99.0  # percentile of held-out pictures, beyond which a picture is near
 LISTED = 10
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Pictures as unit vectors: kind -> (M, D) float32."""
+    """Pictures as vectors: kind -> (M, D) float32."""
 
     vectors: dict[str, Float32Array]
 
@@ -60,7 +61,7 @@ def view(classifier: Classifier, squares: Sequence[UInt8Array]) -> Seen:
     """Vectors of pictures, (S, S, 3) uint8 each."""
     features = classifier.read(squares).features.astype(np.float32)
     forms = np.stack([form_of(square).astype(np.float32).ravel() for square in squares])
-    return Seen({"features": _unit(features), "form": _unit(forms)})
+    return Seen({"features": features, "form": forms})
 
 
 def view_all(classifier: Classifier, pictures: Pictures, *, turned: bool) -> Seen:
@@ -84,10 +85,14 @@ def _unit(vectors: Float32Array) -> Float32Array:
 def nearest_of(turned: Seen, training: Seen, kind: str) -> Nearest:
     """The nearest training picture of each picture, over its eight turns."""
     cosines, indices = [], []
-    vectors = turned.vectors[kind]
+    vectors, known = turned.vectors[kind], training.vectors[kind]
+    if kind == "features":  # a form has no spread of its own to be measured in
+        middle, spread = known.mean(0), np.maximum(known.std(0), FAINTEST)
+        vectors, known = (vectors - middle) / spread, (known - middle) / spread
+    vectors, known = _unit(vectors), _unit(known)
     for start in range(0, len(vectors), AT_ONCE * TURNS):
         part = vectors[start : start + AT_ONCE * TURNS]
-        alike = (part @ training.vectors[kind].T).reshape(len(part) // TURNS, TURNS, -1).max(1)
+        alike = (part @ known.T).reshape(len(part) // TURNS, TURNS, -1).max(1)
         indices.append(alike.argmax(1))
         cosines.append(alike.max(1).astype(np.float64))
     return Nearest(np.concatenate(cosines), np.concatenate(indices))

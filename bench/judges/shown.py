@@ -60,7 +60,8 @@ def forms_report(classifier: Classifier, pictures: Pictures, reading: Reading) -
 
     Returns:
         `marks` and `traits`: `pairs` of a picture and a word, the shares `top1` and `top3` with
-        the 95% interval of the first. `words`: the same of each, and `elsewhere`, the share of
+        the 95% interval of the first; of marks also `any_top1`, the share of pictures where one
+        of all named marks is the first. `words`: the same of each, and `elsewhere`, the share of
         pictures without the word where one of its marks is the first all the same; `auc`, the
         chance that a picture of the word scores above one without. `first`: marks that are first
         most often, with their share.
@@ -72,12 +73,13 @@ def forms_report(classifier: Classifier, pictures: Pictures, reading: Reading) -
         word: _word_figures(word, known, said, reading, order)
         for word in sorted({word for each in said for word in each})
     }
+    marks = _pooled(words, known, of_traits=False) | _of_any(known, said, order)
     first = Counter(MARKS[i] for i in order[:, 0])
     shares = {mark: round(n / len(pictures), 4) for mark, n in first.most_common(COMMON)}
     return {
         "classifier": classifier.sha256, "pictures": len(pictures),
         "without_words_of_form": sum(not each for each in said),
-        "marks": _pooled(words, known, of_traits=False),
+        "marks": marks,
         "traits": _pooled(words, known, of_traits=True),
         "first": shares, "words": words,
     }  # fmt: skip
@@ -105,6 +107,17 @@ def _word_figures(
         figures["elsewhere"] = _share(top1[other]) if other.any() else None
     figures["auc"] = _auc(scores[has], scores[other])
     return figures
+
+
+def _of_any(
+    known: Mapping[str, Target], said: Sequence[Sequence[str]], order: npt.NDArray[np.int64]
+) -> dict[str, Any]:
+    right = []
+    for words, first in zip(said, order[:, 0], strict=True):
+        named = {m for w in words if known[w].trait is None for m in known[w].marks}
+        if named:
+            right.append(MARKS[first] in named)
+    return {"any_top1": _share(np.array(right)), "any_pictures": len(right)} if right else {}
 
 
 def _share(right: npt.NDArray[np.bool_]) -> float:
