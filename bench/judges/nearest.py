@@ -1,8 +1,9 @@
 """The nearest training picture of each: whether pictures are copies of what was trained on.
 
-Two pictures are compared by the classifier's features, from the training pictures' mean and in their
-spread, and by form (`t2a_edge.form`), both as cosines: 1 is the same. A picture is turned and mirrored in all eight ways, and the nearest counts. How near
-is too near is said by pictures that were kept from training, measured in the same way.
+Two pictures are compared by the classifier's features, from the training pictures' mean and in
+their spread, and by form (`t2a_edge.form`), both as cosines: 1 is the same. A picture is turned and
+mirrored in all eight ways, and the nearest counts. How near is too near is said by pictures that
+were kept from training, measured in the same way.
 """
 
 from collections.abc import Mapping, Sequence

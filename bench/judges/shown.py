@@ -22,6 +22,7 @@ from train.studio.forms import FORMS
 FIRSTS = 3  # ranks that are counted
 SURE = 1.96  # standard errors of a 95% interval
 COMMON = 12  # first marks that are listed
+LIKELY = 3  # marks that are listed where another was first
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ def forms_report(classifier: Classifier, pictures: Pictures, reading: Reading) -
     Returns:
         `marks` and `traits`: `pairs` of a picture and a word, the shares `top1` and `top3` with
         the 95% interval of the first; of marks also `any_top1`, the share of pictures where one
-        of all named marks is the first. `words`: the same of each, and `elsewhere`, the share of
-        pictures without the word where one of its marks is the first all the same; `auc`, the
-        chance that a picture of the word scores above one without. `first`: marks that are first
-        most often, with their share.
+        of all named marks is the first. `words`: the same of each; `instead`, how many pictures
+        have which other mark first; `elsewhere`, the share of pictures without the word where
+        one of its marks is the first all the same; `auc`, the chance that a picture of the word
+        scores above one without. `first`: marks that are first most often, with their share.
     """
     known = targets(classifier.carriers)
     said = [tuple(word for word in words if word in known) for words in pictures.words]
@@ -104,6 +105,8 @@ def _word_figures(
         is_one = np.isin(order[:, :FIRSTS], columns)  # (M, 3)
         top1, top3 = is_one[:, 0], is_one.sum(1) > 0
         figures |= {"top1": _share(top1[has]), "top3": _share(top3[has])}
+        wrong = Counter(MARKS[i] for i in order[has & ~top1, 0])
+        figures["instead"] = dict(wrong.most_common(LIKELY))
         figures["elsewhere"] = _share(top1[other]) if other.any() else None
     figures["auc"] = _auc(scores[has], scores[other])
     return figures

@@ -338,6 +338,7 @@ def test_forms_are_counted(classifier):
     }  # fmt: skip
     # the picture of "plaid" is no counter-example to "tartan", that of "horizontal" is
     assert report["words"]["tartan"]["elsewhere"] == 0.5
+    assert report["words"]["plaid"]["instead"] == {"woven": 1}
     assert report["words"]["tartan"]["auc"] == 0.75
     assert "top1" not in report["words"]["horizontal"]
     assert report["first"]["plaid"] == 0.4
