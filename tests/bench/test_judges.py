@@ -1,6 +1,7 @@
 """The judges: a classifier taught a little, known distances, known copies, and bad input."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from bench.judges.nearest import copies_report, nearest_of, turns, view, view_al
 from bench.judges.network import MARKS, SIDE, TRAITS, Classifier, FormNet, Reading, seen
 from bench.judges.pictures import Pictures, load_pictures, words_of_name
 from bench.judges.shown import forms_report, targets, wilson
-from bench.judges.task import FormTask, train_classifier
+from bench.judges.task import FormTask, codec_lessons, train_classifier
 from t2a_edge.errors import CheckpointError, DataError
 from t2a_edge.pixels import read_pixels
 from train.config import FitConfig
@@ -31,6 +32,7 @@ from train.studio.record import Record
 FAMILIES = ("spiral", "stripes", "checkerboard", "sunburst")
 PICTURES = 44  # of which 0, 20 and 40 are held out
 STEPS = 4
+SHIPPED = Path(__file__).parents[2] / "checkpoints" / "base.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +159,22 @@ def test_what_went_through_a_codec_is_shown_in_its_place(corpus_path):
     pictures, _, _ = task.lessons.batch(np.random.default_rng(5), 64)
     plain = (pictures[:, :, ::8, ::8].abs().amax((1, 2, 3)) < 2) & (pictures.std((1, 2, 3)) < 0.5)
     assert 16 < plain.sum() < 48
+
+
+def test_pictures_go_through_the_codec_once(tmp_path, monkeypatch):
+    picture, study = paint_studied(Composition("spiral", {"contrast": 0.8}, (), 3), 256)
+    line = Record(Composition("spiral", {}, (), 3), study, ()).line()
+    path = tmp_path / "studio-9.npy"
+    np.save(path, np.stack([picture] * 3))
+    path.with_suffix(".jsonl").write_text(f"{line}\n" * 3)
+    corpus = load_corpus(path)
+    assert codec_lessons(corpus, None, 2, tmp_path) == {}
+    found = codec_lessons(corpus, SHIPPED, 1, tmp_path / "run")
+    assert list(found) == [1]
+    apart = found[1].astype(float) - shrunk(picture[None])[0]
+    assert 0 < np.abs(apart).mean() < 0.5 * picture.std()
+    monkeypatch.setattr("bench.judges.task.through_codec", None)
+    assert np.array_equal(codec_lessons(corpus, SHIPPED, 1, tmp_path / "run")[1], found[1])
 
 
 # the classifier
