@@ -590,7 +590,7 @@ class PainterConfig:
     form_noised: float = 0.25
     form_noise: float = 0.15
     level_mean: float = 0.4
-    form_guidance: float = 1.5
+    form_guidance: float = 2.0
     average: int = 40_000
 
     def __post_init__(self) -> None:
