@@ -563,7 +563,7 @@ class FormConfig:
     settling: int = 1200
     faith: float = 0.01
     doubt: float = 0.02
-    temperature: float = 1.0
+    temperature: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -590,7 +590,7 @@ class PainterConfig:
     form_noised: float = 0.25
     form_noise: float = 0.15
     level_mean: float = 0.4
-    form_guidance: float = 2.0
+    form_guidance: float = 1.6
     average: int = 40_000
 
     def __post_init__(self) -> None:
@@ -653,7 +653,7 @@ class SamplingConfig:
     """
 
     guidance_scale: float = 3.0
-    temperature: float = 1.0
+    temperature: float = 0.5
     top_k: int = 0
     scale_guidance: tuple[float, ...] = ()
     scale_temperature: tuple[float, ...] = ()

@@ -10,7 +10,7 @@ from t2a_edge.errors import ConfigError
 from t2a_edge.form import form_of
 from train.checkpoint import read_report
 from train.config import load_preset
-from train.models.chooser import Query, naming_loss
+from train.models.chooser import ENOUGH, heard, logits_of, naming_loss
 from train.models.latents import DeepLatent
 from train.models.painter import HATS, Guidance, Words, guided, hats, painted, velocity_loss
 from train.painting.bank import fitted_codec, patches
@@ -207,13 +207,20 @@ def test_a_form_at_full_noise_and_a_word_of_no_weight_still_draw(tiny_run):
     assert bool(clean.isfinite().all())
 
 
-def test_queries_add_what_each_word_says():
-    torch.manual_seed(0)
-    query = Query(8, 4).eval()
-    words = torch.randn(1, 3, 8)
-    each = [query(words[:, n : n + 1], torch.ones(1, 1)) for n in range(3)]
-    mixed = query(words, torch.tensor([[1.0, -1.0, 0.5]]))
-    assert torch.allclose(mixed, each[0] - each[1] + 0.5 * each[2], atol=1e-6)
+def test_what_words_say_of_a_form_adds_up_to_enough():
+    logits = torch.tensor([[[5.0, 0.5, -2.0], [-3.0, 2.0, 1.0]]])
+    wanted = heard(logits, torch.tensor([[1.0, 1.0]]))
+    assert wanted.tolist() == [[ENOUGH - 3, 0.5 + ENOUGH, -2 + 1]]
+    avoiding = heard(logits, torch.tensor([[1.0, -0.5]]))
+    assert avoiding.tolist() == [[ENOUGH + 0.5, 0.5 - 1, -2 - 0.5]]
+    assert heard(logits, torch.zeros(1, 2)).tolist() == [[0, 0, 0]]
+
+
+def test_a_words_logit_is_its_vector_times_the_key_and_its_bias():
+    keys = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    asked = torch.tensor([[3.0, 4.0, 0.5]])  # of one word
+    assert logits_of(keys, asked).tolist() == [[3.5], [8.5]]
+    assert logits_of(keys, asked[None]).tolist() == [[[3.5, 8.5]]]
 
 
 def test_what_nobody_knows_of_a_form_costs_nothing():

@@ -17,7 +17,7 @@ from train.checkpoint import (
     write_report,
 )
 from train.config import Preset
-from train.models.chooser import Chooser, Query, naming_loss
+from train.models.chooser import Chooser, Query, logits_of, naming_loss
 from train.models.painter import floats_of_form
 from train.painting.bank import FormCodec
 from train.painting.chooser_task import UNKNOWN, ChooserTask, Int8Array, named_words
@@ -91,7 +91,7 @@ def filled_bank(
     forms, upright, known = [], [], []
     chooser = task.module
     with torch.no_grad():
-        query = chooser.query.of_words(task.words)
+        query = chooser.query(task.words)[:, :-1]
     given = zip(ready.sources.values(), ready.views, task.labels, counts, strict=True)
     for pictures, source, labels, count in given:
         found = candidates(chooser, source, labels, query, ready.form_codec, pictures.each)
@@ -112,8 +112,8 @@ def settled_keys(
 ) -> tuple[Tensor, dict[str, float]]:
     """Keys of the bank's forms, moved from what the encoder says to what is known of each.
 
-    The query learns along, fake-quantised. Words of colour are to say nothing: a form is painted
-    in any. Keys are without their mean, which says nothing of one form rather than another.
+    The query learns along, fake-quantised. Words of colour are to be as true of one form as of
+    another: a form is painted in any.
 
     Args:
         forms: (M, 64, 64) int8.
@@ -129,25 +129,21 @@ def settled_keys(
     keys = start.clone().requires_grad_(True)
     prepare(chooser.query, preset.qat)
     chooser.query.train()
-    parameters = [keys, *chooser.query.parameters(), *chooser.commonness.parameters()]
-    optimizer = torch.optim.Adam(parameters, lr=SETTLING_RATE)
+    optimizer = torch.optim.Adam([keys, *chooser.query.parameters()], lr=SETTLING_RATE)
     for step in range(config.settling):
         for group in optimizer.param_groups:
             group["lr"] = SETTLING_RATE * (1 - step / config.settling)
-        common = chooser.commonness(task.words).squeeze(-1)
-        said = (keys - keys.mean(0)) @ chooser.query.of_words(task.words).T
-        loss = naming_loss(said + common, labels, config.doubt)
+        logits = logits_of(keys, chooser.query(task.words))
+        loss = naming_loss(logits, labels, config.doubt)
         loss = loss + config.faith * (keys - start).square().mean()
-        loss = loss + NOTHING_SAID * said[:, colours].square().mean()
+        loss = loss + NOTHING_SAID * logits[:, colours].var(0).mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     chooser.query.eval()
     convert(chooser.query)
     with torch.no_grad():
-        common = chooser.commonness(task.words).squeeze(-1)
-        keys -= keys.mean(0)
-        told = keys @ chooser.query.of_words(task.words).T + common > 0
+        told = logits_of(keys, chooser.query(task.words)) > 0
         right = {"true": float(told[labels == 1].float().mean()),
                  "false": float((~told[labels == 0]).float().mean())}  # fmt: skip
         return keys.detach(), right

@@ -54,7 +54,7 @@ from train.studio_store import StudioStore
 from train.text import TextEngine
 
 FITTED_FORMS = 6000  # that the tables of form codes are fitted to
-STEPS, GUIDANCE = 8, Guidance(2.5, 2.0)
+STEPS, GUIDANCE = 8, Guidance(3.0, 1.6)
 REPORTED, SHEET, AT_ONCE = 200, 32, 16  # held-out pictures of each store
 
 
