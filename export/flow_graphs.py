@@ -42,7 +42,7 @@ from export.flow_fixed import (
 from export.graphs import OPSET, PIXEL_SCALE, GraphSource, TextGraph
 from t2a_edge.form import SIDE as FORM_SIDE
 from t2a_edge.form import WHOLE
-from t2a_edge.scales import average_matrix, scale_offsets
+from t2a_edge.scales import scale_offsets
 from train.codec import Decoder
 from train.models.latents import BLOCK
 from train.painting.model import WholeModel
@@ -261,22 +261,24 @@ class FlowComposer(Composer):
         """`FixedCodec.code`: (B, C, h, w) -> (B, P) int64."""
         channels, found = codec.codes.shape[1], []
         book = self.widened(codec.codes.astype(np.int8), FLOAT)  # (K, C)
-        halves = self.constant(codec.halves[:, None])
+        # a number behind each vector, always 1, times -halves: one product more, no sum
+        behind = np.concatenate([codec.codes, -codec.halves[:, None]], axis=1).T
+        nearness_of = self.constant(np.ascontiguousarray(behind))  # (C + 1, K)
+        ends, one = self.integers(0, 0, 0, 0, 0, 1), self.number(1)
         assert CANVAS_UNIT == VECTOR_UNIT
         for side in codec.scales:
-            vectors = canvas
-            if side < codec.size:
-                average = average_matrix(codec.size, side)
-                vectors = self.op("MatMul", self.constant(average), vectors)
-                vectors = self.op("MatMul", vectors, self.constant(average.T))
+            vectors, step = canvas, codec.size // side
+            if step > 1:
+                square = [step, step]
+                vectors = self.op("AveragePool", vectors, kernel_shape=square, strides=square)
                 vectors = self.op("Round", vectors)
             vectors = self.bounded(vectors, MOST_VECTOR, VECTOR_UNIT)
-            vectors = self.reshape(vectors, 0, channels, side * side)  # (B, C, side²)
-            products = self.op("MatMul", book, vectors)  # (B, K, side²)
-            nearness = self.op("Sub", products, halves)
-            chosen = self.op("ArgMax", nearness, axis=1, keepdims=0)  # (B, side²)
+            vectors = self.reshape(vectors, 0, channels, side * side)
+            vectors = self.op("Transpose", vectors, perm=[0, 2, 1])  # (B, side², C)
+            nearness = self.op("MatMul", self.op("Pad", vectors, ends, one), nearness_of)
+            chosen = self.op("ArgMax", nearness, axis=2, keepdims=0)  # (B, side²)
             found.append(chosen)
-            if side < codec.size:
+            if step > 1:
                 codes = self.op("Gather", book, chosen, axis=0)  # (B, side², C)
                 codes = self.op("Transpose", codes, perm=[0, 2, 1])
                 codes = self.reshape(codes, 0, channels, side, side)
