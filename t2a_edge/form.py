@@ -34,17 +34,17 @@ WINDOWS = (
 )  # start and length of each part of an axis that a form can be cut to
 
 
-def form_of(pixels: UInt8Array) -> Int8Array:
-    """The form of a picture: (H, W, 3) uint8 -> (64, 64) int8.
+def form_of(pixels: UInt8Array, shape: tuple[int, int] = (SIDE, SIDE)) -> Int8Array:
+    """The form of a picture: (H, W, 3) uint8 -> (64, 64) int8, or another shape.
 
-    A picture of another shape is squeezed into the square.
+    A picture of other proportions is squeezed into the shape.
     """
     grey = pixels.astype(np.float64) @ (np.array(LUMA, dtype=np.float64) / 256)  # (H, W)
-    return form_of_grey(_by_area(_by_area(grey, 0), 1))
+    return form_of_grey(_by_area(_by_area(grey, 0, shape[0]), 1, shape[1]))
 
 
 def form_of_grey(grey: npt.NDArray[np.float64]) -> Int8Array:
-    """Grey levels (64, 64), 0 to 255, without their mean and spread: (64, 64) int8."""
+    """Grey levels (h, w), 0 to 255, without their mean and spread: (h, w) int8."""
     apart = grey - grey.mean()
     spread = max(float(apart.std()), FAINTEST)
     form: Int8Array = np.rint(apart * (SPREAD / spread)).clip(-MOST, MOST).astype(np.int8)
@@ -72,20 +72,20 @@ def resampling_matrices() -> Float32Array:
     return np.concatenate([matrices, matrices[:, ::-1]])
 
 
-def _by_area(grey: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64]:
-    """Average an axis to 64 cells of equal length; cells that cut a pixel take their part of it."""
+def _by_area(grey: npt.NDArray[np.float64], axis: int, cells: int) -> npt.NDArray[np.float64]:
+    """Average an axis to cells of equal length; one that cuts a pixel takes its part of it."""
     size = grey.shape[axis]
-    if size % SIDE == 0:
+    if size % cells == 0:
         moved = np.moveaxis(grey, axis, 0)
-        mean = moved.reshape(SIDE, size // SIDE, *moved.shape[1:]).mean(1)
+        mean = moved.reshape(cells, size // cells, *moved.shape[1:]).mean(1)
         averaged: npt.NDArray[np.float64] = np.moveaxis(mean, 0, axis)
         return averaged
     sums = np.concatenate([np.zeros_like(grey.take([0], axis)), grey.cumsum(axis)], axis)
-    edges = np.linspace(0, size, SIDE + 1)
+    edges = np.linspace(0, size, cells + 1)
     low = np.minimum(edges.astype(np.int64), size - 1)
     shape = [1] * grey.ndim
     shape[axis] = -1
     part = (edges - low).reshape(shape)
     at_edges = sums.take(low, axis) * (1 - part) + sums.take(low + 1, axis) * part
-    cells: npt.NDArray[np.float64] = np.diff(at_edges, axis=axis) * (SIDE / size)
-    return cells
+    means: npt.NDArray[np.float64] = np.diff(at_edges, axis=axis) * (cells / size)
+    return means

@@ -12,11 +12,12 @@ which permutes the numbers modulo P:
     point(code) = (code + 4099)^5 mod L
     level(code) = (key(1) * point + key(2) * (point^2 mod L) + key(3)) mod L     in [0, 32749)
     gumbel(level) = round(-ln(-ln((level + 0.5) / L)) * 4096) / 4096
+    normal(level) = round(probit((level + 0.5) / L) * 4096) / 4096
 
 The sums are reduced modulo P before each quintic. Positions count through all scales, coarse to
 fine. Any three codes of a position have independent levels, and the sum before the last modulo
-stays below 2^31: one position's 512 levels take nothing but 32-bit integers. The last line is a
-table of numbers with 12 binary digits behind the point: exact in float32, whatever a platform's
+stays below 2^31: one position's 512 levels take nothing but 32-bit integers. The last two lines are
+tables of numbers with 12 binary digits behind the point: exact in float32, whatever a platform's
 logarithm does in its last digit. Source of levels by a polynomial: Wegman and Carter 1981,
 doi:10.1016/0022-0000(81)90033-7.
 
@@ -47,6 +48,11 @@ PRIME = 2**31 - 1
 LEVELS = 32_749  # a prime; twice the square of it fits 31 bits
 REACH = 2.5  # radii from a position to the farthest neighbour that shares its noise
 CHUNK = 64  # positions whose noise is made at a time
+OF_LATENTS = 2**20  # number of the first position of a picture's latents
+OF_CHOICE = 2**21  # of the choice of a form
+OF_CROP = OF_CHOICE + 1  # of the window that the form is cut to
+OF_FORM = 2**22  # of the first row of a form
+CROPS = (16, 32)  # windows down and across; the last 16 are mirrored
 
 
 def _fold(x: Int64Array) -> Int64Array:
@@ -130,6 +136,40 @@ def gumbel_noise(seed: int, positions: Int64Array, codes: int) -> Float32Array:
     for rows, chunk in _level_chunks(seed, positions, codes):
         np.take(table, chunk, out=noise[rows], mode="clip")
     return noise
+
+
+@lru_cache(maxsize=1)
+def normal_table() -> Float32Array:
+    """The 32,749 values of standard normal noise, multiples of 1/4096; none is -0."""
+    from statistics import NormalDist  # here, not above: it brings fractions and decimals along
+
+    probit = NormalDist().inv_cdf
+    below = np.array([probit((level + 0.5) / LEVELS) for level in range(LEVELS // 2)])
+    rounded = np.round(below * 4096) / 4096 + 0.0
+    both = np.concatenate([rounded, [0.0], 0.0 - rounded[::-1]])
+    table: Float32Array = both.astype(np.float32)
+    return table
+
+
+def normal_noise(seed: int, positions: Int64Array, codes: int) -> Float32Array:
+    """Standard normal noise, (N, K) float32; see `noise_levels` for the arguments."""
+    noise, table = np.empty((len(positions), codes), dtype=np.float32), normal_table()
+    for rows, chunk in _level_chunks(seed, positions, codes):
+        np.take(table, chunk, out=noise[rows], mode="clip")
+    return noise
+
+
+def choice_noise(seed: int, forms: int) -> Float32Array:
+    """Standard Gumbel noise on the score of each form: (M,) float32."""
+    noise: Float32Array = gumbel_noise(seed, np.array([OF_CHOICE]), forms)[0]
+    return noise
+
+
+def crop_numbers(seed: int) -> Int64Array:
+    """Which windows a form is cut to, down and across: (2,) int64, in [0, 16) and [0, 32)."""
+    levels = noise_levels(seed, np.array([OF_CROP]), len(CROPS))[0]
+    numbers: Int64Array = levels.astype(np.int64) % np.array(CROPS)
+    return numbers
 
 
 @lru_cache(maxsize=64)

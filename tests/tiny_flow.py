@@ -1,0 +1,65 @@
+"""A model of random weights that decides the whole picture at once, of the tiny preset."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from t2a_edge.flow_spec import BLOCK, FlowSpec
+from train.codec import Codec
+from train.config import load_preset
+from train.models.chooser import Query
+from train.models.latents import DeepLatent
+from train.models.painter import Painter
+from train.painting.bank import FormCodec
+from train.painting.model import Bank, WholeModel
+from train.text import TextEngine
+
+FORMS = 12
+CANVASES = 40
+
+
+@lru_cache(maxsize=1)
+def tiny_flow_model() -> WholeModel:
+    """The model, in float; words, form, noise levels and guidance all change what it paints."""
+    state = torch.random.get_rng_state()
+    torch.manual_seed(5)
+    preset = load_preset("tiny")
+    width, config = preset.transformer.width, preset.latent
+    codec = Codec(preset.codec).eval()
+    painter = Painter(preset.painter, config.depth, width, preset.codec.scales[-1] // BLOCK)
+    for parameter in painter.parameters():  # those that start at 0 do nothing
+        if parameter.dim() == 2:
+            torch.nn.init.normal_(parameter, std=1.2 / parameter.shape[1] ** 0.5)
+    latent = DeepLatent(preset.codec.code_dim, config.components, config.depth)
+    positions = sum(side * side for side in preset.codec.scales)
+    indices = torch.randint(preset.codec.codebook_size, (CANVASES, positions))
+    latent.fit(codec.quantizer.canvas_from_indices(indices))
+    tables = torch.randint(-30, 31, (preset.form.stages, preset.form.codes, 64), dtype=torch.int8)
+    codes = torch.randint(preset.form.codes, (FORMS, 64, preset.form.stages), dtype=torch.int16)
+    keys = torch.randint(-127, 128, (FORMS, preset.form.key), dtype=torch.int8)
+    bank = Bank(FormCodec(tables), codes, keys, 0.02, torch.zeros(FORMS, dtype=torch.bool))
+    model = WholeModel(
+        preset, TextEngine(preset.text, width), Query(width, preset.form.key), bank, painter,
+        latent, codec, ("cool", "warm"), {},
+    )  # fmt: skip
+    torch.random.set_rng_state(state)
+    return model
+
+
+def tiny_flow_spec() -> FlowSpec:
+    """The shapes of `tiny_flow_model`."""
+    preset = load_preset("tiny")
+    return FlowSpec(
+        image_size=preset.data.image_size, scales=preset.codec.scales,
+        codebook_size=preset.codec.codebook_size, code_dim=preset.codec.code_dim,
+        max_words=preset.text.max_words, max_bytes=preset.text.max_bytes,
+        depth=preset.latent.depth, forms=FORMS, steps=4,
+    )  # fmt: skip
+
+
+def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Coarse blocks of random colours: (H, W, 3) uint8."""
+    blocks = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    rows, columns = np.arange(height) * 5 // height, np.arange(width) * 5 // width
+    return blocks[np.ix_(rows, columns)]
