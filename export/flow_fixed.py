@@ -47,7 +47,7 @@ ENCODED_UNIT = 2.0**-2  # of a canvas on its way back to latents
 DOWN_BITS, DOWN_UNIT = 16, 2.0**-5  # of the first axis that is enlarged, and what it is rounded to
 ACROSS_BITS = 11  # of the second
 MAP_BITS = 16  # at most, of a linear map
-SCORE_UNIT = 2.0**-12  # of a form's score, as of the noise that is added
+SCORE_UNIT = 2.0**-13  # of a form's score
 ON_A_STEP = 1e-2  # of a step: how far from it an entry of the codebook may lie
 
 

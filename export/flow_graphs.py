@@ -13,7 +13,7 @@ The networks are traced from torch. What stands around them is of whole numbers,
 operator by operator: see `export.flow_fixed`, which has the same in numpy.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -181,7 +181,42 @@ def flow_graphs(model: WholeModel, networks: Graphs) -> dict[str, onnx.ModelProt
 
 
 class FlowComposer(Composer):
-    """A graph under construction, with what stands around the networks."""
+    """A graph under construction, with what stands around the networks.
+
+    Args:
+        prefix: of the names of values; that of a loop's body differs from the graph's around it.
+    """
+
+    def __init__(self, opset: int, *, prefix: str = "v") -> None:
+        super().__init__(opset)
+        self.prefix = prefix
+
+    def _name(self) -> str:
+        self._count += 1
+        return f"{self.prefix}{self._count}"
+
+    def split(self, value: str, parts: Sequence[int], *, axis: int) -> list[str]:
+        """Parts of an axis, of these lengths."""
+        names = [self._name() for _ in parts]
+        inputs = [value, self.integers(*parts)]
+        self.nodes.append(onnx.helper.make_node("Split", inputs, names, axis=axis))
+        return names
+
+    def loop(self, body: "FlowComposer", count: str, start: str) -> str:
+        """Run a graph so many times: its third input is its second output of the time before.
+
+        Args:
+            body: takes the number of the run and a condition first, and gives the condition first.
+                It may use values of this graph.
+            count: () int64.
+            start: the first value.
+        """
+        inside = onnx.helper.make_graph(
+            body.nodes, "body", body.inputs, body.outputs, list(body.constants.values())
+        )
+        end = self._name()
+        self.nodes.append(onnx.helper.make_node("Loop", [count, "", start], [end], body=inside))
+        return end
 
     def splice(self, model: onnx.ModelProto, inputs: Mapping[str, str]) -> list[str]:
         """Run another graph by its own nodes; see `Composer.call` for the arguments.
@@ -262,8 +297,8 @@ class FlowComposer(Composer):
         channels, found = codec.codes.shape[1], []
         book = self.widened(codec.codes.astype(np.int8), FLOAT)  # (K, C)
         # a number behind each vector, always 1, times -halves: one product more, no sum
-        behind = np.concatenate([codec.codes, -codec.halves[:, None]], axis=1).T
-        nearness_of = self.constant(np.ascontiguousarray(behind))  # (C + 1, K)
+        behind = self.op("Concat", book, self.constant(-codec.halves[:, None]), axis=1)
+        nearness_of = self.op("Transpose", behind, perm=[1, 0])  # (C + 1, K)
         ends, one = self.integers(0, 0, 0, 0, 0, 1), self.number(1)
         assert CANVAS_UNIT == VECTOR_UNIT
         for side in codec.scales:
@@ -305,9 +340,7 @@ class FlowComposer(Composer):
         codes = self.op("Gather", padded, every, axis=1)
         codes = self.op("Gather", book, codes, axis=0)  # (B, A² + h w, C)
         codes = self.cast(self.op("Transpose", codes, perm=[0, 2, 1]), DOUBLE)
-        coarse, fine = self._name(), self._name()
-        parts = self.integers(places.size, size * size)
-        self.nodes.append(onnx.helper.make_node("Split", [codes, parts], [coarse, fine], axis=2))
+        coarse, fine = self.split(codes, [places.size, size * size], axis=2)
         matrix = codec.block_enlarge()
         coarse = self.reshape(coarse, 0, 0, len(places), len(places))
         total = self.op("MatMul", self.constant(matrix), coarse)
@@ -360,9 +393,7 @@ class FlowComposer(Composer):
         inputs = self.array(np.arange(FORM_SIDE) * WHOLE)
         away = self.op("Abs", self.op("Sub", at, inputs))  # (B, 2, 64, 64)
         matrices = self.op("Relu", self.op("Sub", self.number(WHOLE), away))
-        down, across = self._name(), self._name()
-        parts = self.integers(1, 1)
-        self.nodes.append(onnx.helper.make_node("Split", [matrices, parts], [down, across], axis=1))
+        down, across = self.split(matrices, [1, 1], axis=1)
         cut = self.op("MatMul", down, form)
         cut = self.op("MatMul", cut, self.op("Transpose", across, perm=[0, 1, 3, 2]))
         cut = self.op("Mul", cut, self.number(forms.form_unit))

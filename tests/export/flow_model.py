@@ -1,11 +1,20 @@
 """Small models of the generator that decides a whole picture at once, with random weights."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import torch
 
+from export.flow_engines import packed_networks, traced_networks
+from t2a_edge.flow_runner import FlowRunner
+from t2a_edge.flow_spec import FlowSpec
 from t2a_edge.form import SIDE as FORM_SIDE
+from t2a_edge.runner import session_options
 from train.codec import Codec
 from train.config import Preset, load_preset
 from train.models.chooser import Query
@@ -92,3 +101,67 @@ def _observe(
         )  # fmt: skip
         indices = torch.randint(preset.codec.codebook_size, (2, _positions(preset)))
         codec.decoder(codec.quantizer.canvas_from_indices(indices))
+
+
+@lru_cache(maxsize=1)
+def small_model() -> WholeModel:
+    """One for all tests; networks are traced from it, which leaves it in a precision's mode."""
+    return random_model(small_preset())
+
+
+def small_spec() -> FlowSpec:
+    """The shapes of `small_model`."""
+    preset = small_preset()
+    return FlowSpec(
+        image_size=preset.data.image_size, scales=preset.codec.scales,
+        codebook_size=preset.codec.codebook_size, code_dim=preset.codec.code_dim,
+        max_words=preset.text.max_words, max_bytes=preset.text.max_bytes,
+        depth=preset.latent.depth, forms=FORMS,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=2)
+def small_traced(quantised: bool) -> dict[str, onnx.ModelProto]:
+    """The networks of `small_model`, in float or fake-quantised; do not change them."""
+    return traced_networks(small_model(), "int8" if quantised else "fp32")
+
+
+@lru_cache(maxsize=3)
+def small_networks(precision: str) -> Mapping[str, onnx.ModelProto]:
+    """The networks in the form that a precision has; do not change them."""
+    return packed_networks(small_traced(precision == "int8"), precision)
+
+
+def session(model: onnx.ModelProto, **changes: Any) -> onnxruntime.InferenceSession:
+    """A session as the runtime makes it, but for some of its options."""
+    options = session_options(changes.pop("threads", 1))
+    for name, value in changes.items():
+        setattr(options, name, value)
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+class SessionRunner(FlowRunner):
+    """Runs engines with ONNX Runtime."""
+
+    def __init__(self, engines: Mapping[str, onnx.ModelProto]) -> None:
+        self.sessions = {name: session(model) for name, model in engines.items()}
+
+    def text(self, text_bytes):
+        return self.sessions["text"].run(None, {"text_bytes": text_bytes})[0]
+
+    def forms(self, inputs):
+        return tuple(self.sessions["forms"].run(["form", "choice"], inputs._asdict()))
+
+    def painter(self, inputs):
+        return self.sessions["painter"].run(None, inputs._asdict())[0]
+
+    def composer(self, latents):
+        return self.sessions["composer"].run(None, {"latents": latents})[0]
+
+    def encoder(self, indices):
+        return self.sessions["encoder"].run(None, {"indices": indices})[0]
+
+    def decoder(self, indices):
+        return self.sessions["decoder"].run(None, {"indices": indices})[0]
