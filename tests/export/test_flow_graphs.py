@@ -7,13 +7,15 @@ import onnx
 import onnx.inliner
 import onnxruntime
 import pytest
+import torch
 from onnx.reference import ReferenceEvaluator
 
 from export.exact import exact_form
-from export.flow_engines import flow_engines, packed_networks
+from export.flow_engines import flow_engines, packed_networks, plain_engine
 from export.flow_fixed import FixedCodec, FixedForms
-from export.flow_graphs import ENGINES, flow_graphs
+from export.flow_graphs import ENGINES, FlowTextGraph, flow_graphs
 from export.flow_runner import TorchFlowRunner
+from export.graphs import TextGraph
 from export.qdq import check_integer_kernels
 from t2a_edge.flow_runner import FormInputs, PainterInputs
 from tests.export.flow_model import (
@@ -236,6 +238,35 @@ def test_the_engines_compute_what_torch_computes(model, precision, most):
     engines = flow_graphs(model, small_networks(precision))
     shares = differences(model, precision, engines)
     assert max(shares.values()) < most, shares
+
+
+def test_all_hashes_as_one_product_are_the_text_engine_s(model):
+    words = ["warm", "", "a", "übergroß", "x" * PRESET.text.max_bytes]
+    text_bytes = RNG.integers(0, 256, (2, len(words), PRESET.text.max_bytes)).astype(np.uint8)
+    for row, word in zip(text_bytes[0], words, strict=True):
+        letters = word.encode()
+        row[:] = 0
+        row[: len(letters)] = list(letters)
+    given = torch.from_numpy(text_bytes)
+    with torch.no_grad():
+        found = FlowTextGraph(model.text).eval()(given)
+        expected = TextGraph(model.text).eval()(given)
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(("name", "most"), [
+    ("text", 0.03), ("painter", 0.05), ("encoder", 0.01), ("decoder", 0.02), ("composer", 0),
+    ("forms", 0.01),
+])  # fmt: skip
+def test_a_plain_engine_has_standard_operators_and_about_the_same_values(engines, name, most):
+    plain = plain_engine(engines[name])
+    assert not plain.functions
+    kinds = {constant.data_type for constant in plain.graph.initializer}
+    assert onnx.TensorProto.DOUBLE not in kinds
+    given = GIVEN[name]()
+    found = session(plain).run(None, given)[0].astype(float)
+    expected = session(engines[name]).run(None, given)[0].astype(float)
+    assert np.abs(found - expected).mean() <= most * expected.std()
 
 
 def test_exact_operators_move_the_painter_by_little():
