@@ -57,7 +57,7 @@ class Given:
             everything stays matter.
         latents: (n, D) float32 of the layout's positions, row by row.
         stays: (n,) bool; where it is true, the latents stay as they are.
-        level: share of noise from which the rest is drawn, above 0 to 1.
+        level: share of noise from which the rest is drawn, 0 (where all of it stays) to 1.
         form: (32 rows, 32 columns) float32, the picture's own.
         share: of the same shape, how much of a newly chosen form counts; None is nothing.
         form_level: share of noise on the form; None is that of the options.

@@ -13,6 +13,7 @@ from train.models.latents import DeepLatent
 from train.models.painter import Painter
 from train.painting.bank import FormCodec
 from train.painting.model import Bank, WholeModel
+from train.qat import on_int8_grid
 from train.text import TextEngine
 
 FORMS = 12
@@ -27,6 +28,7 @@ def tiny_flow_model() -> WholeModel:
     preset = load_preset("tiny")
     width, config = preset.transformer.width, preset.latent
     codec = Codec(preset.codec).eval()
+    codec.quantizer.codebook.copy_(on_int8_grid(codec.quantizer.codebook))
     painter = Painter(preset.painter, config.depth, width, preset.codec.scales[-1] // BLOCK)
     for parameter in painter.parameters():  # those that start at 0 do nothing
         if parameter.dim() == 2:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from export.flow_runner import TorchFlowRunner
+from t2a_edge import flow_spec
 from t2a_edge.flow import composed, paint_steps
 from t2a_edge.flow_drawing import Drawing, FlowOptions
 from t2a_edge.flow_runner import FormInputs
@@ -15,6 +16,8 @@ from t2a_edge.layout import Layout
 from t2a_edge.noise import choice_noise, crop_numbers, normal_noise
 from t2a_edge.prompt import parse_prompt
 from tests.tiny_flow import FORMS, tiny_flow_model, tiny_flow_spec
+from train.models import latents as of_latents
+from train.models import painter as of_painter
 from train.models.painter import Words, painted
 
 MODEL, SPEC = tiny_flow_model(), tiny_flow_spec()
@@ -48,6 +51,11 @@ def scores(runner, prompt):
     embedding, weights = (torch.from_numpy(part) for part in inputs[:2])
     with torch.no_grad():
         return MODEL.bank.scores(MODEL.query(embedding, weights))[0].numpy()
+
+
+def test_runtime_and_training_agree_on_their_numbers():
+    assert flow_spec.MOST_GUIDANCE == of_painter.MOST_GUIDANCE
+    assert flow_spec.BLOCK == of_latents.BLOCK
 
 
 def test_words_choose_the_form_that_they_score_highest(runner):
