@@ -54,7 +54,7 @@ def packed_networks(networks: Graphs, precision: str, *, exact: bool = True) -> 
 
 
 def flow_engines(model: WholeModel, precision: str) -> dict[str, onnx.ModelProto]:
-    """All engines of a model: `export.flow_graphs.ENGINES`.
+    """All engines of a model: `t2a_edge.flow_onnx.ENGINES`.
 
     Args:
         precision: "fp32", "fp16" or "int8"; the model is left as that computes.

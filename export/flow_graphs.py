@@ -41,6 +41,7 @@ from export.flow_fixed import (
     FixedMap,
 )
 from export.graphs import OPSET, PIXEL_SCALE, GraphSource
+from t2a_edge.flow_onnx import ENGINES
 from t2a_edge.form import SIDE as FORM_SIDE
 from t2a_edge.form import WHOLE
 from t2a_edge.scales import scale_offsets
@@ -50,7 +51,6 @@ from train.painting.model import WholeModel
 from train.text import END, MODULUS, START, TextEngine
 
 DOUBLE = TensorProto.DOUBLE
-ENGINES = ("text", "forms", "painter", "composer", "encoder", "decoder")
 TRACED = ("text", "query", "painter", "pixels")  # networks
 PATCHES = 8  # along each side of a form, as `train.painting.bank` cuts it
 
@@ -165,7 +165,7 @@ def flow_sources(model: WholeModel) -> dict[str, GraphSource]:
 
 
 def flow_graphs(model: WholeModel, networks: Graphs) -> dict[str, onnx.ModelProto]:
-    """The engines, by name: `ENGINES`.
+    """The engines, by name: `t2a_edge.flow_onnx.ENGINES`.
 
     Args:
         networks: `TRACED`, in the form that a precision has.
@@ -209,7 +209,7 @@ def flow_graphs(model: WholeModel, networks: Graphs) -> dict[str, onnx.ModelProt
         pixels = g.pixels(codec, networks["pixels"], g.input("indices", INT64, indices))
         g.output("pixels", pixels, UINT8, ["batch", size, size, 3])
 
-    return {
+    engines = {
         "text": networks["text"],
         "forms": built("forms", build_forms),
         "painter": networks["painter"],
@@ -217,6 +217,8 @@ def flow_graphs(model: WholeModel, networks: Graphs) -> dict[str, onnx.ModelProt
         "encoder": built("encoder", build_encoder),
         "decoder": built("decoder", build_decoder),
     }
+    assert tuple(engines) == ENGINES
+    return engines
 
 
 class FlowComposer(Composer):
