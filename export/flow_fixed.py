@@ -27,10 +27,11 @@ import numpy.typing as npt
 import torch
 
 from t2a_edge.errors import ExportError
+from t2a_edge.flow_spec import BLOCK
 from t2a_edge.form import MOST, SIDE, SPREAD, WHOLE, resampling_matrices
 from t2a_edge.scales import average_matrix, enlarge_matrix, scale_offsets
 from train.codec import MultiScaleQuantizer
-from train.models.latents import BLOCK, DeepLatent
+from train.models.latents import DeepLatent
 from train.painting.model import Bank
 
 Array = npt.NDArray[np.float32]

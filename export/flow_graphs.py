@@ -42,11 +42,11 @@ from export.flow_fixed import (
 )
 from export.graphs import OPSET, PIXEL_SCALE, GraphSource
 from t2a_edge.flow_onnx import ENGINES
+from t2a_edge.flow_spec import BLOCK
 from t2a_edge.form import SIDE as FORM_SIDE
 from t2a_edge.form import WHOLE
 from t2a_edge.scales import scale_offsets
 from train.codec import Decoder
-from train.models.latents import BLOCK
 from train.painting.model import WholeModel
 from train.text import END, MODULUS, START, TextEngine
 
