@@ -14,7 +14,7 @@ import torch
 from export.flow_engines import packed_networks, traced_networks
 from t2a_edge.bundle import engine_file
 from t2a_edge.flow_onnx import OnnxFlowRunner
-from t2a_edge.flow_spec import FlowSpec
+from t2a_edge.flow_spec import BLOCK, FlowSpec
 from t2a_edge.form import SIDE as FORM_SIDE
 from t2a_edge.runner import session_options
 from train.codec import Codec
@@ -23,11 +23,12 @@ from train.models.chooser import Query
 from train.models.latents import DeepLatent
 from train.models.painter import Painter
 from train.painting.bank import FormCodec
-from train.painting.model import SIDE, Bank, WholeModel
+from train.painting.model import Bank, WholeModel
 from train.qat import convert, on_int8_grid, prepare
 from train.text import TextEngine
 
 SCALES = (1, 4, 16, 32)
+SIDE = SCALES[-1] // BLOCK  # positions of the latents
 FORMS = 24
 
 
