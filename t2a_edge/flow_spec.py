@@ -59,7 +59,7 @@ class FlowSpec:
     guidance_scale: float = 2.5
     steps: int = 8
     form_strength: float = 1.0
-    form_temperature: float = 1.0
+    form_temperature: float = 0.5
 
     def __post_init__(self) -> None:
         for name, bounds in WHOLE.items():

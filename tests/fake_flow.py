@@ -67,7 +67,7 @@ class FakeFlowRunner(FlowRunner):
 
 def options(**changed) -> FlowOptions:
     plain = {
-        "guidance_scale": 2.5, "steps": 4, "form_strength": 1.0, "form_temperature": 1.0
+        "guidance_scale": 2.5, "steps": 4, "form_strength": 1.0, "form_temperature": 0.5
     }  # fmt: skip
     return FlowOptions(**{**plain, **changed})
 
