@@ -561,8 +561,8 @@ class FormConfig:
     coded: float = 0.6
     key: int = 64
     settling: int = 1200
-    faith: float = 0.01
-    doubt: float = 0.02
+    faith: float = 0.05
+    doubt: float = 0.005
     temperature: float = 0.5
 
 
