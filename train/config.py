@@ -653,7 +653,7 @@ class SamplingConfig:
     """
 
     guidance_scale: float = 3.0
-    temperature: float = 0.5
+    temperature: float = 1.0
     top_k: int = 0
     scale_guidance: tuple[float, ...] = ()
     scale_temperature: tuple[float, ...] = ()

@@ -208,11 +208,11 @@ def test_a_form_at_full_noise_and_a_word_of_no_weight_still_draw(tiny_run):
 
 
 def test_what_words_say_of_a_form_adds_up_to_enough():
-    logits = torch.tensor([[[5.0, 0.5, -2.0], [-3.0, 2.0, 1.0]]])
+    logits = torch.tensor([[[50.0, 0.5, -2.0], [-3.0, 20.0, 1.0]]])
     wanted = heard(logits, torch.tensor([[1.0, 1.0]]))
     assert wanted.tolist() == [[ENOUGH - 3, 0.5 + ENOUGH, -2 + 1]]
     avoiding = heard(logits, torch.tensor([[1.0, -0.5]]))
-    assert avoiding.tolist() == [[ENOUGH + 0.5, 0.5 - 1, -2 - 0.5]]
+    assert avoiding.tolist() == [[ENOUGH + 1.5, 0.5 - 10, -2 - 0.5]]
     assert heard(logits, torch.zeros(1, 2)).tolist() == [[0, 0, 0]]
 
 
