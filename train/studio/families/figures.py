@@ -131,7 +131,7 @@ def diamonds(s: Scene) -> None:
     w, h = 1 / n, tall / n
     unit = np.array([[0, -h / 2], [w / 2, 0], [0, h / 2], [-w / 2, 0]]) * 1.01
     lines: list[Points] = []
-    with s.within(stage(s, 0.7, plain=True)):
+    with s.within(stage(s, 0.7)):
         for i in range(-n, 4 * n):
             for j in range(-int(n / tall) - 1, int(4 * n / tall) + 2):
                 x, y = (i / 2) / n, (j + 0.5 * (i % 2)) * h

@@ -18,23 +18,22 @@ def _petal(length: float, width: float, tip: float) -> Points:
 
 
 def _flower(s: Scene, x: float, y: float, r: float, tone: int, heart: int) -> None:
+    """Round petals about a round heart, each with its own edge."""
     rng = s.rng
-    n = int(rng.choice([5, 6, 8, 8, 12]))
-    tip, turn = float(rng.choice([0.0, 0.5, 1.0])), rng.uniform(0, TAU)
-    layers = 2 if r > 0.08 and rng.random() < 0.6 else 1
-    for layer in range(layers):
-        length, hue = r * (1 - 0.38 * layer), tone if layer == 0 else s.apart(tone, 12)
-        width = length * np.pi / n * rng.uniform(0.75, 1.05)
-        back = s.against(hue)
-        for k in range(n):
-            a = turn + TAU * (k + 0.5 * layer) / n
-            petal = turned(_petal(length, width, tip), a, x, y)
-            s.many([petal], hue, shade=-0.35 + 0.35 * (k % 2) + 0.3 * layer, angle=a)
-            if r > 0.07:
-                vein = turned(np.array([[0.3, 0], [0.8, 0]]) * length, a, x, y)
-                s.line(vein, back, max(r * 0.014, 0.0016), alpha=0.55)
-    s.many([ellipse(x, y, r * 0.27, r * 0.27, 0, 22)], heart)
-    for k in range(7 if r > 0.06 else 0):
+    n, turn = int(rng.choice([5, 5, 6, 7, 8])), rng.uniform(0, TAU)
+    far, size = 0.6 * r, r * min(1.25 * np.sin(np.pi / n) * 0.62 + 0.06, 0.42)
+    slim = rng.uniform(0.85, 1.0)
+    for k in (*range(0, n, 2), *range(1, n, 2)):
+        a = turn + TAU * k / n
+        for grown, shade in ((1.0, -0.9), (0.88, 0.25 if k % 2 else -0.05)):
+            petal = ellipse(far, 0, (r - far) * grown, size * slim * grown, 0, 26)
+            s.many([turned(petal, a, x, y)], tone, shade=shade, angle=a)
+        if r > 0.09:
+            fold = turned(np.array([[0.34, 0], [0.72, 0]]) * r, a, x, y)
+            s.line(fold, tone, max(r * 0.03, 0.002), shade=-0.9)
+    s.many([ellipse(x, y, r * 0.32, r * 0.32, 0, 26)], s.against(tone), shade=-0.2)
+    s.many([ellipse(x, y, r * 0.27, r * 0.27, 0, 26)], heart)
+    for k in range(7 if r > 0.08 else 0):
         a = TAU * k / 7
         s.many([ellipse(x + r * 0.17 * np.cos(a), y + r * 0.17 * np.sin(a), r * 0.035, r * 0.035,
                         0, 8)], s.apart(heart))  # fmt: skip
@@ -50,12 +49,12 @@ def flowers(s: Scene) -> None:
     divide(s)
     glaze(s, 2)
     s.traits |= {"floral", "organic", "curved", "round"}
-    n = s.count(2, 26)
+    n = s.count(2, 16)
     stems = s.values["density"] < 0.4 and rng.random() < 0.6
-    tones = [s.apart(GROUND), s.apart(GROUND), s.pick(0.2)]
+    tones = [s.apart(GROUND, 32), s.apart(GROUND, 32), s.apart(GROUND)]
     heart, green = ACCENT, s.apart(GROUND, 18)
-    points = places(s, n, 0.1)
-    radii = sizes(s, n, 0.05, 0.2 if n > 8 else 0.34)
+    points = places(s, n, 0.12)
+    radii = sizes(s, n, 0.1, 0.2 if n > 8 else 0.36)
     for (x, y), r in zip(points, radii, strict=False):
         if not stems:
             continue
@@ -70,10 +69,6 @@ def flowers(s: Scene) -> None:
             s.many([turned(leaf, -np.pi / 2 + way * rng.uniform(0.5, 0.9), *at)], green,
                    shade=rng.uniform(-0.3, 0.4))  # fmt: skip
     for i, ((x, y), r) in enumerate(zip(points, radii, strict=False)):
-        if not stems and r > 0.06:
-            for _ in range(3):
-                leaf = turned(_petal(r * 1.5, r * 0.3, 1.0), rng.uniform(0, TAU), x, y)
-                s.many([leaf], green, shade=rng.uniform(-0.4, 0.4))
         _flower(s, x, y, r, tones[i % 3], heart)
 
 
@@ -150,35 +145,35 @@ def leaves(s: Scene) -> None:
     divide(s)
     s.traits |= {"leafy", "organic", "curved"}
     alpha = depth_alpha(s, 1, 0.85)
-    tones = [s.apart(GROUND), s.apart(GROUND), s.pick(0.1)]
-    rib = s.against(tones[0])
+    tones = [s.apart(GROUND, 34), s.apart(GROUND, 34), s.apart(GROUND)]
+    rib = GROUND
 
     def leaf(x: float, y: float, r: float, a: float, tone: int) -> None:
-        outline = _petal(r, r * rng.uniform(0.2, 0.3), 1.0)
+        outline = _petal(r, r * rng.uniform(0.24, 0.34), 1.0)
         shade = rng.uniform(-0.3, 0.3)
         half = outline[:16]
         s.many([turned(outline, a, x, y)], tone, shade=shade, alpha=alpha, angle=a)
         s.many([turned(half, a, x, y)], tone, shade=shade + 0.5, alpha=alpha, angle=a + 0.6)
-        s.line(turned(np.array([[-0.12, 0], [0.94, 0]]) * r, a, x, y), rib, max(0.012 * r, 0.002))
+        s.line(turned(np.array([[-0.12, 0], [0.94, 0]]) * r, a, x, y), rib, max(0.022 * r, 0.003))
         for u in np.linspace(0.2, 0.75, 5) if r > 0.1 else ():
             for side in (-1, 1):
                 vein = np.array([[u, 0], [u + 0.12, side * 0.2 * np.sin(np.pi * u)]]) * r
-                s.line(turned(vein, a, x, y), rib, max(0.006 * r, 0.0012), alpha=0.7)
+                s.line(turned(vein, a, x, y), rib, max(0.012 * r, 0.002), alpha=0.8)
 
     if rng.random() < 0.5:  # sprays
-        for _ in range(s.count(1, 7)):
+        for _ in range(s.count(2, 5)):
             way, bow = rng.uniform(0, TAU), rng.normal(0, 0.25)
-            t = np.linspace(-0.62, 0.62, 15)
+            t = np.linspace(-0.72, 0.72, 9)
             stem = turned(np.stack([t, bow * (t**2 - 0.1)], 1), way,
                           *rng.uniform(0.25, 0.75, 2))  # fmt: skip
             tone = tones[int(rng.integers(3))]
-            s.line(smooth(stem, 50), tone, 0.006, shade=-0.5)
-            size = s.mix("weight", 0.12, 0.26)
-            for i in range(1, 15):
+            s.line(smooth(stem, 50), tone, 0.012, shade=-0.5)
+            size = s.mix("weight", 0.26, 0.36)
+            for i in range(1, 9):
                 d = stem[i] - stem[i - 1]
                 a = float(np.arctan2(d[1], d[0]))
                 for side in (-1, 1):
-                    r = size * (1 - 0.5 * abs(i - 6) / 8)
+                    r = size * (1 - 0.4 * abs(i - 4) / 5)
                     leaf(
                         float(stem[i, 0]),
                         float(stem[i, 1]),
@@ -187,8 +182,9 @@ def leaves(s: Scene) -> None:
                         tone,
                     )
         return
-    n = s.count(5, 40)
-    for (x, y), r in zip(places(s, n, 0.05), sizes(s, n, 0.12, 0.42), strict=False):
+    n = s.count(9, 34)
+    large = float(np.interp(n, [9, 34], [0.62, 0.4]))
+    for (x, y), r in zip(places(s, n, 0.0), sizes(s, n, 0.2, large), strict=False):
         a = rng.uniform(0, TAU)
         d = np.array([np.cos(a), np.sin(a)]) * r / 2
         leaf(x - d[0], y - d[1], r, a, tones[int(rng.integers(3))])

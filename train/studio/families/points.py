@@ -13,7 +13,7 @@ from train.studio.surface import Scene, path_of
 @family(contour=(0.4, 1), order=(-0.8, 1), density=(-0.7, 0.9), direction=(0.2, 0.9),
         energy=(-0.8, 0.6), depth=(-1, 0.2), weight=(-0.7, 0.9), texture=(-1, 0.5))  # fmt: skip
 def dots(s: Scene) -> None:
-    """Round dots: in rows, or strewn with room, or swelling across the sheet like a raster."""
+    """Round dots: in rows, or strewn with room."""
     rng = s.rng
     s.ground()
     divide(s)
@@ -22,9 +22,7 @@ def dots(s: Scene) -> None:
     pick, bend = plan(s, 3, 0.06), warp(s, 0.8)
     tones = [s.apart(GROUND, 30), s.apart(GROUND, 30)]
     plain = rng.random() < 0.4
-    fx, fy = focus(s)
-    side = rng.normal(0, 1, 2)
-    kind = int(rng.integers(3)) if s.values["order"] > -0.3 else 1
+    kind = int(rng.choice([0, 2])) if s.values["order"] > -0.3 else 1
     fat = s.mix("weight", 0.26, 0.44) / n
     spots: list[tuple[float, float, float]] = []
     if kind == 1:  # thrown, none touching
@@ -45,11 +43,6 @@ def dots(s: Scene) -> None:
             for j in range(-n // 2, n + n // 2 + 1):
                 x, y = (i + 0.5 * (j % 2) * (kind == 0)) / n, j / n
                 r = fat
-                if kind == 2:  # a raster: size tells the tone of something behind
-                    s.traits.add("halftone")
-                    tide = np.sin(3 * (x * side[0] + y * side[1]))
-                    glow = 1.3 * np.exp(-((x - fx) ** 2 + (y - fy) ** 2) / 0.08)
-                    r = 0.5 / n * float(np.clip(0.5 + 0.28 * tide + 0.4 * glow - 0.2, 0.16, 1.02))
                 spots.append((x, y, r))
     with s.within(stage(s, 0.6) if kind != 1 else path_of(span(-0.1, -0.1, 1.1, 1.1), True)):
         for i, (x, y, r) in enumerate(spots):
@@ -60,6 +53,36 @@ def dots(s: Scene) -> None:
             tone, shade = (tones[0], 0.0) if plain else pick(middle, i)
             tone = tones[i % 2] if tone == GROUND else tone
             s.many([dot], tone, shade=shade)
+
+
+@family(contour=(0.2, 0.9), order=(0.3, 1), density=(-0.3, 0.9), direction=(0.1, 0.8),
+        energy=(-0.8, 0.6), depth=(-1, 0.3), weight=(-0.6, 0.6), texture=(-1, 0.1))  # fmt: skip
+def halftone(s: Scene) -> None:
+    """A printer's raster: dots in slanting rows that swell along a gradient until they join."""
+    rng = s.rng
+    one = s.pick(0) if s.hues else int(rng.choice([s.pick(0), INK, LIGHT]))
+    s.ground(s.apart(one, 46))
+    s.traits |= {"halftone", "regular", "rhythmic"}
+    n = min(max(s.count(10, 17), 10), 18)
+    turn = float(rng.choice([0, np.pi / 4, np.pi / 4, rng.uniform(0.2, 0.6)]))
+    fx, fy = focus(s)
+    kind, way = int(rng.integers(3)), float(rng.uniform(0, TAU))
+    flip = rng.random() < 0.5
+    reach = np.arange(-n, n + 1) / n
+    spots = turned(np.stack(np.meshgrid(reach, reach), -1).reshape(-1, 2), turn, 0.5, 0.5)
+    x, y = spots.T
+    if kind == 0:  # from one side to the other
+        tide = 0.5 + 0.75 * ((x - 0.5) * np.cos(way) + (y - 0.5) * np.sin(way))
+    elif kind == 1:  # about a point
+        tide = 1.05 - 1.5 * np.hypot(x - fx, y - fy)
+    else:  # in one great wave
+        tide = 0.5 + 0.5 * np.sin(TAU * 0.75 * (x * np.cos(way) + y * np.sin(way)) + way)
+    tide = np.clip(1 - tide if flip else tide, 0, 1)
+    radii = (0.1 + 0.58 * tide) / n
+    s.many(
+        [ellipse(px, py, r, r, 0, 18) for (px, py), r in zip(spots, radii, strict=True)
+         if -0.1 < px < 1.1 and -0.1 < py < 1.1], one,
+    )  # fmt: skip
 
 
 def turned_none(points: Points) -> Points:

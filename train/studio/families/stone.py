@@ -95,7 +95,7 @@ def crystals(s: Scene) -> None:
     rng = s.rng
     s.ground(shade=-0.2)
     divide(s)
-    s.traits |= {"crystalline", "faceted", "sharp", "angular", "geometric", "jagged"}
+    s.traits |= {"crystalline", "sharp", "angular", "geometric", "jagged"}
     kind = int(rng.integers(3))
     n = s.count(5, 22)
     pick = plan(s, 3, 0.05)

@@ -190,39 +190,43 @@ def mosaic(s: Scene) -> None:
 @family(contour=(-1, -0.6), order=(-0.2, 0.6), density=(-0.2, 1), direction=(-0.9, -0.3),
         energy=(-0.4, 0.35), depth=(-1, 0.2), texture=(-1, 0.2), weight=(-0.2, 0.7))  # fmt: skip
 def pixels(s: Scene) -> None:
-    """A scene too coarse to make out: big flat squares of a few colours in steps."""
+    """A plain scene of 12 to 24 squares across: discs, hills or a glow with stairs for edges."""
     rng = s.rng
     s.ground()
     s.traits |= {"pixelated", "geometric", "blocky"}
-    n = s.count(14, 30)
+    n = min(max(s.count(13, 22), 12), 24)
     fx, fy = focus(s)
     x, y = np.meshgrid((np.arange(n) + 0.5) / n, (np.arange(n) + 0.5) / n)
-    field = np.zeros((n, n))
-    kind = int(rng.integers(3))
-    if kind == 0:  # discs on a ramp
-        for _ in range(int(rng.integers(2, 5))):
-            cx, cy, r = *rng.uniform(0.1, 0.9, 2), rng.uniform(0.15, 0.4)
-            field += (np.hypot(x - cx, y - cy) < r) * rng.choice([1.0, 2.0])
-        field += 1.5 * y
-    elif kind == 1:  # clouds
-        for _ in range(4):
-            w = rng.normal(0, 1, 2) * 6
-            field += np.sin(x * w[0] + y * w[1] + rng.uniform(0, TAU))
-    else:  # a glow that falls apart
-        field = 4 * np.hypot(x - fx, y - fy) + rng.normal(0, 0.35, (n, n))
-    low, high = field.min(), field.max()
+    level = np.zeros((n, n), int)
+    kind = int(rng.integers(4))
+    if kind == 0:  # discs before one another
+        for k in range(1, int(rng.integers(3, 6))):
+            cx, cy, r = *rng.uniform(0.1, 0.9, 2), rng.uniform(0.16, 0.36)
+            level[np.hypot(x - cx, y - cy) < r] = k
+    elif kind == 1:  # hills under a sun
+        level[np.hypot(x - fx, y - 0.3) < rng.uniform(0.12, 0.2)] = 4
+        for k in range(1, 4):
+            crest = 0.3 + 0.17 * k + 0.13 * np.sin(TAU * rng.uniform(0.5, 1.2) * x + rng.uniform(0, 6))
+            level[y > crest] = k
+    elif kind == 2:  # a glow in steps
+        level = np.minimum(np.hypot(x - fx, y - fy) * rng.uniform(5, 8), 4).astype(int)
+    else:  # a creature of squares, mirrored as such are
+        half = rng.random((8, 4)) < 0.55
+        body = np.repeat(np.hstack([half, half[:, ::-1]]), 2, axis=1).repeat(2, axis=0)
+        n = 20
+        level = np.zeros((n, n), int)
+        level[2:18, 2:18] = 1 + body
+        s.traits |= {"symmetrical"}
     tones = [s.pick(0)]
     for _ in range(4):
-        tones.append(s.apart(tones[-1], 20))
-    level = (field - low) / max(high - low, 1e-6) * 4.999
-    level += rng.normal(0, 0.18 + 0.3 * max(-s.values["order"], 0), (n, n))
+        tones.append(s.apart(tones[-1], 28))
     bins: Bins = defaultdict(list)
     for j in range(n):
         for i in range(n):
-            at = float(np.clip(level[j, i], 0, 4.99))
-            shade = round((at % 1 - 0.5) * 3) / 3
-            tone = ACCENT if rng.random() < 0.012 else tones[int(at)]
-            bins[tone, shade].append(span(i / n, j / n, (i + 1.03) / n, (j + 1.03) / n))
+            shade = round(float(rng.uniform(-0.35, 0.35)) * 3) / 3
+            bins[tones[level[j, i]], shade].append(
+                span(i / n, j / n, (i + 1.03) / n, (j + 1.03) / n)
+            )
     _lay(s, bins)
 
 
