@@ -18,7 +18,7 @@ def dots(s: Scene) -> None:
     s.ground()
     divide(s)
     s.traits |= {"dotted", "round", "circular", "curved"}
-    n = s.count(5, 15)
+    n = s.count(4, 10)
     pick, bend = plan(s, 3, 0.06), warp(s, 0.8)
     tones = [s.apart(GROUND, 30), s.apart(GROUND, 30)]
     plain = rng.random() < 0.4

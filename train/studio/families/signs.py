@@ -11,7 +11,6 @@ from train.studio.families.layout import (
     glaze,
     places,
     shadow,
-    shape,
     sizes,
 )
 from train.studio.families.registry import family
@@ -23,11 +22,13 @@ from train.studio.shapes import (
     blob,
     box,
     regular,
+    resample,
     ribbon,
     smooth,
     turned,
+    wobble,
 )
-from train.studio.surface import Scene
+from train.studio.surface import Scene, path_of
 
 
 def _creature(s: Scene, x: float, y: float, r: float) -> np.ndarray:
@@ -238,34 +239,48 @@ def constellation(s: Scene) -> None:
         )
 
 
-@family(order=(-0.6, 1), density=(-1, 0.4), energy=(-0.9, 0.2), texture=(-1, 0.6),
-        direction=(-0.3, 0.3))  # fmt: skip
+@family(order=(-1, 0.3), density=(-0.8, 0.8), energy=(-0.9, 0.5), texture=(-0.6, 0.8),
+        depth=(0.2, 1), direction=(-0.3, 0.3))  # fmt: skip
 def cutouts(s: Scene) -> None:
-    """Large flat shapes that touch and overlap, as if cut from painted paper."""
+    """Torn and cut papers pasted over one another: pale torn edges, shadows, a patterned sheet."""
     rng = s.rng
     s.ground()
-    divide(s)
-    s.traits.add("collaged")
-    s.traits |= {"overlapping"} if s.values["depth"] > 0.3 else set()
-    alpha = depth_alpha(s, 1, 0.78)
-    mirror = s.values["order"] > 0.6
-    if mirror:
-        s.traits |= {"symmetrical", "balanced"}
-    n = s.count(3, 12)
+    s.traits |= {"collaged", "overlapping", "layered"}
+    n = s.count(5, 13)
+    big = s.mix("weight", 0.24, 0.36)
     fx, fy = focus(s)
-    big = s.mix("weight", 0.16, 0.33)
-    if s.values["weight"] > 0.4 and s.values["contour"] < 0:
-        s.traits.add("blocky")
-    spots = rng.uniform(0.1, 0.9, (n, 2)) if mirror else places(s, n, 0.12)[:n]
-    for i, (x, y) in enumerate(spots):
-        r = big * (1 - i / n) ** 0.9 + 0.04
-        outline = shape(s, x, y, r)
-        tone = s.pick(0.15) if i % 4 else int(rng.choice([*s.palette.main, INK]))
-        copies = [outline]
-        if mirror:  # over both axes: over one alone, shapes look out of the sheet like a face
-            copies += [(1, 0) + outline * (-1, 1), (0, 1) + outline * (1, -1), 1 - outline]
-        shade, angle = rng.uniform(-0.3, 0.3), rng.uniform(0, np.pi)
-        for copy in copies:
-            shadow(s, copy)
-            s.fill(copy, tone, alpha=alpha, shade=shade, gradient=0.15, angle=angle, steady=mirror)
-    s.disc(0.5 if mirror else fx, 0.5 if mirror else fy, 0.05, ACCENT)
+    last = GROUND
+    for i in range(n):
+        r = big * (1 - 0.55 * i / n) * rng.uniform(0.8, 1.2)
+        x, y = np.array([fx, fy]) + rng.normal(0, 0.25, 2)
+        x, y = np.clip([x, y], 0.08, 0.92)
+        round_ = s.values["contour"] + rng.normal(0, 0.4) > 0.3
+        torn = rng.random() < 0.65
+        sheet = (blob(rng, x, y, r, 0.2) if round_ else
+                 box(x, y, r * rng.uniform(1.2, 2.0), r * rng.uniform(1.2, 2.0),
+                     rng.normal(0, 0.5)))  # fmt: skip
+        line = resample(sheet, 120, closed=True)
+        if torn:
+            line = line + 0.02 * r / 0.25 * rng.normal(0, 0.45, (120, 2))
+            line = line + 0.05 * r * np.stack([wobble(rng, 120, 9), wobble(rng, 120, 9)], 1)
+        tone = s.apart(last, 30)
+        last = tone
+        s.fill(line + 0.012, INK, shade=-0.8, alpha=0.4, soft=0.008, gradient=0, steady=True)
+        if torn:  # the paper's white core shows where it tore
+            rim = line + 0.014 * np.stack([wobble(rng, 120, 6), wobble(rng, 120, 6)], 1)
+            s.fill(rim, s.against(tone), shade=0.3, gradient=0, steady=True)
+        s.fill(line, tone, gradient=0.1, steady=True)
+        if rng.random() < 0.3:
+            _print(s, line, x, y, r, tone)
+
+
+def _print(s: Scene, line: Points, x: float, y: float, r: float, tone: int) -> None:
+    """Stripes or dots printed on a cut paper."""
+    other, turn, step = s.apart(tone, 26), s.rng.uniform(0, np.pi), max(r / 4, 0.045)
+    rows = np.arange(-1.6 * r, 1.6 * r, step)
+    with s.within(path_of(line, True)):
+        if s.rng.random() < 0.5:
+            s.many([turned(box(0, v, 4 * r, 0.45 * step), turn, x, y) for v in rows], other)
+        else:
+            s.many([regular(*turned(np.array([[u, v]]), turn, x, y)[0], 0.28 * step, 14)
+                    for u in rows for v in rows], other)  # fmt: skip

@@ -233,33 +233,29 @@ def pixels(s: Scene) -> None:
 @family(contour=(0.3, 1), order=(0.2, 1), density=(0, 1), energy=(-0.8, 0.3),
         direction=(0.2, 0.7), depth=(0, 0.9), weight=(-0.3, 0.35))  # fmt: skip
 def scales(s: Scene) -> None:
-    """Rounded plates in rows, each over the next, as on fish and old roofs."""
+    """Arcs in rows, each over the joint of two below, as on fish, old roofs and drawn seas."""
     rng = s.rng
     s.ground()
     s.traits |= {"scaly", "overlapping", "layered", "regular", "curved", "rhythmic", "round"}
-    n = s.count(5, 12)
-    pick, bend = plan(s, 3, 0.06), warp(s, 0.35)
-    rim, style = s.apart(GROUND), int(rng.integers(3))
-    r, t = 0.56 / n, np.linspace(0, np.pi, 26)
+    n = s.count(4, 8)
+    pick, bend = plan(s, 2, 0.04), warp(s, 0.2, turn=False)
+    rim = s.pick(0)
+    tint = s.apart(rim, 34)
+    r, t = 0.5 / n, np.linspace(0, np.pi, 32)
+    many, hued = bool(rng.random() < 0.4), bool(rng.random() < 0.4)
     with s.within(stage(s, 0.5)):
         for j in range(int(1.8 * n * 2), -n, -1):
             for i in range(-n, 2 * n):
                 x, y = (i + 0.5 * (j % 2)) / n, -0.2 + j * 0.5 / n
                 if not (-0.4 < x < 1.4 and -0.4 < y < 1.4):
                     continue
-                tone, shade = pick((x, y), i + j)
-                for k, size in enumerate((1.0, 0.9, 0.62, 0.34)):
-                    plate = np.stack([x + r * size * np.cos(t), y + r * size * np.sin(t) * 1.1], 1)
+                tone, shade = pick((x, y), i + j) if hued and j % 2 else (tint, 0.0)
+                tone = tint if tone == rim else tone
+                for k, size in enumerate((1.0, 0.8, 0.54, 0.28)[: 2 + 2 * many]):
+                    plate = np.stack([x + r * size * np.cos(t), y + r * size * np.sin(t)], 1)
                     neck = [[x - r * size, y - r], [x + r * size, y - r]]
                     outline = bend(np.vstack([plate, neck]))
-                    if k == 0:
-                        s.many([outline], rim if rim != tone else s.against(tone), shade=-0.3)
-                    elif k == 1:
-                        s.many([outline], tone, shade=shade)
-                    elif style == 1:
-                        s.many([outline], tone, shade=shade + 0.55 * (k - 1))
-                    elif style == 2 and k == 3:
-                        s.many([outline], rim)
+                    s.many([outline], tone if k % 2 else rim, shade=shade * (k % 2))
     companions(s)
 
 
