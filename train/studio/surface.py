@@ -319,7 +319,6 @@ class Scene:
             else:
                 drop = ellipse(px, py, r, r * rng.uniform(0.75, 1), turn, 14)
             self.fill(drop, tone, gradient=0, steady=True)
-        self.traits.add("splattered")
 
 
 def _odds(flat: float) -> tuple[float, float, float]:

@@ -34,7 +34,7 @@ def shards(s: Scene) -> None:
         away = np.hypot(gap[:, 0], gap[:, 1])[:, None]
         points = (fx, fy) + gap * (0.35 + 0.75 * away / away.max()) * 1.1
         s.traits.add("explosive")
-    s.traits |= {"angular", "sharp", "faceted"}
+    s.traits |= {"angular", "sharp", "faceted", "shows:angular"}
     joint = s.mix("weight", 0.007, 0.0015)
     side = rng.normal(0, 1, 2)
     for cell in cells_of(points):
@@ -100,7 +100,7 @@ def splinters(s: Scene) -> None:
     """Long sharp triangles that fly out from one point."""
     rng = s.rng
     s.ground()
-    s.traits |= {"jagged", "sharp", "angular", "explosive", "spiky"}
+    s.traits |= {"jagged", "sharp", "angular", "explosive", "spiky", "shows:jagged"}
     if s.values["direction"] > 0.2:
         s.traits.add("radial")
     fx, fy = focus(s)
@@ -119,7 +119,7 @@ def splinters(s: Scene) -> None:
         if rng.random() < 0.3:
             base, tip = tip, base
         outline = np.array([base + v * wide, tip, base - v * wide * rng.uniform(0.1, 1)])
-        tone = s.pick(0.12) if rng.random() < 0.85 else int(rng.choice([INK, LIGHT]))
+        tone = s.apart(GROUND, 34) if rng.random() < 0.85 else int(rng.choice([INK, LIGHT]))
         s.fill(outline, tone, alpha=alpha, angle=a, gradient=0.5)
     s.fill(blob(rng, fx, fy, 0.035, 0.3), ACCENT)
 

@@ -19,8 +19,6 @@ def colour_fields(s: Scene) -> None:
     glaze(s, 2)
     upright = rng.random() < 0.22
     s.traits |= {"vertical" if upright else "horizontal", "luminous", "atmospheric"}
-    if s.values["order"] > 0.5:
-        s.traits.add("symmetrical")
     n = int(rng.integers(2, 4)) if s.values["density"] < -0.3 else int(rng.integers(3, 6))
     shares = rng.dirichlet(np.full(n, 3.0))
     gap, margin = 0.02 + 0.03 * rng.random(), s.mix("weight", 0.16, 0.06)
@@ -81,8 +79,6 @@ def mist(s: Scene) -> None:
             soft=rng.uniform(0.25, 0.6) * r * (0.6 if i % 3 else 0.12),
             gradient=0.4,
         )
-    if drift:
-        s.traits.add("horizontal")
     for k in range(5):  # a glow, brightest in its middle
         s.disc(fx, fy, 0.2 - 0.035 * k, LIGHT if k > 2 else ACCENT, alpha=0.2, soft=0.035,
                gradient=0)  # fmt: skip
@@ -97,14 +93,12 @@ def washes(s: Scene) -> None:
     s.ground(GROUND, shade=0.3)
     divide(s)
     s.wet = True
-    s.traits |= {"translucent", "layered", "overlapping", "fluid", "washed"}
+    s.traits |= {"translucent", "layered", "overlapping", "fluid", "washed", "shows:translucent"}
     dark = s.palette.lab[GROUND, 0] < 40
     mode = skia.BlendMode.kScreen if dark else skia.BlendMode.kMultiply
     n = s.count(4, 20)
     fx, fy = focus(s)
     long = rng.random() < 0.35
-    if long:
-        s.traits.add("horizontal")
     for i in range(n):
         r = 0.32 * (1 - i / n) ** 0.8 + 0.04
         x, y = rng.uniform(0.05, 0.95, 2) * 0.85 + 0.15 * np.array([fx, fy])
@@ -138,8 +132,8 @@ def pointillism(s: Scene) -> None:
     """Fields made of many dots of pure colour, large shapes only to be guessed."""
     rng = s.rng
     s.ground()
-    n = s.count(480, 1000)
-    order, size = s.values["order"], s.mix("weight", 0.011, 0.019)
+    n = s.count(480, 900)
+    order, size = s.values["order"], s.mix("weight", 0.013, 0.02)
     if order > 0.4:
         side = int(n**0.5)
         gx, gy = np.meshgrid(np.arange(side), np.arange(side))
@@ -149,12 +143,13 @@ def pointillism(s: Scene) -> None:
     else:
         points = rng.uniform(-0.02, 1.02, (n, 2))
     fx, fy = focus(s)
-    tones = list(rng.permutation(s.palette.main))
+    tones = [s.apart(GROUND, 34)]
+    while len(tones) < 4:
+        tones.append(s.apart(tones[-1], 30))
     bend = rng.normal(0, 1, (3, 2))
     glaze(s, 8)
     away = np.hypot(points[:, 0] - fx, points[:, 1] - fy)
     if s.values["direction"] > 0.25:
-        s.traits |= {"circular", "radial"}
         zone = away * 5 + 0.25 * np.sin(points @ bend[0] * 3)
     else:
         zone = 2.4 * (np.sin(points @ bend[1] * 2.4) + points[:, 1] * 1.4)

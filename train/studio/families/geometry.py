@@ -42,8 +42,7 @@ def grid(s: Scene) -> None:
     """Fields of plain colour held by heavy lines, most of them empty."""
     rng = s.rng
     s.ground(GROUND)
-    s.traits |= {"horizontal", "vertical", "linear", "rigid", "structured", "geometric"}
-    s.traits.add("gridded")
+    s.traits |= {"gridded", "rigid", "structured", "geometric", "shows:geometric"}
     cells: list[tuple[float, ...]] = []
     _split(s, (-0.02, -0.02, 1.02, 1.02), round(s.mix("density", 2, 6)), cells)
     rng.shuffle(cells)
@@ -55,7 +54,7 @@ def grid(s: Scene) -> None:
         tone = int(rng.choice([GROUND, LIGHT])) if plain else s.pick(0.2)
         s.fill(span(*cell), tone, shade=rng.uniform(-0.25, 0.35), gradient=0.12, steady=True,
                angle=0.0 if i % 2 else np.pi / 2)  # fmt: skip
-    width = s.mix("weight", 0.004, 0.026)
+    width = s.mix("weight", 0.012, 0.028)
     line = INK if s.palette.lab[GROUND, 0] > 38 else (LIGHT if rng.random() < 0.6 else INK)
     for x0, y0, x1, y1 in cells:
         thick = width * rng.choice([0.8, 1, 1.3])
@@ -71,7 +70,7 @@ def suprematist(s: Scene) -> None:
     s.ground(GROUND, shade=0.3)
     divide(s)
     lean = rng.choice([-1, 1]) * rng.uniform(0.75, 1.25) * s.mix("energy", 0.04, 0.85)
-    s.traits |= {"geometric"} | ({"diagonal", "tilted"} if abs(lean) > 0.3 else set())
+    s.traits |= {"geometric", "angular"} | ({"diagonal", "tilted"} if abs(lean) > 0.5 else set())
     fx, fy = focus(s)
     n = s.count(5, 34)
     alpha = depth_alpha(s, 1, 0.85)
@@ -93,7 +92,7 @@ def suprematist(s: Scene) -> None:
         else:
             long = rng.choice([1.0, 1.5, 4.0, 7.0], p=[0.25, 0.3, 0.25, 0.2])
             outline = box(x, y, r * 1.1 * min(long, 3.2), r * 1.4 / long, turn)
-        tone = s.pick(0.14) if rng.random() < 0.75 else s.against(GROUND)
+        tone = s.apart(GROUND, 30) if rng.random() < 0.75 else s.against(GROUND)
         shadow(s, outline)
         s.fill(outline, tone, angle=turn, alpha=alpha, gradient=0.3)
     for _ in range(s.count(2, 7)):
@@ -156,7 +155,7 @@ def bauhaus(s: Scene) -> None:
     s.ground(GROUND, shade=0.3)
     divide(s)
     glaze(s, 4)
-    s.traits |= {"geometric"}
+    s.traits |= {"geometric", "shows:geometric"}
     fx, fy = focus(s)
     alpha = depth_alpha(s, 1, 0.72)
     r = s.mix("weight", 0.15, 0.27)
@@ -215,7 +214,7 @@ def ornament(s: Scene) -> None:
                     scroll = ellipse(0.07 / n, 0, 0.07 / n, 0.035 / n, 0, 20)
                     s.many([turned(scroll, a, x + 0.5 / n, y + 0.5 / n)], tones[2])
         return
-    s.traits |= {"radial", "circular"}
+    s.traits.add("shows:symmetrical")
     tones = [s.apart(GROUND, 36)]
     tones += [s.apart(tones[0], 34), s.apart(tones[0], 34)]
     folds = int(rng.choice([6, 8, 8, 10, 12]))

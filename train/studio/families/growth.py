@@ -48,7 +48,7 @@ def flowers(s: Scene) -> None:
     s.ground()
     divide(s)
     glaze(s, 2)
-    s.traits |= {"floral", "organic", "curved", "round"}
+    s.traits |= {"floral", "curved"}
     n = s.count(2, 16)
     stems = s.values["density"] < 0.4 and rng.random() < 0.6
     tones = [s.apart(GROUND, 32), s.apart(GROUND, 32), s.apart(GROUND)]
@@ -103,23 +103,22 @@ def branches(s: Scene) -> None:
     s.ground(shade=0.2)
     divide(s)
     glaze(s, 3)
-    s.traits |= {"branching", "organic", "linear", "delicate"}
+    s.traits |= {"branching"}
     if rng.random() < 0.4:  # a low sun behind
         x, y = rng.uniform(0.25, 0.75, 2)
         s.disc(x, y, rng.uniform(0.14, 0.28), s.pick(0.4), gradient=0.4)
-    tone = s.apart(GROUND, 36)
-    depth, fork = round(s.mix("density", 5, 7)), s.mix("order", 0.62, 0.42)
-    wide = s.mix("weight", 0.018, 0.05)
+    tone = s.against(GROUND)
+    depth, fork = round(s.mix("density", 4, 6)), s.mix("order", 0.62, 0.42)
+    wide = s.mix("weight", 0.04, 0.07)
     kind = int(rng.integers(4))
     if kind == 0:  # outwards from a middle
-        s.traits.add("radial")
         fx, fy = focus(s)
         n = int(rng.integers(5, 8))
         trunks = [(fx, fy, TAU * k / n, 0.13, wide * 0.6, depth - 1) for k in range(n)]
     elif kind == 1:  # lightning and rivers, from a side
         trunks = [(-0.04, rng.uniform(0.25, 0.75), 0.0, 0.26, wide, depth)]
     else:
-        s.traits |= {"upright", "vertical"}
+        s.traits |= {"upright"}
         n = 1 if rng.random() < 0.6 else 2
         xs = rng.uniform(0.3, 0.7, 1) if n == 1 else rng.uniform(0.15, 0.85, 2)
         up = -np.pi / 2 if kind == 2 else np.pi / 2
@@ -132,7 +131,7 @@ def branches(s: Scene) -> None:
         s.many(limbs, tone)
         if rng.random() < 0.45:
             bud = s.apart(GROUND)
-            r = rng.uniform(0.004, 0.014)
+            r = rng.uniform(0.008, 0.018)
             s.many([ellipse(px, py, r, r, 0, 12) for px, py in tips[:: 1 if r < 0.01 else 2]], bud)
 
 
@@ -143,7 +142,7 @@ def leaves(s: Scene) -> None:
     rng = s.rng
     s.ground()
     divide(s)
-    s.traits |= {"leafy", "organic", "curved"}
+    s.traits |= {"leafy", "curved"}
     alpha = depth_alpha(s, 1, 0.85)
     tones = [s.apart(GROUND, 34), s.apart(GROUND, 34), s.apart(GROUND)]
     rib = GROUND
@@ -197,7 +196,7 @@ def feathers(s: Scene) -> None:
     rng = s.rng
     s.ground()
     divide(s)
-    s.traits |= {"feathery", "organic", "curved", "delicate", "linear"}
+    s.traits |= {"feathery", "curved", "delicate"}
     n = s.count(1, 8)
     points = places(s, n, 0.26)
     way = rng.uniform(0, TAU)
@@ -238,11 +237,11 @@ def cells(s: Scene) -> None:
     rng = s.rng
     s.ground()
     s.traits |= {"cellular", "organic", "curved", "round"}
-    n = s.count(14, 90)
+    n = s.count(10, 44)
     # discs thrown where there is room; each grows until it touches
     points: list[Points] = []
     radii: list[float] = []
-    most = min(1.0 / n**0.5, 0.16)
+    most = min(1.0 / n**0.5, 0.22)
     for _ in range(n * 14):
         p = rng.uniform(-0.05, 1.05, 2)
         r = most * rng.uniform(0.4, 1.0)
@@ -283,13 +282,13 @@ def bubbles(s: Scene) -> None:
     divide(s)
     glaze(s, 4)
     s.traits |= {"bubbly", "round", "circular", "translucent", "overlapping", "curved"}
-    n = s.count(9, 80)
+    n = s.count(7, 36)
     dark = s.palette.lab[GROUND, 0] < 62
     rim = LIGHT if dark else INK
     crowd = s.values["density"] > 0.3
     fx, _ = focus(s)
     for i in range(n):
-        r = 0.012 + (0.15 if n < 40 else 0.1) * (1 - i / n) ** 2.2 * rng.uniform(0.7, 1.1)
+        r = 0.025 + (0.17 if n < 20 else 0.13) * (1 - i / n) ** 2.2 * rng.uniform(0.7, 1.1)
         y = rng.uniform(0, 1) ** (0.6 if crowd else 1.0)
         x = rng.uniform(0, 1) if crowd else fx + rng.normal(0, 0.13 + 0.2 * y)
         tone = s.pick(0.1)
@@ -298,7 +297,7 @@ def bubbles(s: Scene) -> None:
                gradient=0)  # fmt: skip
         t = np.linspace(0, TAU, 40)
         ring = np.stack([x + r * np.cos(t), y + r * np.sin(t)], 1)
-        s.line(ring, rim, max(r * 0.055, 0.003), closed=True)
+        s.line(ring, rim, max(r * 0.1, 0.008), closed=True)
         for start, length, wide in ((3.6, 1.0, 0.1), (0.6, 0.6, 0.05)):
             a = np.linspace(start, start + length, 12)
             glint = np.stack([x + 0.74 * r * np.cos(a), y + 0.74 * r * np.sin(a)], 1)

@@ -75,7 +75,7 @@ def splatter(s: Scene) -> None:
     rng = s.rng
     s.ground()
     glaze(s, 3)
-    s.traits |= {"splattered", "messy", "explosive", "rough", "splashed"}
+    s.traits |= {"splattered", "messy", "explosive", "rough", "splashed", "shows:splattered"}
     fx, fy = focus(s)
     tones = [s.apart(GROUND, 34), s.apart(GROUND, 34), s.apart(GROUND)]
     for k in range(s.count(2, 9)):
@@ -103,13 +103,7 @@ def gesture(s: Scene) -> None:
     divide(s)
     glaze(s, 3)
     s.traits |= {"gestural", "rough", "calligraphic"}
-    s.traits |= (
-        {"fluid"}
-        if s.values["contour"] > 0.3
-        else {"angular"}
-        if s.values["contour"] < -0.3
-        else set()
-    )
+    s.traits |= {"fluid"} if s.values["contour"] > 0.3 else set()
     fx, fy = focus(s)
     for _ in range(s.count(1, 3)):  # thin colour under the writing
         x, y = rng.uniform(0.15, 0.85, 2)
@@ -135,7 +129,7 @@ def improvisation(s: Scene) -> None:
     """Patches of colour that run into each other under a tangle of dark lines."""
     rng = s.rng
     s.ground()
-    s.traits |= {"overlapping", "messy", "turbulent", "layered", "jumbled"}
+    s.traits |= {"overlapping", "messy", "turbulent", "jumbled"}
     n = s.count(26, 60)
     for i in range(n):
         x, y = rng.uniform(-0.05, 1.05, 2)
@@ -166,10 +160,9 @@ def dabs(s: Scene) -> None:
     rng = s.rng
     s.ground()
     s.traits |= {"gestural", "textured", "dabbed"}
-    n = s.count(110, 420)
+    n = s.count(110, 260)
     points = places(s, n, -0.03) if s.values["order"] > 0.45 else rng.uniform(-0.03, 1.03, (n, 2))
     base = rng.choice([0, np.pi / 2, 0.8, -0.8])
-    s.traits.add({0: "horizontal", 1: "diagonal"}.get(round(abs(base)), "vertical"))
     fx, fy = focus(s)
     length = 1.25 / n**0.5
     side = rng.normal(0, 1, (2, 2))

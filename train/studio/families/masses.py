@@ -78,7 +78,7 @@ def jags(s: Scene) -> None:
         bends = int(rng.integers(3, 6))
         u = np.linspace(-0.62, 0.62, bends + 1)
         v = (np.arange(bends + 1) % 2 - 0.5) * rng.uniform(0.2, 0.42, bends + 1)
-        wide = s.mix("weight", 0.08, 0.16) * np.linspace(1.3, 0.1, bends + 1)
+        wide = s.mix("weight", 0.12, 0.2) * np.linspace(1.3, 0.1, bends + 1)
         one, other = np.stack([u - wide, v], 1), np.stack([u + wide, v], 1)
         at = (0.5, 0.5) if k == 0 else tuple(rng.uniform(0.2, 0.8, 2))
         bolt = np.vstack([one, other[::-1]]) * (1 if k == 0 else 0.7)
@@ -214,7 +214,7 @@ def amoebas(s: Scene) -> None:
 @family(contour=(-0.8, 0.4), direction=(0.4, 1), order=(0, 1), energy=(-0.6, 0.6),
         density=(-0.7, 0.8), depth=(-1, 0.2), weight=(-0.2, 0.8))  # fmt: skip
 def spokes(s: Scene) -> None:
-    """A wheel: bars, drops or wedges that stand about one point like spokes or petals."""
+    """A wheel: bars or wedges that stand about one point like spokes."""
     rng = s.rng
     s.ground()
     s.traits |= {"radial", "shows:radial"}
@@ -223,16 +223,13 @@ def spokes(s: Scene) -> None:
     near, far = rng.uniform(0.06, 0.16), rng.uniform(0.42, 0.75)
     wide = (far + near) / 2 * np.sin(np.pi / n) * s.mix("weight", 0.7, 1.3)
     tones = ladder(s, 2, 44)
-    kind, start = int(rng.integers(3)), rng.uniform(0, TAU)
+    bars, start = rng.random() < 0.5, rng.uniform(0, TAU)
     for k in range(n):
         a = start + TAU * k / n
         middle = (near + far) / 2
         half = np.array([[near, -0.35 * wide], [far, -wide], [far, wide], [near, 0.35 * wide]])
-        spoke = [
-            turned(box(middle, 0, far - near, wide), a, x, y),
-            turned(half * (1, 0.8), a, x, y),
-            turned(ellipse(middle, 0, (far - near) / 2, 0.62 * wide), a, x, y),
-        ][kind]
+        spoke = box(middle, 0, far - near, wide) if bars else half * (1, 0.8)
+        spoke = turned(spoke, a, x, y)
         s.fill(spoke, tones[k % 2 if n % 2 == 0 and n > 9 else 0], angle=a, gradient=0.1,
                steady=True)  # fmt: skip
     s.disc(x, y, near * 0.75, ACCENT if rng.random() < 0.5 else tones[0], gradient=0.2)

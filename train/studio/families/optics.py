@@ -94,14 +94,14 @@ def pulse(s: Scene) -> None:
     """Many even lines that swell and pinch until the flat sheet seems to heave."""
     rng = s.rng
     s.ground()
-    s.traits |= {"undulating", "wavy", "linear", "striped", "rhythmic", "flowing", "regular"}
+    s.traits |= {"undulating", "wavy", "rhythmic", "flowing", "regular", "shows:wavy"}
     one = s.pick(0) if s.hues else int(rng.choice([INK, s.pick(0)]))
     other = s.apart(one, 40)
     third = s.apart(one) if rng.random() < 0.35 else one
-    n = s.count(14, 34)
+    n = s.count(7, 14)
     t = np.linspace(-0.3, 1.3, 90)
     waves, phase = rng.uniform(0.8, 1.8), rng.uniform(0, TAU)
-    swing, slip = s.mix("energy", 0.04, 0.11), rng.uniform(0.6, 2.4) * rng.choice([-1, 1])
+    swing, slip = s.mix("energy", 0.06, 0.12), rng.uniform(0.6, 2.4) * rng.choice([-1, 1])
     knot = rng.uniform(0.3, 0.7, 2)
     kind = int(rng.integers(3))
     turn = float(rng.choice([0, np.pi / 2]))
@@ -132,7 +132,7 @@ def kaleidoscope(s: Scene) -> None:
     """Chance splinters mirrored round the middle, as in a tube of coloured glass."""
     rng = s.rng
     s.ground()
-    s.traits |= {"kaleidoscopic", "symmetrical", "radial", "angular", "structured", "sharp"}
+    s.traits |= {"kaleidoscopic", "symmetrical", "structured", "sharp", "shows:symmetrical"}
     folds = int(rng.choice([3, 4, 6, 6, 8]))
     slice_ = np.pi / folds
     n = s.count(16, 30)
@@ -164,11 +164,11 @@ def pleats(s: Scene) -> None:
     """Paper folded in rows and columns: its faces are lit and shaded by turns."""
     rng = s.rng
     s.ground()
-    s.traits |= {"folded", "geometric", "angular", "structured", "rhythmic"}
+    s.traits |= {"folded", "structured", "rhythmic"}
     n, rows = s.count(4, 9), int(rng.integers(2, 5))
     pick = plan(s, 2)
     turn = float(rng.choice([0, np.pi / 2, rng.normal(0, 0.3)]))
-    wide, high = rng.choice([0.62, 1.5]), rng.choice([0.5, 1.5])
+    wide, high = rng.choice([0.86, 1.5]), rng.choice([0.84, 1.5])
     rows = rows if high < 1 else rows + 2
     columns = 2 * n
     slant, lift = wide / columns * rng.uniform(0.3, 0.7), high / rows * rng.uniform(0.18, 0.34)
@@ -198,7 +198,7 @@ def steps(s: Scene) -> None:
     rng = s.rng
     s.ground()
     divide(s)
-    s.traits |= {"stepped", "geometric", "angular", "blocky", "structured", "rhythmic", "upright"}
+    s.traits |= {"stepped", "blocky", "structured", "rhythmic", "upright"}
     if rng.random() < 0.5:
         x, y = rng.uniform(0.15, 0.85), rng.uniform(0.1, 0.4)
         s.disc(x, y, rng.uniform(0.06, 0.14), ACCENT, gradient=0.3)
@@ -231,10 +231,9 @@ def zigzags(s: Scene) -> None:
     """Bands that turn sharply back and forth, nested from edge to edge or few on a ground."""
     rng = s.rng
     s.ground()
-    s.traits |= {"zigzag", "jagged", "angular", "sharp", "rhythmic", "linear"}
-    n = s.count(4, 15)
+    s.traits |= {"zigzag", "jagged", "angular", "sharp", "rhythmic"}
+    n = s.count(4, 11)
     turn = float(rng.choice([0, np.pi / 2, np.pi / 4]))
-    s.traits.add({0: "horizontal", 2: "vertical"}.get(round(turn / (np.pi / 4)), "diagonal"))
     teeth = int(rng.integers(2, 6)) if s.values["energy"] < 0.5 else int(rng.integers(4, 8))
     xs = np.linspace(-0.5, 1.5, 4 * teeth + 1)
     swing = rng.uniform(0.5, 0.9) / teeth * 0.5
@@ -244,7 +243,7 @@ def zigzags(s: Scene) -> None:
     few = s.values["density"] < 0.1 and rng.random() < 0.7
     tones = [s.pick(0), 0, 0, 0]
     for k in range(1, 4):
-        tones[k] = s.apart(tones[k - 1])
+        tones[k] = s.apart(tones[k - 1], 36)
     colours = int(rng.integers(2, 5))
     pitch = 1.0 / n
     with s.within(stage(s, 2.0 if few else 0.65)):
@@ -269,7 +268,7 @@ def herringbone(s: Scene) -> None:
     one = s.pick(0)
     other = s.apart(one, 30)
     s.ground(s.against(one))
-    s.traits |= {"herringbone", "geometric", "regular", "structured", "rhythmic"}
+    s.traits |= {"herringbone", "regular", "structured", "rhythmic"}
     long = int(rng.choice([2, 3, 3, 4]))  # of a brick, in its widths
     w = 1 / (long * rng.uniform(2.6, 4.2))  # of a brick, share of the side
     turn = np.pi / 4 + float(rng.choice([0, np.pi / 2]))
@@ -303,10 +302,10 @@ def labyrinth(s: Scene) -> None:
     """A maze of one width of path: cut in straight passages, or in a round with gates."""
     rng = s.rng
     s.ground()
-    s.traits |= {"labyrinthine", "linear", "geometric", "structured"}
+    s.traits |= {"labyrinthine", "structured"}
     one, other = duo(s)
     other = s.apart(one, 36)
-    n = min(s.count(9, 17), 19)
+    n = min(s.count(7, 13), 14)
     seen = np.zeros((n, n), bool)
     at = (int(rng.integers(n)), int(rng.integers(n)))
     stack: list[tuple[int, int]] = []

@@ -69,8 +69,8 @@ def slabs(s: Scene) -> None:
         middle = 0.5 + rng.normal(0, shift)
         slab = span(middle - wide / 2, y0, middle + wide / 2, y1)
         if round_:  # worn at the corners, not at the faces it lies on
-            t = np.linspace(-1, 1, 60)
-            side = 1 - np.abs(t) ** 7
+            t = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 60))
+            side = (1 - np.abs(t) ** 6) ** 0.3
             upper = np.stack([middle + wide / 2 * t, (y0 + y1) / 2 - (y1 - y0) / 2 * side], 1)
             slab = np.vstack([upper, (0, y0 + y1) + upper[::-1] * (1, -1)])
         s.fill(slab, tones[i % len(tones)], angle=0.0, gradient=0.3, shade=rng.uniform(-0.2, 0.3))
@@ -147,9 +147,9 @@ def rods(s: Scene) -> None:
     tones = ladder(s, 3, 44)
     two = rng.uniform(0, np.pi) + np.array([0, rng.uniform(0.7, 1.4)])
     few = rng.random() < 0.4
-    for i in range(s.count(6, 16)):
+    for i in range(s.count(5, 13)):
         way = float(two[i % 2] + rng.normal(0, 0.05)) if few else float(rng.uniform(0, np.pi))
-        wide = s.mix("weight", 0.014, 0.032) * rng.uniform(0.7, 1.5)
+        wide = s.mix("weight", 0.02, 0.042) * rng.uniform(0.7, 1.5)
         rod = box(0, rng.uniform(-0.5, 0.5), 2.6, wide)
         s.fill(turned(rod, way, 0.5, 0.5), tones[int(rng.choice(3, p=(0.6, 0.2, 0.2)))],
                angle=way, gradient=0, steady=True)  # fmt: skip
@@ -207,7 +207,7 @@ def whirl(s: Scene) -> None:
     arms = int(rng.integers(2, 6))
     way = int(rng.choice([-1, 1]))
     wound = s.mix("energy", 0.5, 1.1) * way
-    drift = s.mix("order", 0.12, 0.03) * noise.at(x, y, 2.0)
+    drift = s.mix("order", 0.03, 0.008) * noise.at(x, y, 1.6)
     field = arms * (turn + wound * np.exp(-1.8 * far) + drift)
     tones = ladder(s, 3, 30)
     widths = int(rng.integers(2, 4))

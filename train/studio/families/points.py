@@ -17,7 +17,7 @@ def dots(s: Scene) -> None:
     rng = s.rng
     s.ground()
     divide(s)
-    s.traits |= {"dotted", "round", "circular", "curved"}
+    s.traits |= {"dotted", "round", "curved"}
     n = s.count(4, 10)
     pick, bend = plan(s, 3, 0.06), warp(s, 0.8)
     tones = [s.apart(GROUND, 30), s.apart(GROUND, 30)]
@@ -97,9 +97,9 @@ def stipple(s: Scene) -> None:
     rng = s.rng
     s.ground(shade=0.3)
     s.traits |= {"stippled", "grainy", "textured"}
-    pen = s.apart(GROUND, 42)
-    other = s.apart(GROUND, 30) if rng.random() < 0.5 else pen
-    side = s.count(66, 92)
+    pen = s.apart(GROUND, 48)
+    other = s.apart(GROUND, 40) if rng.random() < 0.5 else pen
+    side = s.count(48, 66)
     gx, gy = np.meshgrid((np.arange(side) + 0.5) / side, (np.arange(side) + 0.5) / side)
     points = (
         np.stack([gx.ravel(), gy.ravel()], 1) + rng.uniform(-0.55, 0.55, (side * side, 2)) / side
@@ -181,12 +181,12 @@ def stars(s: Scene) -> None:
     s.ground(shade=-0.3)
     divide(s)
     glaze(s, 3)
-    s.traits |= {"starry", "stars", "sharp", "angular"}
-    n = s.count(5, 60)
+    s.traits |= {"starry", "stars", "sharp"}
+    n = s.count(5, 34)
     points = int(rng.choice([4, 5, 5, 6, 8]))
     waist = {4: 0.22, 5: 0.42, 6: 0.5, 8: 0.45}[points] * rng.uniform(0.85, 1.1)
     main = LIGHT if s.palette.lab[GROUND, 0] < 55 else INK
-    tones = [main, s.apart(GROUND, 32), ACCENT]
+    tones = [main, s.apart(GROUND, 40), s.apart(GROUND, 40)]
     big = s.mix("weight", 0.1, 0.2) * (9 / max(n, 9)) ** 0.3
     dust = [regular(x, y, 0.0018 + 0.002 * rng.random(), 6) for x, y in
             rng.uniform(0, 1, (s.count(30, 160), 2))]  # fmt: skip
@@ -196,7 +196,7 @@ def stars(s: Scene) -> None:
         s.disc(x, y, r, tones[1], gradient=0.2)
         s.disc(x + r * 0.42, y - r * 0.2, r * 0.82, GROUND, shade=-0.3, gradient=0)
     for i, (x, y) in enumerate(places(s, n, 0.06)):
-        r = big * max(1 - i / n, 0) ** 1.6 + 0.014
+        r = big * max(1 - i / n, 0) ** 1.6 + 0.025
         tone = tones[0 if rng.random() < 0.55 else int(rng.integers(1, 3))]
         turn = -TAU / 4 + (rng.normal(0, 0.3) if s.values["order"] < 0.3 else 0)
         s.many([_star(x, y, r, points, turn, waist)], tone)
@@ -218,10 +218,10 @@ def hatching(s: Scene) -> None:
     """Shapes drawn with nothing but strokes of the pen: hatched one way, then across."""
     rng = s.rng
     s.ground(shade=0.3)
-    s.traits |= {"hatched", "linear", "textured"}
-    pens = [s.apart(GROUND, 42), s.apart(GROUND, 30)]
-    n = s.count(4, 14)
-    gap, width = s.mix("density", 0.022, 0.013), s.mix("weight", 0.0022, 0.005)
+    s.traits |= {"hatched", "textured"}
+    pens = [s.against(GROUND), s.apart(GROUND, 44)]
+    n = s.count(3, 9)
+    gap, width = s.mix("density", 0.045, 0.03), s.mix("weight", 0.007, 0.011)
     base = rng.uniform(0, np.pi)
     fields = rng.random() < 0.35
     for k, (x, y) in enumerate(places(s, n, 0.08)):

@@ -55,7 +55,7 @@ def biomorphs(s: Scene) -> None:
     divide(s)
     if s.values["texture"] > 0:
         glaze(s, 3)
-    s.traits |= {"organic", "curved", "fluid", "biomorphic"}
+    s.traits |= {"organic", "curved", "fluid", "biomorphic", "shows:organic"}
     n = s.count(3, 20)
     alpha = depth_alpha(s, 1, 0.8)
     large = s.mix("weight", 0.14, 0.3) * np.interp(n, [3, 20], [1.15, 0.8])
@@ -65,7 +65,7 @@ def biomorphs(s: Scene) -> None:
             if rng.random() < 0.5
             else blob(rng, x, y, r, rng.uniform(0.2, 0.45))
         )
-        tone = s.apart(GROUND, 18) if rng.random() < 0.78 else s.against(GROUND)
+        tone = s.apart(GROUND, 34) if rng.random() < 0.78 else s.against(GROUND)
         shadow(s, body, 0.01)
         s.fill(body, tone, alpha=alpha, gradient=0.25)
         if r > 0.08 and rng.random() < 0.75:
@@ -74,9 +74,9 @@ def biomorphs(s: Scene) -> None:
             s.fill(inner, s.pick(0.3), gradient=0.2)
             if rng.random() < 0.6:
                 s.disc(x + dx, y + dy, r * 0.12, s.against(tone))
-    for _ in range(s.count(1, 9)):
+    for _ in range(s.count(1, 3)):
         p = rng.uniform(0.1, 0.9, 2) + np.cumsum(rng.normal(0, 0.1, (5, 2)), axis=0)
-        s.line(smooth(p, 50), s.against(GROUND), rng.choice([0.003, 0.005]))
+        s.line(smooth(p, 50), s.against(GROUND), rng.choice([0.006, 0.01]))
         s.disc(p[-1, 0], p[-1, 1], rng.uniform(0.007, 0.018), s.pick(0.4))
 
 
@@ -168,7 +168,7 @@ STRAIGHT_SIGNS = (_star, _ladder, _arrow, _peak, _chequer, _zigzag)
 def _glyph(s: Scene, x: float, y: float, r: float, tone: int) -> None:
     """One sign, round or straight by the picture's contour."""
     turn = 0.0 if s.values["order"] > 0.3 else s.rng.normal(0, 0.5)
-    width = max(r * s.mix("weight", 0.07, 0.24), 0.0025)
+    width = max(r * s.mix("weight", 0.14, 0.28), 0.008)
     alphabet = ROUND_SIGNS if s.values["contour"] + s.rng.normal(0, 0.5) > 0 else STRAIGHT_SIGNS
     alphabet[int(s.rng.integers(len(alphabet)))](_Pen(s, x, y, r, turn, tone, width))
 
@@ -181,7 +181,7 @@ def signs(s: Scene) -> None:
     divide(s)
     glaze(s, 5)
     s.traits.add("hieroglyphic")
-    n = s.count(6, 52)
+    n = s.count(5, 26)
     r = 0.42 / n**0.5
     points = places(s, n, 0.09)
     if s.values["order"] > 0.5 and rng.random() < 0.6:
@@ -191,7 +191,7 @@ def signs(s: Scene) -> None:
             )
         s.traits |= {"structured"}
     for x, y in points:
-        tone = s.against(GROUND) if rng.random() < 0.55 else s.pick(0.3)
+        tone = s.against(GROUND) if rng.random() < 0.55 else s.apart(GROUND, 36)
         _glyph(s, x, y, r * rng.uniform(0.45, 1.0 + 0.4 * (s.values["order"] < 0)), tone)
 
 
@@ -211,12 +211,12 @@ def constellation(s: Scene) -> None:
             soft=0.08,
             gradient=0,
         )
-    s.traits |= {"atmospheric", "scattered", "stars", "delicate", "starry"}
-    n = s.count(9, 36)
+    s.traits |= {"atmospheric", "stars", "delicate", "starry"}
+    n = s.count(7, 20)
     star = LIGHT if s.palette.lab[GROUND, 0] < 55 else INK
     dust = rng.uniform(0, 1, (s.count(40, 220), 2))
     for x, y in dust:
-        r = 0.0012 + 0.0025 * rng.random() ** 3
+        r = 0.003 + 0.005 * rng.random() ** 3
         s.disc(x, y, r, star, alpha=rng.uniform(0.4, 1), gradient=0,
                steady=True)  # fmt: skip
     points = places(s, n, 0.1)
@@ -224,10 +224,10 @@ def constellation(s: Scene) -> None:
     for i in range(n):
         for j in np.argsort(gap[i])[1 : int(rng.integers(2, 4))]:
             if gap[i, j] < 0.35:
-                s.line(np.array([points[i], points[j]]), star, 0.0028, alpha=0.85)
+                s.line(np.array([points[i], points[j]]), star, 0.009, alpha=0.85)
     for i, (x, y) in enumerate(points):
-        r = 0.005 + 0.028 * rng.random() ** 3 * (1.6 if i % 5 == 0 else 1)
-        tone = s.pick(0.5) if rng.random() < 0.6 else star
+        r = 0.018 + 0.028 * rng.random() ** 2 * (1.5 if i % 5 == 0 else 1)
+        tone = s.pick(0.5) if rng.random() < 0.25 else star
         s.disc(x, y, r * 2.6, tone, alpha=0.3, soft=r, gradient=0)
         s.disc(x, y, r, tone, gradient=0.3)
         if r > 0.016:

@@ -35,7 +35,7 @@ def _mud(s: Scene, dark: int, tone: int, wide: float) -> None:
         energy=(-0.5, 0.35), depth=(-0.3, 0.35), weight=(-0.6, 0.8), texture=(0.2, 1))  # fmt: skip
 def cracks(s: Scene) -> None:
     """A bed of dried mud or old glaze: a closed network of cracks from edge to edge."""
-    s.traits |= {"cracked", "jagged", "rough"}
+    s.traits |= {"cracked", "rough"}
     tone = s.pick(0) if s.rng.random() < 0.7 else GROUND
     dark = s.against(tone)
     _mud(s, dark, tone, s.mix("weight", 0.012, 0.026))
@@ -84,23 +84,22 @@ def crystals(s: Scene) -> None:
     rng = s.rng
     s.ground(shade=-0.2)
     divide(s)
-    s.traits |= {"crystalline", "sharp", "angular", "geometric", "jagged"}
+    s.traits |= {"crystalline", "sharp"}
     kind = int(rng.integers(3))
-    n = s.count(5, 22)
+    n = s.count(5, 14)
     pick = plan(s, 3, 0.05)
     if kind == 0:
         root, base, fan = (rng.uniform(0.35, 0.65), 1.0), -np.pi / 2, 0.62
         s.traits.add("upright")
     elif kind == 1:
         root, base, fan = focus(s), 0.0, np.pi
-        s.traits.add("radial")
     else:
         root, base, fan = (0.5, 0.5), rng.uniform(0, TAU), 0.5
     order = rng.permutation(n)
     for rank, k in enumerate(order):
         a = base + fan * (2 * (k + 0.5) / n - 1) + rng.normal(0, 0.08)
-        tall = (0.62 - 0.3 * rank / n) * rng.uniform(0.75, 1.15)
-        wide = s.mix("weight", 0.05, 0.12) * rng.uniform(0.6, 1.3)
+        tall = (0.82 - 0.36 * rank / n) * rng.uniform(0.8, 1.15)
+        wide = s.mix("weight", 0.07, 0.13) * rng.uniform(0.6, 1.3)
         foot = np.array(root) + (
             rng.normal(0, 0.05, 2) if kind != 2 else rng.uniform(-0.35, 0.35, 2)
         )

@@ -66,7 +66,7 @@ def triangles(s: Scene) -> None:
     rng = s.rng
     s.ground()
     s.traits |= {"tessellated", "geometric", "angular", "sharp", "structured"}
-    n = s.count(4, 11)
+    n = s.count(4, 8)
     high = 3**0.5 / 2
     pick, bend = plan(s, 3, 0.08), warp(s, 0.7)
     loose = 0.13 * (1 - s.values["order"]) / n
@@ -109,12 +109,12 @@ def honeycomb(s: Scene) -> None:
     """Six-sided cells wall to wall, some open, some filled."""
     rng = s.rng
     s.ground()
-    s.traits |= {"honeycombed", "geometric", "regular", "structured"}
-    r = 0.6 / s.count(5, 12)
-    wall = s.apart(GROUND)
+    s.traits |= {"honeycombed", "regular", "structured"}
+    r = 0.6 / s.count(4, 8)
+    wall = s.apart(GROUND, 36)
     pick, bend = plan(s, 3, 0.05), warp(s, 0.5)
     open_ = rng.uniform(0.0, 0.35) if s.values["density"] < 0.5 else 0.0
-    joint = s.mix("weight", 0.94, 0.78)
+    joint = s.mix("weight", 0.88, 0.76)
     rings = rng.random() < 0.3
     with s.within(stage(s, 0.45)):
         s.fill(span(-1, -1, 2, 2), wall, steady=True, gradient=0.1)
@@ -145,7 +145,6 @@ def mosaic(s: Scene) -> None:
     s.ground(LIGHT if rng.random() < 0.6 else INK, shade=-0.2)
     s.traits |= {"mosaic", "structured"}
     round_ = s.values["direction"] > 0.2
-    s.traits |= {"circular"} if round_ else set()
     size = 1 / s.count(17, 32)
     fx, fy = focus(s)
     eyes = [(fx, fy)] + [tuple(rng.uniform(0.1, 0.9, 2)) for _ in range(int(rng.integers(0, 3)))]
@@ -193,7 +192,7 @@ def pixels(s: Scene) -> None:
     """A plain scene of 12 to 24 squares across: discs, hills or a glow with stairs for edges."""
     rng = s.rng
     s.ground()
-    s.traits |= {"pixelated", "geometric", "blocky"}
+    s.traits |= {"pixelated", "blocky"}
     n = min(max(s.count(13, 22), 12), 24)
     fx, fy = focus(s)
     x, y = np.meshgrid((np.arange(n) + 0.5) / n, (np.arange(n) + 0.5) / n)
@@ -216,7 +215,6 @@ def pixels(s: Scene) -> None:
         n = 20
         level = np.zeros((n, n), int)
         level[2:18, 2:18] = 1 + body
-        s.traits |= {"symmetrical"}
     tones = [s.pick(0)]
     for _ in range(4):
         tones.append(s.apart(tones[-1], 28))
@@ -236,13 +234,13 @@ def scales(s: Scene) -> None:
     """Arcs in rows, each over the joint of two below, as on fish, old roofs and drawn seas."""
     rng = s.rng
     s.ground()
-    s.traits |= {"scaly", "overlapping", "layered", "regular", "curved", "rhythmic", "round"}
-    n = s.count(4, 8)
+    s.traits |= {"scaly", "overlapping", "regular", "curved", "rhythmic"}
+    many, hued = bool(rng.random() < 0.4), bool(rng.random() < 0.4)
+    n = s.count(4, 5 if many else 8)
     pick, bend = plan(s, 2, 0.04), warp(s, 0.2, turn=False)
     rim = s.pick(0)
     tint = s.apart(rim, 34)
     r, t = 0.5 / n, np.linspace(0, np.pi, 32)
-    many, hued = bool(rng.random() < 0.4), bool(rng.random() < 0.4)
     with s.within(stage(s, 0.5)):
         for j in range(int(1.8 * n * 2), -n, -1):
             for i in range(-n, 2 * n):
@@ -264,16 +262,16 @@ def scales(s: Scene) -> None:
 def plaid(s: Scene) -> None:
     """Bars and fine lines across one another, darker where they meet, as in cloth."""
     rng = s.rng
-    s.ground(s.pick(0), shade=0.2)
-    s.traits |= {"plaid", "linear", "striped", "structured", "regular", "horizontal", "vertical"}
+    cloth = s.pick(0)
+    s.ground(cloth, shade=0.2)
+    s.traits |= {"plaid", "structured", "regular"}
     turn = float(rng.choice([0, 0, np.pi / 4]))
-    if turn:
-        s.traits = (s.traits - {"horizontal", "vertical"}) | {"diagonal"}
-    repeat = rng.uniform(0.22, 0.36) / (1 + 0.5 * max(s.values["density"], 0))
-    bars, threads = int(rng.integers(2, 4)), int(rng.integers(2, 5))
+    repeat = rng.uniform(0.26, 0.42) / (1 + 0.3 * max(s.values["density"], 0))
+    bars, threads = int(rng.integers(2, 4)), int(rng.integers(1, 4))
     sett = [
-        *((rng.uniform(0, 1), rng.uniform(0.12, 0.32), s.apart(GROUND, 24)) for _ in range(bars)),
-        *((rng.uniform(0, 1), rng.uniform(0.015, 0.04), s.apart(GROUND)) for _ in range(threads)),
+        (rng.uniform(0, 1), rng.uniform(0.3, 0.45), s.against(cloth)),
+        *((rng.uniform(0, 1), rng.uniform(0.12, 0.3), s.apart(cloth, 34)) for _ in range(bars - 1)),
+        *((rng.uniform(0, 1), rng.uniform(0.03, 0.06), s.apart(cloth)) for _ in range(threads)),
     ]
     with s.within(stage(s, 1.0)):
         for upright in (0.0, np.pi / 2):
