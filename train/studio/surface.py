@@ -77,8 +77,13 @@ class Scene:
         level = self.palette.lab[:, 0]
         return INK if abs(level[INK] - level[tone]) > abs(level[LIGHT] - level[tone]) else LIGHT
 
+    def behind(self, *tones: int) -> int:
+        """INK or LIGHT, whichever stands off in L* from all of some colours."""
+        level = self.palette.lab[:, 0]
+        return max((INK, LIGHT), key=lambda row: min(abs(level[row] - level[t]) for t in tones))
+
     def apart(self, tone: int, least: float = 26.0) -> int:
-        """A colour that can be told from another, in grey as well: so far away in Lab, part in L*."""
+        """A colour that can be told from another by eye and in grey: so far away in Lab."""
         light = np.abs(self.palette.lab[:, 0] - self.palette.lab[tone, 0])
         gap = np.linalg.norm((self.palette.lab - self.palette.lab[tone]) * (1, 0.7, 0.7), axis=1)
         # where a hue was asked for, the main colours carry it and the others only relieve it

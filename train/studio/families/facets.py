@@ -150,8 +150,11 @@ def fragments(s: Scene) -> None:
     s.traits |= {"fragmented", "jagged", "sharp", "angular"}
     fx, fy = focus(s)
     kind = int(rng.integers(3))
-    whole = [span(0.02, 0.02, 0.98, 0.98), ellipse(0.5, 0.5, 0.46, 0.46, 0, 40),
-             regular(0.5, 0.5, 0.55, int(rng.integers(4, 7)), rng.uniform(0, TAU))][kind]  # fmt: skip
+    whole = [
+        span(0.02, 0.02, 0.98, 0.98),
+        ellipse(0.5, 0.5, 0.46, 0.46, 0, 40),
+        regular(0.5, 0.5, 0.55, int(rng.integers(4, 7)), rng.uniform(0, TAU)),
+    ][kind]
     pieces, blow = [whole], np.array([fx, fy])
     start = rng.uniform(0, np.pi)
     blows = int(rng.integers(2, 5))

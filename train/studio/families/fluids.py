@@ -79,7 +79,7 @@ def clouds(s: Scene) -> None:
     if rng.random() < 0.4:
         sx, sy = rng.uniform(0.2, 0.8, 2)
         s.disc(sx, sy, rng.uniform(0.07, 0.15), ACCENT, gradient=0.2)
-    if rng.random() < 0.45:
+    if rng.random() < 0.2:
         _sky(s)
         return
     low_sky = rng.random() < 0.5

@@ -14,7 +14,7 @@ from train.studio.families.layout import (
 )
 from train.studio.families.registry import family
 from train.studio.palette import ACCENT, GROUND, INK, LIGHT
-from train.studio.shapes import TAU, arc, box, ellipse, regular, span, turned, wedge
+from train.studio.shapes import TAU, arc, box, ellipse, regular, span, turned
 from train.studio.surface import Scene
 
 
@@ -239,17 +239,17 @@ def _rosette(
         wide = min(1.02 * (edge - deep / 2) * np.sin(np.pi / folds), deep * 0.62)
         for f in range(folds):
             a = TAU * (f + 0.5 * (k % 2)) / folds
-            d = np.array([np.cos(a), np.sin(a)])
             if (k + first) % 2:  # scallops
-                middle = (x, y) + d * (edge - wide)
-                shapes = [ellipse(*middle, wide, wide, 0, 26),
-                          ellipse(*middle, wide * 0.5, wide * 0.5, 0, 20)]  # fmt: skip
+                far = edge - wide
+                shapes = [ellipse(far, 0, wide, wide, 0, 26),
+                          ellipse(far, 0, wide * 0.5, wide * 0.5, 0, 20)]  # fmt: skip
             else:  # petals with an eye
-                middle = (x, y) + d * (edge - deep * 0.5)
-                shapes = [ellipse(*middle, deep * 0.5, wide * 0.72, a, 30),
-                          ellipse(*(middle + d * 0.1 * deep), deep * 0.22, wide * 0.3, a, 18)]  # fmt: skip
-            s.many([shapes[0]], tones[(k + 1) % 2], shade=0.1)
-            s.many([shapes[1]], tones[2] if tones[2] != tones[(k + 1) % 2] else tones[k % 2])
+                far = edge - deep * 0.5
+                shapes = [ellipse(far, 0, deep * 0.5, wide * 0.72, 0, 30),
+                          ellipse(far + 0.1 * deep, 0, deep * 0.22, wide * 0.3, 0, 18)]  # fmt: skip
+            eye = tones[2] if tones[2] != tones[(k + 1) % 2] else tones[k % 2]
+            s.many([turned(shapes[0], a, x, y)], tones[(k + 1) % 2], shade=0.1)
+            s.many([turned(shapes[1], a, x, y)], eye)
     heart = 0.84 * r * 0.4 / (rings + 0.4)
     s.many([ellipse(x, y, heart * 1.35, heart * 1.35, 0, 30)], tones[rings % 2], shade=-0.3)
     s.many([ellipse(x, y, heart, heart, 0, 30)], ACCENT)

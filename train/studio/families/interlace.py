@@ -119,7 +119,7 @@ def knots(s: Scene) -> None:
         a, far = TAU * p * t + turn, r + swing * np.cos(q * TAU * t)
         line = np.stack([x + far * np.cos(a), y + far * np.sin(a)], 1)
         level = np.sin(q * TAU * t)
-    width = s.mix("weight", 0.04, 0.085) * (3 / (p + 1))
+    width = s.mix("weight", 0.055, 0.09) * (3 / (p + 1)) ** 0.8
     step = 6
     order = sorted(range(0, 720, step), key=lambda i: float(level[min(i + step // 2, 720)]))
     for i in order:

@@ -24,7 +24,9 @@ def stripes(s: Scene) -> None:
     s.ground()
     s.traits |= {"striped", "linear", "banded", "shows:striped"}
     angle = direction(s)
-    s.traits |= {f"shows:{way}" for way in ("horizontal", "vertical", "diagonal") if way in s.traits}
+    s.traits |= {
+        f"shows:{way}" for way in ("horizontal", "vertical", "diagonal") if way in s.traits
+    }
     n = s.count(6, 22)
     shares = _widths(s, n) * 1.5
     if s.values["order"] > 0.35:
@@ -92,17 +94,20 @@ def waves(s: Scene) -> None:
 def weave(s: Scene) -> None:
     """Bands over and under one another, like cloth."""
     rng = s.rng
-    s.ground()
     s.traits |= {"overlapping", "structured", "textured", "woven"}
     n = s.count(5, 11)
     if s.values["order"] > 0.4:
         s.traits.add("regular")
     step = 1 / n
     tilt = 0.0 if rng.random() < 0.7 else np.pi / 4
-    width = step * s.mix("weight", 0.62, 0.92)
-    tones_x = [s.apart(GROUND, 26) for _ in range(3)]
-    tones_y = [s.apart(tones_x[k], 34) for k in range(2)]
-    jitter = (1 - s.values["order"]) * 0.15 * step
+    width = step * s.mix("weight", 0.7, 0.9)
+    warp = s.pick(0)
+    weft = s.apart(warp, 34)
+    tones_x = [warp, warp, s.apart(weft, 30)]
+    tones_y = [weft, weft]
+    joint = s.behind(warp, weft)
+    s.ground(joint)
+    jitter = (1 - s.values["order"]) * 0.05 * step
     extra = 0.25 if tilt else 0.0
     k0, k1 = int(-extra * n), int((1 + extra) * n)
     for i in range(k0, k1):
@@ -115,6 +120,10 @@ def weave(s: Scene) -> None:
                 w, h = (width, long) if upright else (long, width)
                 thread = box(x + rng.normal(0, jitter), y + rng.normal(0, jitter), w, h)
                 thread = turned(thread - 0.5, tilt, 0.5, 0.5)
+                if upright == over:  # on top here: it throws a dark edge on the one below
+                    wide, high = (w * 1.22, h) if upright else (w, h * 1.22)
+                    rim = turned(box(x, y, wide, high) - 0.5, tilt, 0.5, 0.5)
+                    s.many([rim], joint, shade=-0.3)
                 angle = tilt + (np.pi / 2 if upright else 0)
                 # darker where it dives under: the shade runs across the thread
                 s.fill(thread, tone, angle=angle, shade=rng.uniform(-0.25, 0.25), gradient=0.35,
@@ -187,6 +196,8 @@ def threads(s: Scene) -> None:
     if not straight:  # they run every way
         s.traits -= {"horizontal", "vertical", "diagonal"}
         s.traits.add("flowing")
+    else:
+        s.traits.add("shows:linear")
     n = s.count(9, 30)
     t = np.linspace(-0.3, 1.3, 50)
     order, swing = s.values["order"], s.mix("contour", 0.0, 0.16)

@@ -58,7 +58,9 @@ def _splash(s: Scene, x: float, y: float, r: float, tone: int) -> None:
         a = TAU * k / arms + rng.normal(0, 0.2)
         long, slim = rng.uniform(0.2, 1.0), rng.uniform(0.07, 0.14)
         off = np.abs((t - a + np.pi) % TAU - np.pi)
-        far = far + long * np.exp(-((off / slim) ** 1.4)) + 0.25 * np.exp(-((off / (3 * slim)) ** 2))
+        far = (
+            far + long * np.exp(-((off / slim) ** 1.4)) + 0.25 * np.exp(-((off / (3 * slim)) ** 2))
+        )
         for reach in (0.75 + long, 1.25 + long * rng.uniform(0.8, 1.6)):
             size = r * rng.uniform(0.07, 0.17)
             drops.append(ellipse(x + r * reach * np.cos(a), y + r * reach * np.sin(a), size * 1.3,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from train.studio.families.layout import focus
-from train.studio.families.plain import ladder
+from train.studio.families.plain import figures, ladder
 from train.studio.families.registry import family
 from train.studio.noise import Noise, above, grid, slope
 from train.studio.palette import ACCENT, GROUND
@@ -32,7 +32,7 @@ def discs(s: Scene) -> None:
     s.ground()
     s.traits |= {"circular", "round", "curved", "shows:circular"}
     n = s.count(1, 9)
-    tones = ladder(s, 3, 40)
+    tones = figures(s, 3, 40)
     if s.values["order"] > 0.5 and n > 2:
         m = 2 if n < 6 else 3
         spots = [[(i + 0.5) / m, (j + 0.5) / m, 0.44 / m] for i in range(m) for j in range(m)]
@@ -77,9 +77,9 @@ def jags(s: Scene) -> None:
     for k in range(s.count(1, 4)):  # bolts
         bends = int(rng.integers(3, 6))
         u = np.linspace(-0.62, 0.62, bends + 1)
-        v = (np.arange(bends + 1) % 2 - 0.5) * rng.uniform(0.2, 0.42, bends + 1)
+        v = (np.arange(bends + 1) % 2 - 0.5) * rng.uniform(0.24, 0.5, bends + 1)
         wide = s.mix("weight", 0.12, 0.2) * np.linspace(1.3, 0.1, bends + 1)
-        one, other = np.stack([u - wide, v], 1), np.stack([u + wide, v], 1)
+        one, other = np.stack([u, v - wide], 1), np.stack([u, v + wide], 1)
         at = (0.5, 0.5) if k == 0 else tuple(rng.uniform(0.2, 0.8, 2))
         bolt = np.vstack([one, other[::-1]]) * (1 if k == 0 else 0.7)
         s.fill(turned(bolt, turn + rng.normal(0, 0.3), *at), tones[k % 3], gradient=0.2,
@@ -116,7 +116,7 @@ def strewn(s: Scene) -> None:
     s.traits |= {"scattered", "shows:scattered"}
     n = s.count(10, 60)
     big = s.mix("weight", 0.45, 0.75) * float(np.interp(n, [10, 60], [0.15, 0.07]))
-    tones = ladder(s, 3, 40)
+    tones = figures(s, 3, 40)
     round_ = s.values["contour"] > 0.1
     kind = int(rng.integers(3))
     for i, (x, y, r) in enumerate(_apart(s, n, 0.55 * big, 1.3 * big, 1.35)):
@@ -138,7 +138,7 @@ def mirrored(s: Scene) -> None:
     s.ground()
     s.traits |= {"symmetrical", "balanced", "upright", "shows:symmetrical"}
     n = s.count(4, 10)
-    tones = ladder(s, 3, 38)
+    tones = figures(s, 3, 38)
     round_ = s.values["contour"] > 0
 
     def figure(x: float, y: float, r: float) -> Points:
@@ -165,7 +165,7 @@ def solids(s: Scene) -> None:
     rng = s.rng
     s.ground()
     s.traits |= {"geometric", "angular", "shows:geometric", "shows:angular"}
-    tones = ladder(s, 3, 40)
+    tones = figures(s, 3, 40)
     n = s.count(2, 7)
     straight = s.values["order"] > 0.1
     if straight and n > 3:
@@ -197,7 +197,7 @@ def amoebas(s: Scene) -> None:
     noise = Noise(rng).layer(2, 0.35)
     cycles = s.mix("density", 1.0, 1.7)
     field = noise.at(x, y, cycles) + 0.5 * np.exp(
-        -np.hypot(x - 0.5, y - 0.5).astype(np.float32) ** 2 / 0.12
+        -(np.hypot(x - 0.5, y - 0.5).astype(np.float32) ** 2) / 0.12
     ).astype(np.float32)
     field = np.asarray(field, np.float32)
     tones = ladder(s, 3, 38)
@@ -222,7 +222,7 @@ def spokes(s: Scene) -> None:
     n = s.count(7, 20)
     near, far = rng.uniform(0.06, 0.16), rng.uniform(0.42, 0.75)
     wide = (far + near) / 2 * np.sin(np.pi / n) * s.mix("weight", 0.7, 1.3)
-    tones = ladder(s, 2, 44)
+    tones = figures(s, 2, 44)
     bars, start = rng.random() < 0.5, rng.uniform(0, TAU)
     for k in range(n):
         a = start + TAU * k / n
@@ -242,7 +242,7 @@ def spray(s: Scene) -> None:
     rng = s.rng
     s.ground()
     s.traits |= {"splattered", "messy", "rough", "shows:splattered"}
-    tones = ladder(s, 2, 44)
+    tones = figures(s, 2, 44)
     for throw in range(int(rng.integers(1, 3))):
         way, (x, y) = rng.uniform(0, TAU), rng.uniform(0.2, 0.8, 2)
         d = np.array([np.cos(way), np.sin(way)])

@@ -127,7 +127,8 @@ def pulse(s: Scene) -> None:
 
 
 @family(order=(0.6, 1), density=(0, 1), direction=(0.2, 1), energy=(-0.6, 0.35),
-        contour=(-1, -0.2), depth=(-0.3, 0.35), texture=(-1, 0.3), weight=(-0.35, 0.35))  # fmt: skip
+        contour=(-1, -0.2), depth=(-0.3, 0.35), texture=(-1, 0.3),
+        weight=(-0.35, 0.35))  # fmt: skip
 def kaleidoscope(s: Scene) -> None:
     """Chance splinters mirrored round the middle, as in a tube of coloured glass."""
     rng = s.rng
@@ -137,7 +138,7 @@ def kaleidoscope(s: Scene) -> None:
     slice_ = np.pi / folds
     n = s.count(16, 30)
     turn = rng.uniform(0, TAU) if rng.random() < 0.5 else -TAU / 4
-    glass = path_of(ellipse(0.5, 0.5, 0.47, 0.47, 0, 96), True)
+    glass = path_of(ellipse(0.5, 0.5, 0.49, 0.47, 0, 96), True)
     whole = path_of(span(-0.1, -0.1, 1.1, 1.1), True)
     tone = s.pick(0)
     with s.within(glass if rng.random() < 0.25 else whole):
@@ -266,14 +267,16 @@ def herringbone(s: Scene) -> None:
     """Bricks laid at right angles, the end of each against the side of the next, like parquet."""
     rng = s.rng
     one = s.pick(0)
-    other = s.apart(one, 30)
-    s.ground(s.against(one))
+    joint = s.against(one)
+    s.ground(joint)
+    level = s.palette.lab[:, 0]
+    clear = [row for row in s.palette.main if abs(level[row] - level[joint]) > 26]
+    other = int(rng.choice([*clear, one]))
     s.traits |= {"herringbone", "regular", "structured", "rhythmic"}
     long = int(rng.choice([2, 3, 3, 4]))  # of a brick, in its widths
     w = 1 / (long * rng.uniform(2.6, 4.2))  # of a brick, share of the side
     turn = np.pi / 4 + float(rng.choice([0, np.pi / 2]))
-    gap = w * s.mix("weight", 0.2, 0.09)
-    other = other if other != s.against(one) else one
+    gap = w * s.mix("weight", 0.26, 0.15)
     pick = plan(s, 2)
     zones = rng.random() < 0.35
     reach = int(0.95 / w) + long
@@ -284,14 +287,14 @@ def herringbone(s: Scene) -> None:
                 if k not in (0, 2 * long - 1):
                     continue
                 wide, high = (long, 1) if k == 0 else (1, long)
-                middle = np.array([(i + wide / 2) * w, (j + high / 2) * w])
-                brick = box(*middle, wide * w - gap, high * w - gap)
+                brick = box((i + wide / 2) * w, (j + high / 2) * w, wide * w - gap, high * w - gap)
                 brick = turned(brick, turn, 0.5, 0.5)
                 at = brick.mean(0)
                 if not (-0.3 < at[0] < 1.3 and -0.3 < at[1] < 1.3):
                     continue
                 tone = one if k == 0 else other
-                tone = pick(at, k)[0] if zones and k == 0 else tone
+                tone = pick(at, k)[0] if zones else tone
+                tone = tone if tone in clear else one
                 s.many([brick], tone, shade=rng.uniform(-0.25, 0.25) + 0.15 * (1 - 2 * (k == 0)),
                        angle=turn + np.pi / 2 * (k != 0))  # fmt: skip
 

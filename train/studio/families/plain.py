@@ -21,6 +21,11 @@ def ladder(s: Scene, n: int, least: float = LEAST) -> list[int]:
     return tones
 
 
+def figures(s: Scene, n: int, least: float = LEAST) -> list[int]:
+    """N colours, each apart from the ground on which it is to stand."""
+    return [s.apart(GROUND, least) for _ in range(n)]
+
+
 def _shares(s: Scene, n: int) -> list[tuple[float, float]]:
     """N intervals from 0 to 1: equal when ordered, uneven when not, none of them thin."""
     even = 1.5 + 30 * max(s.values["order"] + 0.5, 0) ** 2
@@ -57,7 +62,7 @@ def slabs(s: Scene) -> None:
     s.ground()
     s.traits |= {"stacked", "horizontal", "blocky", "upright", "shows:horizontal"}
     n = s.count(3, 9)
-    tones = ladder(s, int(rng.integers(2, 5)), 38)
+    tones = figures(s, int(rng.integers(2, 5)), 38)
     top = rng.uniform(0.04, 0.14)
     shift = 0.05 * (1 - s.values["order"])
     gap = rng.uniform(0.006, 0.022)
@@ -107,7 +112,7 @@ def columns(s: Scene) -> None:
     s.ground()
     s.traits |= {"vertical", "linear", "upright", "shows:vertical"}
     n = s.count(3, 10)
-    tones = ladder(s, int(rng.integers(1, 4)), 40)
+    tones = figures(s, int(rng.integers(1, 4)), 40)
     kind = int(rng.integers(3))  # standing, hanging, floating
     for i, (low, high) in enumerate(_shares(s, n)):
         wide = (high - low) * s.mix("weight", 0.45, 0.8)
@@ -128,7 +133,7 @@ def beams(s: Scene) -> None:
     s.traits |= {"diagonal", "tilted", "linear", "shows:diagonal"}
     angle = float(rng.choice([1, -1]) * rng.uniform(0.6, 0.95))
     n = s.count(2, 9)
-    tones = ladder(s, int(rng.integers(2, 4)), 38)
+    tones = figures(s, int(rng.integers(2, 4)), 38)
     for i, (low, high) in enumerate(_shares(s, n)):
         wide = 1.2 * (high - low) * s.mix("weight", 0.35, 0.7)
         long = 2.4 if rng.random() < 0.55 else rng.uniform(0.5, 0.9)
@@ -144,7 +149,7 @@ def rods(s: Scene) -> None:
     rng = s.rng
     s.ground()
     s.traits |= {"linear", "shows:linear"}
-    tones = ladder(s, 3, 44)
+    tones = figures(s, 3, 44)
     two = rng.uniform(0, np.pi) + np.array([0, rng.uniform(0.7, 1.4)])
     few = rng.random() < 0.4
     for i in range(s.count(5, 13)):

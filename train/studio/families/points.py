@@ -5,7 +5,7 @@ import numpy as np
 from train.studio.families.layout import divide, focus, glaze, places
 from train.studio.families.registry import family
 from train.studio.families.staging import plan, stage, warp
-from train.studio.palette import ACCENT, GROUND, INK, LIGHT
+from train.studio.palette import GROUND, INK, LIGHT
 from train.studio.shapes import TAU, Points, blob, box, ellipse, regular, ribbon, span, turned
 from train.studio.surface import Scene, path_of
 
@@ -26,7 +26,7 @@ def dots(s: Scene) -> None:
     fat = s.mix("weight", 0.26, 0.44) / n
     spots: list[tuple[float, float, float]] = []
     if kind == 1:  # thrown, none touching
-        s.traits.add("scattered")
+        s.traits |= {"scattered", "shows:scattered"}
         for _ in range(n * n * 5):
             x, y, r = (
                 *rng.uniform(0, 1, 2),
@@ -146,7 +146,7 @@ def speckles(s: Scene) -> None:
     rng = s.rng
     s.ground()
     divide(s)
-    s.traits |= {"speckled", "scattered"}
+    s.traits |= {"speckled", "scattered", "shows:scattered"}
     for _ in range(int(rng.integers(1, 4))):
         x, y = rng.uniform(0.1, 0.9, 2)
         s.fill(blob(rng, x, y, rng.uniform(0.15, 0.34), 0.2), s.pick(0.1), gradient=0.15)

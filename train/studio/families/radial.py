@@ -4,7 +4,7 @@ import numpy as np
 
 from train.studio.families.layout import depth_alpha, divide, focus, glaze
 from train.studio.families.registry import family
-from train.studio.palette import ACCENT, GROUND, INK, LIGHT
+from train.studio.palette import ACCENT, GROUND, LIGHT
 from train.studio.shapes import TAU, ellipse, regular, ribbon, wedge
 from train.studio.surface import Scene
 
@@ -90,7 +90,12 @@ def sunburst(s: Scene) -> None:
     """Rays from a disc, to the edges of the sheet."""
     rng = s.rng
     s.ground()
-    s.traits |= {"radial", "rayed", "shows:radial", "explosive" if s.values["energy"] > 0.35 else "luminous"}
+    s.traits |= {
+        "radial",
+        "rayed",
+        "shows:radial",
+        "explosive" if s.values["energy"] > 0.35 else "luminous",
+    }
     fx, fy = focus(s)
     n = s.count(8, 18) * 2
     shares = rng.dirichlet(np.full(n, 2 + 40 * max(s.values["order"], 0))) * TAU

@@ -21,6 +21,7 @@ from train.studio.shapes import (
     arc,
     blob,
     box,
+    ellipse,
     regular,
     resample,
     ribbon,
@@ -282,5 +283,5 @@ def _print(s: Scene, line: Points, x: float, y: float, r: float, tone: int) -> N
         if s.rng.random() < 0.5:
             s.many([turned(box(0, v, 4 * r, 0.45 * step), turn, x, y) for v in rows], other)
         else:
-            s.many([regular(*turned(np.array([[u, v]]), turn, x, y)[0], 0.28 * step, 14)
+            s.many([turned(ellipse(u, v, 0.28 * step, 0.28 * step, 0, 14), turn, x, y)
                     for u in rows for v in rows], other)  # fmt: skip

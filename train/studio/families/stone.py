@@ -62,7 +62,9 @@ def pebbles(s: Scene) -> None:
         oval = ellipse(0, 0, wide, high, 0, 40) @ spread + middle
         stone = 0.55 * oval + 0.45 * line[_nearest(line, oval)]
         tone, shade = pick(middle, 0)
-        tone = s.apart(bed, 30) if abs(s.palette.lab[tone, 0] - s.palette.lab[bed, 0]) < 22 else tone
+        tone = (
+            s.apart(bed, 30) if abs(s.palette.lab[tone, 0] - s.palette.lab[bed, 0]) < 22 else tone
+        )
         s.many([stone], tone, shade=0.4 * shade - 0.5)
         lit = (stone - middle) * 0.8 + middle - np.array([0.06, 0.1]) * high
         s.fill(lit, tone, shade=0.4 * shade + 0.25, gradient=0.3, steady=True, soft=0.12 * high)

@@ -144,7 +144,6 @@ def mosaic(s: Scene) -> None:
     rng = s.rng
     s.ground(LIGHT if rng.random() < 0.6 else INK, shade=-0.2)
     s.traits |= {"mosaic", "structured"}
-    round_ = s.values["direction"] > 0.2
     size = 1 / s.count(17, 32)
     fx, fy = focus(s)
     eyes = [(fx, fy)] + [tuple(rng.uniform(0.1, 0.9, 2)) for _ in range(int(rng.integers(0, 3)))]
@@ -205,8 +204,8 @@ def pixels(s: Scene) -> None:
     elif kind == 1:  # hills under a sun
         level[np.hypot(x - fx, y - 0.3) < rng.uniform(0.12, 0.2)] = 4
         for k in range(1, 4):
-            crest = 0.3 + 0.17 * k + 0.13 * np.sin(TAU * rng.uniform(0.5, 1.2) * x + rng.uniform(0, 6))
-            level[y > crest] = k
+            roll = np.sin(TAU * rng.uniform(0.5, 1.2) * x + rng.uniform(0, TAU))
+            level[y > 0.3 + 0.17 * k + 0.13 * roll] = k
     elif kind == 2:  # a glow in steps
         level = np.minimum(np.hypot(x - fx, y - fy) * rng.uniform(5, 8), 4).astype(int)
     else:  # a creature of squares, mirrored as such are
