@@ -20,11 +20,11 @@ SHOWS = {
     "spiral": ("spiral", "whorl"),
     "circular": ("discs", "rings"),
     "radial": ("spokes", "sunburst"),
-    "symmetrical": ("kaleidoscope", "mirrored", "ornament"),
+    "symmetrical": ("kaleidoscope", "mirrored"),
     "striped": ("bars", "stripes"),
     "wavy": ("pulse", "waves"),
     "geometric": ("grid", "solids"),
-    "angular": ("shards", "solids"),
+    "angular": ("jags", "shards"),
     "jagged": ("jags", "splinters"),
     "splattered": ("splatter", "spray"),
     "layered": ("strata", "veils"),
@@ -134,8 +134,8 @@ def test_pixels_are_12_to_24_across():
     for seed in SEEDS:
         light = _light(paint(Composition("pixels", {"texture": -1}, (), seed), 240))
         step = np.abs(np.diff(light, axis=1)).mean(axis=0)
-        edges = np.flatnonzero(step > 0.25 * step.max())
-        assert np.diff(edges).min() + 1 > 240 / 26  # no block is narrower than a 24th
+        gaps = np.diff(np.flatnonzero(step > 0.25 * step.max()))
+        assert gaps[gaps > 2].min() + 1 >= 240 / 24 - 1  # an edge may fall between two pixels
 
 
 @pytest.mark.parametrize(

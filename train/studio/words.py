@@ -19,7 +19,7 @@ COLOURED = 0.08  # of the picture: with less colour than this no hue is named
 PLAIN = 0.38  # weakest value of an axis that is put into words
 MOST, FEWEST = 6, 3  # adjectives to a picture
 MOOD_ODDS = 0.5
-PLAINLY = 1.2  # added for a word that is the one thing a picture shows: its family says which
+PLAINLY = 1.6  # added for a word that is the one thing a picture shows: its family says which
 FORM_SALIENCE = 2.6  # of a form's name: what a picture is of is said first
 
 
@@ -236,7 +236,8 @@ def adjectives(
     ranked = list(dict.fromkeys((*firsts.values(), *ranked)))
     for word in ranked:
         axis = poles().get(word, ("hue" if word in HUES else "form", 0))[0]
-        most = 2 if axis in ("hue", "direction", "form") else 1 + (rng.random() < 0.18)
+        two = axis in ("hue", "direction", "form") or f"shows:{word}" in seen.traits
+        most = 2 if two else 1 + (rng.random() < 0.18)
         if len(said) >= wanted or of_axis.get(axis, 0) >= most or _clash(word, said):
             continue
         of_axis[axis] = of_axis.get(axis, 0) + 1

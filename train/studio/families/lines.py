@@ -183,7 +183,7 @@ def flow(s: Scene) -> None:
                  taper=0.7, bristles=3 if i % 2 else 0)  # fmt: skip
 
 
-@family(contour=(-0.2, 1), direction=(-1, 0.3), density=(-1, 0.6), weight=(-1, -0.2),
+@family(contour=(-0.2, 1), direction=(-1, -0.3), density=(-1, 0.6), weight=(-1, -0.2),
         depth=(-0.8, 0.2), order=(-1, 0.8), texture=(-1, 0.6), energy=(-0.9, 0.35))  # fmt: skip
 def threads(s: Scene) -> None:
     """Strings that run together across an open field."""

@@ -58,7 +58,7 @@ def jags(s: Scene) -> None:
     """Great jagged edges: bolts, torn peaks and saw teeth, no two teeth alike."""
     rng = s.rng
     s.ground()
-    s.traits |= {"jagged", "sharp", "angular", "shows:jagged"}
+    s.traits |= {"jagged", "sharp", "angular", "shows:jagged", "shows:angular"}
     tones = ladder(s, 3, 38)
     kind = int(rng.integers(3))
     turn = float(rng.choice([0, np.pi / 2, np.pi, -np.pi / 2])) + rng.normal(0, 0.15)
@@ -98,9 +98,9 @@ def veils(s: Scene) -> None:
     round_ = s.values["contour"] > 0
     turn = rng.uniform(0, np.pi)
     for k in range(n):
-        at = 0.5 + 0.27 * np.array([np.cos(TAU * k / n + turn), np.sin(TAU * k / n + turn)])
+        at = 0.5 + (0.1 + 0.025 * n) * np.array([np.cos(TAU * k / n + turn), np.sin(TAU * k / n + turn)])
         x, y = at + rng.normal(0, 0.06, 2)
-        r = rng.uniform(0.22, 0.32)
+        r = rng.uniform(0.25, 0.34)
         lean = 0.0 if s.values["order"] > 0.2 else rng.normal(0, 0.4)
         sheet = (ellipse(x, y, r, r * rng.choice([1, 1, 0.75]), lean) if round_ else
                  box(x, y, r * rng.uniform(1.4, 2.1), r * rng.uniform(1.4, 2.1), lean))  # fmt: skip
@@ -164,7 +164,7 @@ def solids(s: Scene) -> None:
     """A few great figures of the ruler: triangles, squares, a half disc, a hexagon."""
     rng = s.rng
     s.ground()
-    s.traits |= {"geometric", "angular", "shows:geometric", "shows:angular"}
+    s.traits |= {"geometric", "angular", "shows:geometric"}
     tones = figures(s, 3, 40)
     n = s.count(2, 7)
     straight = s.values["order"] > 0.1

@@ -139,7 +139,7 @@ def stipple(s: Scene) -> None:
             )
 
 
-@family(contour=(-0.2, 0.4), order=(-1, 0.1), density=(-0.5, 0.9), direction=(-0.3, 0.4),
+@family(contour=(-0.2, 0.4), order=(-1, -0.25), density=(-0.5, 0.9), direction=(-0.3, 0.4),
         energy=(-0.4, 0.35), depth=(-0.8, 0.2), weight=(-0.8, 0.6), texture=(0, 1))  # fmt: skip
 def speckles(s: Scene) -> None:
     """Plain large fields, flecked all over with specks of other colours like an egg or terrazzo."""
