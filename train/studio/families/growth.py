@@ -200,7 +200,7 @@ def feathers(s: Scene) -> None:
     n = s.count(1, 8)
     points = places(s, n, 0.26)
     way = rng.uniform(0, TAU)
-    for (x, y), size in zip(points, sizes(s, n, 0.42, 1.1 if n < 4 else 0.8), strict=False):
+    for (x, y), size in zip(points, sizes(s, n, 0.6, 1.2 if n < 4 else 0.9), strict=False):
         a = way + rng.normal(0, 0.35)
         bow = rng.normal(0, 0.22)
         count = int(60 + 110 * size)

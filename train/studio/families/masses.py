@@ -98,7 +98,8 @@ def veils(s: Scene) -> None:
     round_ = s.values["contour"] > 0
     turn = rng.uniform(0, np.pi)
     for k in range(n):
-        at = 0.5 + (0.1 + 0.025 * n) * np.array([np.cos(TAU * k / n + turn), np.sin(TAU * k / n + turn)])
+        a = TAU * k / n + turn
+        at = 0.5 + (0.1 + 0.025 * n) * np.array([np.cos(a), np.sin(a)])
         x, y = at + rng.normal(0, 0.06, 2)
         r = rng.uniform(0.25, 0.34)
         lean = 0.0 if s.values["order"] > 0.2 else rng.normal(0, 0.4)

@@ -28,7 +28,7 @@ def rings(s: Scene) -> None:
         for _ in range(s.count(1, 6)):
             x, y = rng.uniform(0, 1, 2)
             discs.append((x, y, rng.uniform(0.07, 0.22)))
-    quarters = int(rng.choice([1, 1, 2, 4])) if not alone else 1
+    quarters = int(rng.choice([1, 1, 1, 2, 4])) if not alone else 1
     for x, y, r in discs:
         n, last = max(round(s.count(4, 9) * (0.5 + r)), 3), GROUND
         edges = np.sort(rng.uniform(0.1, 1, n))[::-1]
@@ -45,7 +45,7 @@ def rings(s: Scene) -> None:
                 sweep = TAU / quarters + 0.01
                 piece = (ellipse(x, y, edge * r, edge * r) if whole
                          else wedge(x, y, inner * r, edge * r, a, sweep))  # fmt: skip
-                tone = s.apart(last, 32)
+                tone = s.apart(GROUND if inner else last, 34)
                 s.fill(piece, tone, alpha=alpha, gradient=0.3, angle=a + np.pi / 2,
                        steady=quarters > 1)  # fmt: skip
         s.disc(x, y, r * float(edges[-1]) * 0.5, ACCENT if r > 0.2 else LIGHT)
@@ -135,7 +135,7 @@ def orbits(s: Scene) -> None:
     for i in range(n):
         r = rng.uniform(0.16, 0.5)
         tilt = rng.uniform(0, np.pi) if s.values["order"] < 0.3 else 0.4
-        x, y = np.array([fx, fy]) + rng.normal(0, 0.12 * (1 - s.values["order"]), 2)
+        x, y = np.array([fx, fy]) + rng.normal(0, 0.04 * (1 - s.values["order"]), 2)
         path = ellipse(x, y, r, r * rng.uniform(0.35, 0.7), tilt, 64)
         tone = s.apart(GROUND, 40) if i % 3 else s.against(GROUND)
         s.line(path, tone, rng.choice([0.009, 0.012, 0.017]), closed=True,

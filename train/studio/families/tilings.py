@@ -198,8 +198,8 @@ def pixels(s: Scene) -> None:
     level = np.zeros((n, n), int)
     kind = int(rng.integers(4))
     if kind == 0:  # discs before one another
-        for k in range(1, int(rng.integers(3, 6))):
-            cx, cy, r = *rng.uniform(0.1, 0.9, 2), rng.uniform(0.16, 0.36)
+        for k in range(1, 5):
+            cx, cy, r = *rng.uniform(0.15, 0.85, 2), rng.uniform(0.16, 0.34)
             level[np.hypot(x - cx, y - cy) < r] = k
     elif kind == 1:  # hills under a sun
         level[np.hypot(x - fx, y - 0.3) < rng.uniform(0.12, 0.2)] = 4
