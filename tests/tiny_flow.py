@@ -7,7 +7,7 @@ import torch
 
 from t2a_edge.flow_spec import BLOCK, FlowSpec
 from train.codec import Codec
-from train.config import load_preset
+from train.config import Preset, load_preset
 from train.models.chooser import Query
 from train.models.latents import DeepLatent
 from train.models.painter import Painter
@@ -51,12 +51,16 @@ def tiny_flow_model() -> WholeModel:
 
 def tiny_flow_spec() -> FlowSpec:
     """The shapes of `tiny_flow_model`."""
-    preset = load_preset("tiny")
+    return spec_of(load_preset("tiny"), FORMS, steps=4)
+
+
+def spec_of(preset: Preset, forms: int, steps: int = 8) -> FlowSpec:
+    """The shapes of a model of a preset, with so many forms."""
     return FlowSpec(
         image_size=preset.data.image_size, scales=preset.codec.scales,
         codebook_size=preset.codec.codebook_size, code_dim=preset.codec.code_dim,
         max_words=preset.text.max_words, max_bytes=preset.text.max_bytes,
-        depth=preset.latent.depth, forms=FORMS, steps=4,
+        depth=preset.latent.depth, forms=forms, steps=steps,
     )  # fmt: skip
 
 

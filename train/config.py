@@ -13,11 +13,11 @@ from t2a_edge.attribute_table import AXIS_MEASURES
 from t2a_edge.checks import shown
 from t2a_edge.documents import is_file
 from t2a_edge.errors import ConfigError
+from t2a_edge.flow_spec import BLOCK
 from t2a_edge.spec import FACTORS, REFINER_PASSES, Spec
 from train.documents import parsed
 
 PRESETS = Path(__file__).parent / "presets"
-LATENT_BLOCK = 4  # side of the block of the canvas that one position of the deep latent covers
 
 
 def _require(condition: bool, message: str) -> None:
@@ -572,7 +572,6 @@ class PainterConfig:
 
     Attributes:
         layers, width, heads, mlp_ratio: as usual; heads divide width.
-        near: channels of a convolution between neighbours in each layer; 0 is none.
         form_dropout: share of samples whose form says nothing.
         form_noised: share whose form has noise of any level; the others have up to `form_noise`.
         form_noise: see above.
@@ -585,7 +584,6 @@ class PainterConfig:
     width: int = 192
     heads: int = 3
     mlp_ratio: int = 4
-    near: int = 0
     form_dropout: float = 0.08
     form_noised: float = 0.25
     form_noise: float = 0.15
@@ -761,7 +759,7 @@ class Preset:
     @property
     def latent_side(self) -> int:
         """Positions of the deep latent along each side of a picture."""
-        return self.codec.scales[-1] // LATENT_BLOCK
+        return self.codec.scales[-1] // BLOCK
 
     @property
     def spec(self) -> Spec:
