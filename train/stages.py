@@ -69,7 +69,8 @@ class Run:
         wandb: log to Weights & Biases, not to TensorBoard.
         text: a whole model's checkpoint whose text engine is used where the run has no words
             stage; None trains one along.
-        workers: processes that paint the studio's pictures, or draw for another selection.
+        workers: processes that paint the studio's pictures, encode views of pictures, or draw for
+            another selection.
         together: the processes that train a stage, for those that can be shared.
     """
 
