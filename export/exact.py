@@ -46,7 +46,7 @@ def exact_form(model: onnx.ModelProto) -> onnx.ModelProto:
     Args:
         model: in the form of ONNX Runtime's processor kernels, as `export.simplify.packed_form`
             has it. Attention is (queries times a factor) @ transposed keys + weights of the words;
-            a Gelu stands between a quantised layer and a quantiser.
+            a Gelu stands before a quantiser.
     """
     model = copy.deepcopy(model)
     shorten_ratios(model.graph)
@@ -227,9 +227,16 @@ class _Exact:
         factor = float(numpy_helper.to_array(self.constants[scaled.input[1]]))
         in_steps = self._number(factor * STEPS)
         column = self._once("Bias", node.input[1], in_steps)
-        inputs = scaled.input[0], turned.input[0], column, in_steps
+        inputs = scaled.input[0], self._keys(turned), column, in_steps
         self._call("Scores", *inputs, output=node.output[0])
         return True
+
+    def _keys(self, turned: NodeProto) -> str:
+        """What was transposed, (B, h, M, d): two transpositions may have become one."""
+        first, second, *last = next(list(a.ints) for a in turned.attribute if a.name == "perm")
+        if [first, second] == [0, 1]:
+            return turned.input[0]
+        return self._op("Transpose", turned.input[0], perm=[first, second, *last[::-1]])
 
     def _softmax(self, node: NodeProto) -> bool:
         self._call("Softmax", node.input[0], self._once("Powers"), output=node.output[0])
@@ -242,20 +249,33 @@ class _Exact:
         return True
 
     def _gelu(self, node: NodeProto) -> bool:
-        added = self.producer[node.input[0]]
-        product, bias = self.producer[added.input[0]], self.constants[added.input[1]]
         (quantise,) = self.users[node.output[0]]
         step = float(_step(self.constants[quantise.input[1]]))
         end = STEPS * max(LEAST_REACH, int(np.ceil(step * INT8_MAX)))
         table = self._once("GeluTable", *(self._number(n, np.int64) for n in (-end, end)))
-        # the layer's scales and bias turn its output into places in the table, half a step on
-        weight = self.producer[product.input[1]]
+        places = self._places_of_layer(node, end) or self._places_of_sum(node, end)
+        self._call("Gelu", places, table, self._number(2 * end - 1), output=node.output[0])
+        return True
+
+    def _places_of_layer(self, node: NodeProto, end: int) -> str:
+        """A layer's scales and bias turn its output into places in the table, half a step on."""
+        added = self.producer[node.input[0]]
+        product = self.producer.get(added.input[0])
+        if (
+            added.op_type != "Add" or added.input[1] not in self.constants
+            or product is None or product.op_type != "MatMul"
+        ):  # fmt: skip
+            return ""
+        weight, bias = self.producer[product.input[1]], self.constants[added.input[1]]
         scales = numpy_helper.to_array(self.constants[weight.input[1]])
         weight.input[1] = self._constant(scales * np.float32(STEPS))
         moved = numpy_helper.to_array(bias) * np.float32(STEPS) + np.float32(end + 0.5)
-        places = self._op("Add", product.output[0], self._constant(moved))
-        self._call("Gelu", places, table, self._number(2 * end - 1), output=node.output[0])
-        return True
+        return self._op("Add", product.output[0], self._constant(moved))
+
+    def _places_of_sum(self, node: NodeProto, end: int) -> str:
+        """Of a sum of layers: times a power of two, so it matters not whether that is rounded."""
+        in_steps = self._op("Mul", node.input[0], self._number(STEPS))
+        return self._op("Add", in_steps, self._number(end + 0.5))
 
     def _log(self, node: NodeProto) -> bool:
         self._call("Log", *node.input, output=node.output[0])

@@ -14,7 +14,7 @@ from export.kernels import kernel_form
 from export.qdq import cpu_form, shorten, store_tables, without_zero_points
 from t2a_edge.onnx_runtime import onnx_runtime
 
-SIMPLIFIED = ("text", "transformer", "refiner")  # the decoder would grow and load no faster
+SIMPLIFIED = ("text", "transformer", "refiner", "query", "painter")  # a decoder loads no faster
 
 
 def simplified(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -169,16 +169,16 @@ class Painter(nn.Module):
     def _told(self, level: Tensor, form_level: Tensor, guidance: Tensor) -> Tensor:
         """Three numbers (B,) each -> (B, 1, D)."""
         numbers = [level, form_level, guidance / MOST_GUIDANCE]
-        features = torch.cat([hats(number) for number in numbers], dim=-1)
-        told: Tensor = self.told_out(F.gelu(self.told_in(features)))
-        return told[:, None]
+        features = torch.cat([hats(number) for number in numbers], dim=-1)[:, None]
+        told: Tensor = self.told_out(F.gelu(self.told_in(features)))  # of rank 3: INT8 needs it
+        return told
 
 
 def form_patches(form: Tensor, side: int) -> Tensor:
     """(B, 64, 64) -> the patch of each position, (B, side², (64 / side)²)."""
-    patch = form.shape[-1] // side
-    cut = form.view(len(form), side, patch, side, patch).transpose(2, 3)
-    return cut.reshape(len(form), side * side, patch * patch)
+    count, patch = form.shape[0], form.shape[-1] // side  # len() would fix it in a traced graph
+    cut = form.view(count, side, patch, side, patch).transpose(2, 3)
+    return cut.reshape(count, side * side, patch * patch)
 
 
 def floats_of_form(form: Tensor) -> Tensor:

@@ -1,0 +1,343 @@
+"""A canvas composed, coded and put together again by whole numbers: the same bits everywhere.
+
+A float32 sum of whole numbers below 2^24 is exact in any order, so what is computed here does not
+depend on the runtime. Between the steps numbers are rounded to the units below; a code's entries
+are whole numbers already, the steps of the codebook.
+
+    latents     128ths, at most 16
+    components  128ths, at most 16
+    canvas      32nds of a code's step, at most 511
+    vectors     32nds of a code's step, at most 160
+    enlarging   down: weights in 2^-16, rounded to 32nds of a code's step; then across: weights in
+                2^-11, rounded to the canvas's 32nds
+
+Weights of a linear map have as many binary digits as its largest possible sum leaves. Matrices
+here are whole numbers times powers of two, which change nothing of this. The canvas of all codes,
+for the decoder and for the way back, is of float64 sums of multiples of 2^-32, which are exact in
+any order as well. This module computes in numpy, the reference; `export.flow_graphs` has the same
+as ONNX operators.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from t2a_edge.errors import ExportError
+from t2a_edge.form import MOST, SIDE, SPREAD, WHOLE, resampling_matrices
+from t2a_edge.scales import average_matrix, enlarge_matrix, scale_offsets
+from train.codec import MultiScaleQuantizer
+from train.models.latents import BLOCK, DeepLatent
+from train.painting.model import Bank
+
+Array = npt.NDArray[np.float32]
+Int64Array = npt.NDArray[np.int64]
+Wide = npt.NDArray[np.float64]
+
+LIMIT = 2.0**24  # sums stay below
+INT8_MAX = 127
+LATENT_UNIT, MOST_LATENT = 2.0**-7, 16.0
+COMPONENT_UNIT, MOST_COMPONENT = 2.0**-7, 16.0
+CANVAS_UNIT, MOST_CANVAS = 2.0**-5, 511.0  # of a code's step
+VECTOR_UNIT, MOST_VECTOR = 2.0**-5, 160.0
+ENCODED_UNIT = 2.0**-2  # of a canvas on its way back to latents
+DOWN_BITS, DOWN_UNIT = 16, 2.0**-5  # of the first axis that is enlarged, and what it is rounded to
+ACROSS_BITS = 11  # of the second
+MAP_BITS = 16  # at most, of a linear map
+SCORE_UNIT = 2.0**-13  # of a form's score
+ON_A_STEP = 1e-2  # of a step: how far from it an entry of the codebook may lie
+
+
+@dataclass(frozen=True)
+class FixedMap:
+    """A linear map from whole numbers to whole numbers.
+
+    Attributes:
+        weights: (I, O); each column whole numbers times a power of two.
+        offset: (O,), likewise.
+    """
+
+    weights: Array
+    offset: Array
+
+    def __call__(self, numbers: Array) -> Array:
+        """(..., I) whole numbers -> (..., O) whole numbers."""
+        result: Array = np.rint(numbers @ self.weights + self.offset)
+        return result
+
+
+def fixed_map(weights: Wide, offset: Wide, most: float) -> FixedMap:
+    """Round a linear map so that its sums are exact.
+
+    Args:
+        weights: (I, O) from units of the inputs to units of the outputs.
+        offset: (O,) in units of the outputs.
+        most: largest magnitude of an input, in its units.
+
+    Raises:
+        ExportError: there are so many inputs that nothing is left for the weights.
+    """
+    reach = most * np.abs(weights).sum(0) + np.abs(offset)  # (O,) in units of the outputs
+    slack = most * len(weights) / 2 + 1  # what rounding may add, in units of the sum
+    if slack >= LIMIT / 2:
+        raise ExportError(
+            f"A linear map has {len(weights)} inputs of up to {most:g} steps; expected sums below "
+            "2^24. Take coarser units in export/flow_fixed.py."
+        )
+    bits = np.floor(np.log2((LIMIT - slack) / np.maximum(reach, 1e-9))).clip(max=MAP_BITS)
+    unit = np.exp2(bits)
+    numbers, moved = np.rint(weights * unit), np.rint(offset * unit)
+    assert (most * np.abs(numbers).sum(0) + np.abs(moved) < LIMIT).all()
+    return FixedMap((numbers / unit).astype(np.float32), (moved / unit).astype(np.float32))
+
+
+def whole(values: npt.NDArray[np.floating], unit: float, most: float) -> Array:
+    """Round to a unit and bound: any shape -> whole numbers of magnitude at most `most / unit`."""
+    numbers = np.rint(values.astype(np.float32) * np.float32(1 / unit))
+    result: Array = numbers.clip(-most / unit, most / unit).astype(np.float32)
+    return result
+
+
+def whole_enlarge_matrix(side: int, size: int, bits: int) -> Array:
+    """`scales.enlarge_matrix` in whole multiples of 2^-bits, (size, side); rows add up to one."""
+    exact = enlarge_matrix(side, size).astype(np.float64) * 2**bits
+    matrix = np.rint(exact)
+    for row, wanted in zip(matrix, exact, strict=True):
+        while left := 2**bits - row.sum():  # where it was rounded furthest the wrong way
+            row[np.argmax((wanted - row) * np.sign(left))] += np.sign(left)
+    return (matrix / 2**bits).astype(np.float32)
+
+
+class FixedCodec:
+    """A codec's quantizer and a deep latent in whole numbers.
+
+    Args:
+        quantizer: its codebook lies on 255 symmetric steps.
+
+    Raises:
+        ExportError: it does not, or sums would not be exact.
+
+    Attributes:
+        scales, size: as of the codec; the side of the canvas.
+        step: of the codebook's entries.
+        codes: (K, C) whole numbers.
+        halves: (K,) half the squared length of each code and its bias, in units of a product of
+            vector and code.
+        compose_map, canvas_map: latents to blocks of components, components to canvas.
+        component_map, latent_map: the way back.
+    """
+
+    def __init__(self, quantizer: MultiScaleQuantizer, latent: DeepLatent) -> None:
+        self.scales: tuple[int, ...] = quantizer.config.scales
+        self.size = self.scales[-1]
+        book = _wide(quantizer.codebook)
+        self.step = np.float32(np.abs(book).max() / INT8_MAX)
+        self.codes = np.rint(book / self.step).astype(np.float32)
+        if np.abs(self.codes * self.step - book).max() > ON_A_STEP * self.step:
+            raise ExportError(
+                "The codebook does not lie on 255 symmetric steps; expected one that "
+                "`train.qat.on_int8_grid` has rounded. Load the model from its checkpoint."
+            )
+        bias = _wide(quantizer.bias) / np.float64(self.step) ** 2
+        squares = np.square(self.codes.astype(np.float64)).sum(1)
+        self.halves = np.rint((squares + bias) / 2 / VECTOR_UNIT).astype(np.float32)
+        self._check_sums()
+        step, rows, back = float(self.step), _wide(latent.rows), _wide(latent.back)
+        mean = _wide(latent.mean)
+        self.compose_map = fixed_map(
+            _wide(latent.block_back).T * (LATENT_UNIT / COMPONENT_UNIT),
+            _wide(latent.block_mean) / COMPONENT_UNIT, MOST_LATENT / LATENT_UNIT,
+        )  # fmt: skip
+        self.canvas_map = fixed_map(
+            back.T * (COMPONENT_UNIT / step / CANVAS_UNIT), mean / step / CANVAS_UNIT,
+            MOST_COMPONENT / COMPONENT_UNIT,
+        )  # fmt: skip
+        self.component_map = fixed_map(
+            rows.T * (step * ENCODED_UNIT / COMPONENT_UNIT), -(rows @ mean) / COMPONENT_UNIT,
+            MOST_CANVAS / ENCODED_UNIT,
+        )  # fmt: skip
+        block_rows = _wide(latent.block_rows)
+        self.latent_map = fixed_map(
+            block_rows.T * (COMPONENT_UNIT / LATENT_UNIT),
+            -(block_rows @ _wide(latent.block_mean)) / LATENT_UNIT,
+            MOST_COMPONENT / COMPONENT_UNIT,
+        )  # fmt: skip
+
+    def _check_sums(self) -> None:
+        """Whether averages, products with codes, and enlarged codes are exact."""
+        residual, sums = MOST_CANVAS, []
+        for side in self.scales:
+            sums.append(residual / CANVAS_UNIT * (self.size // side) ** 2)
+            widest = float(np.abs(enlarge_matrix(side, self.size)).sum(1).max())
+            down = INT8_MAX * widest + 1
+            sums += [down * 2**DOWN_BITS, down / DOWN_UNIT * widest * 2**ACROSS_BITS]
+            residual += down * widest + 1
+        lengths = np.abs(self.codes).sum(1)  # (K,)
+        sums.append(float((MOST_VECTOR / VECTOR_UNIT * lengths + np.abs(self.halves)).max()))
+        if max(sums) >= LIMIT:
+            raise ExportError(
+                f"A canvas of {self.size} x {self.size} with codes of a length of up to "
+                f"{lengths.max():g} steps has sums of up to {max(sums):g}; expected below 2^24. "
+                "Take coarser units in export/flow_fixed.py."
+            )
+
+    # ---- latents and canvas
+
+    def compose(self, latents: Array) -> Array:
+        """Latents (B, N, D) -> canvas (B, C, h, w), whole multiples of CANVAS_UNIT code steps."""
+        side = self.size // BLOCK
+        blocks = self.compose_map(whole(latents, LATENT_UNIT, MOST_LATENT))  # (B, N, K * 16)
+        blocks = blocks.clip(*_ends(MOST_COMPONENT, COMPONENT_UNIT))
+        cut = blocks.reshape(len(blocks), side, side, -1, BLOCK, BLOCK)
+        grid = cut.transpose(0, 1, 4, 2, 5, 3)  # (B, side, 4, side, 4, K)
+        canvas = self.canvas_map(grid.reshape(len(blocks), self.size, self.size, -1))
+        return canvas.transpose(0, 3, 1, 2).clip(*_ends(MOST_CANVAS, CANVAS_UNIT))
+
+    def latents(self, canvas: Array) -> Array:
+        """A canvas of codes (B, C, h, w), in code steps -> latents (B, N, D)."""
+        side = self.size // BLOCK
+        numbers = whole(canvas, ENCODED_UNIT, MOST_CANVAS).transpose(0, 2, 3, 1)
+        components = self.component_map(numbers)  # (B, h, w, K)
+        components = components.clip(*_ends(MOST_COMPONENT, COMPONENT_UNIT))
+        cut = components.reshape(len(canvas), side, BLOCK, side, BLOCK, -1)
+        blocks = cut.transpose(0, 1, 3, 5, 2, 4).reshape(len(canvas), side * side, -1)
+        latents: Array = self.latent_map(blocks) * np.float32(LATENT_UNIT)
+        return latents
+
+    # ---- indices
+
+    def code(self, canvas: Array) -> Int64Array:
+        """A canvas as `compose` gives it -> indices (B, N) int64."""
+        residual, found = canvas, []
+        book = self.codes.T  # (C, K)
+        for side in self.scales:
+            average = average_matrix(self.size, side)
+            grid = average @ residual @ average.T  # (B, C, side, side)
+            vectors = np.rint(grid * np.float32(CANVAS_UNIT / VECTOR_UNIT))
+            vectors = vectors.clip(*_ends(MOST_VECTOR, VECTOR_UNIT)).transpose(0, 2, 3, 1)
+            nearness = vectors.astype(np.float32) @ book - self.halves  # (B, side, side, K)
+            chosen = nearness.argmax(-1)  # the first of the nearest
+            found.append(chosen.reshape(len(canvas), -1))
+            if side < self.size:
+                residual = residual - self.enlarged(chosen, side)
+        return np.concatenate(found, axis=1)
+
+    def enlarged(self, chosen: Int64Array, side: int) -> Array:
+        """Indices of a scale (B, side, side) -> its part of the canvas, in canvas units."""
+        codes = self.codes[chosen].transpose(0, 3, 1, 2)  # (B, C, side, side)
+        down, across = self.enlarge_matrices(side)
+        part: Array = np.rint(np.rint(down @ codes) @ across.T)
+        return part
+
+    def enlarge_matrices(self, side: int) -> tuple[Array, Array]:
+        """What enlarges codes down, to DOWN_UNIT, and then across, to CANVAS_UNIT: (size, side)."""
+        down = whole_enlarge_matrix(side, self.size, DOWN_BITS) / DOWN_UNIT
+        across = whole_enlarge_matrix(side, self.size, ACROSS_BITS) * (DOWN_UNIT / CANVAS_UNIT)
+        return down.astype(np.float32), across.astype(np.float32)
+
+    def canvas(self, indices: Int64Array) -> Array:
+        """Indices (B, N) -> canvas of all codes (B, C, h, w), in code steps."""
+        offsets, total = scale_offsets(self.scales), np.float64(0)
+        for side, (start, end) in zip(self.scales, pairwise(offsets), strict=True):
+            codes = self.codes[indices[:, start:end]].transpose(0, 2, 1)  # (B, C, side²)
+            grid = codes.reshape(*codes.shape[:2], side, side)
+            matrix = whole_enlarge_matrix(side, self.size, DOWN_BITS).astype(np.float64)
+            total = total + matrix @ grid @ matrix.T
+        canvas: Array = total.astype(np.float32)
+        return canvas
+
+    # ---- engines
+
+    def composer(self, latents: Array) -> Int64Array:
+        """The composer engine: latents (B, N, D) -> indices (B, positions) int64."""
+        return self.code(self.compose(latents))
+
+    def encoder(self, indices: Int64Array) -> Array:
+        """The encoder engine: indices (B, positions) -> latents (B, N, D)."""
+        return self.latents(self.canvas(indices))
+
+    def block_places(self) -> Int64Array:
+        """Where the codes of the coarse scales stand on the diagonal of one matrix.
+
+        Returns:
+            (A, A), A the sum of their sides: numbers of positions, and the count of all positions
+            where there is none.
+        """
+        sides: Sequence[int] = self.scales[:-1]
+        offsets, total = scale_offsets(self.scales), sum(self.scales[:-1])
+        places = np.full((total, total), offsets[-1], dtype=np.int64)
+        start = 0
+        for number, side in enumerate(sides):
+            own = np.arange(side * side).reshape(side, side) + offsets[number]
+            places[start : start + side, start : start + side] = own
+            start += side
+        return places
+
+    def block_enlarge(self) -> Wide:
+        """What enlarges the coarse scales, side by side: (size, A) float64."""
+        parts = [whole_enlarge_matrix(side, self.size, DOWN_BITS) for side in self.scales[:-1]]
+        return np.concatenate(parts, axis=1).astype(np.float64)
+
+
+def _ends(most: float, unit: float) -> tuple[float, float]:
+    return -most / unit, most / unit
+
+
+def _wide(tensor: torch.Tensor) -> Wide:
+    array: Wide = tensor.detach().double().numpy()
+    return array
+
+
+class FixedForms:
+    """How a query chooses a form of the bank, and a crop of it, in whole numbers.
+
+    Attributes:
+        keys: (M, Q) int8.
+        codes: (M, N, S) int16.
+        query_scale: (), turns a query into whole numbers.
+        most_query: their largest magnitude; a product with a key then stays below 2^24.
+        score_unit, form_unit: powers of two, of products of query and key and of cropped forms.
+        rows: (S * K, P) int8, the rows of all tables.
+        places: (M, S * N) int16, which rows each form is the sum of, stage by stage.
+        crop_places: (32, 64) float32, where each output of a crop lies, in 64ths of an input.
+    """
+
+    score_unit = float(SCORE_UNIT)
+    form_unit = 1 / (WHOLE * WHOLE * SPREAD)
+
+    def __init__(self, bank: Bank) -> None:
+        self.keys = bank.keys.numpy().astype(np.int8)
+        self.codes = bank.codes.numpy().astype(np.int16)
+        tables = bank.codec.tables.numpy().astype(np.int8)  # (S, K, P)
+        self.rows = tables.reshape(-1, tables.shape[-1])
+        stages = np.arange(len(tables), dtype=np.int16)[:, None] * tables.shape[1]
+        moved = self.codes.transpose(0, 2, 1) + stages.astype(np.int16)  # (M, S, N)
+        self.places = moved.reshape(len(moved), -1).astype(np.int16)
+        self.query_scale = np.float32(bank.key_step / SCORE_UNIT)
+        lengths = np.abs(self.keys.astype(np.int64)).sum(1).max()
+        self.most_query = float((LIMIT - 1) // max(1, lengths))
+        self.crop_places = resampling_matrices() @ np.arange(SIDE, dtype=np.float32)
+
+    def choice(self, query: Array, noise: Array) -> Int64Array:
+        """Queries (B, Q) and noise (B, M) -> number of the form (B,)."""
+        numbers = np.rint(query * self.query_scale).clip(-self.most_query, self.most_query)
+        scores = numbers.astype(np.float32) @ self.keys.T.astype(np.float32)
+        chosen: Int64Array = (scores * np.float32(self.score_unit) + noise).argmax(1)
+        return chosen
+
+    def form(self, choice: Int64Array, crop: Int64Array) -> Array:
+        """Numbers of forms (B,) and of windows (B, 2) -> (B, 64, 64) float32 of spread 1."""
+        tables = self.rows.reshape(self.codes.shape[2], -1, self.rows.shape[1])
+        total = np.zeros((len(choice), self.codes.shape[1], tables.shape[2]), dtype=np.int64)
+        for stage, table in enumerate(tables):
+            total += table[self.codes[choice, :, stage]]
+        count = round(total.shape[1] ** 0.5)
+        cut = total.clip(-MOST, MOST).reshape(len(choice), count, count, SIDE // count, -1)
+        whole_form = cut.transpose(0, 1, 3, 2, 4).reshape(-1, SIDE, SIDE).astype(np.float32)
+        matrices = resampling_matrices()
+        down, across = matrices[crop[:, 0]], matrices[crop[:, 1]].transpose(0, 2, 1)
+        form: Array = down @ whole_form @ across * np.float32(self.form_unit)
+        return form

@@ -1,0 +1,167 @@
+"""Small models of the generator that decides a whole picture at once, with random weights."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from export.flow_engines import packed_networks, traced_networks
+from t2a_edge.flow_runner import FlowRunner
+from t2a_edge.flow_spec import FlowSpec
+from t2a_edge.form import SIDE as FORM_SIDE
+from t2a_edge.runner import session_options
+from train.codec import Codec
+from train.config import Preset, load_preset
+from train.models.chooser import Query
+from train.models.latents import DeepLatent
+from train.models.painter import Painter
+from train.painting.bank import FormCodec
+from train.painting.model import SIDE, Bank, WholeModel
+from train.qat import convert, on_int8_grid, prepare
+from train.text import TextEngine
+
+SCALES = (1, 4, 16, 32)
+FORMS = 24
+
+
+def small_preset() -> Preset:
+    """The tiny preset with a canvas of 32 x 32, as the painter's 8 x 8 positions need it."""
+    tiny = load_preset("tiny")
+    return replace(
+        tiny,
+        codec=replace(tiny.codec, scales=SCALES),
+        data=replace(tiny.data, image_size=128, shorter_side=140),
+    )
+
+
+def random_bank(preset: Preset, count: int) -> Bank:
+    """Smooth random tables and codes."""
+    config, generator = preset.form, torch.Generator().manual_seed(3)
+    patch = (FORM_SIDE // 8) ** 2
+
+    def whole(*shape: int, most: int) -> torch.Tensor:
+        return torch.randint(-most, most + 1, shape, generator=generator)
+
+    tables = whole(config.stages, config.codes, patch, most=60).to(torch.int8)
+    codes = torch.randint(config.codes, (count, 64, config.stages), generator=generator)
+    keys = whole(count, config.key, most=127).to(torch.int8)
+    upright = torch.zeros(count, dtype=torch.bool)
+    return Bank(FormCodec(tables), codes.to(torch.int16), keys, 0.02, upright)
+
+
+def random_model(preset: Preset, forms: int = FORMS) -> WholeModel:
+    """Every part with random weights, fake-quantisers frozen at what some passes showed."""
+    torch.manual_seed(5)
+    width, config = preset.transformer.width, preset.latent
+    text, query = TextEngine(preset.text, width), Query(width, preset.form.key)
+    painter = Painter(preset.painter, config.depth, width, SIDE)
+    torch.nn.init.normal_(painter.modulate.weight, std=0.05)
+    torch.nn.init.normal_(painter.modulate.bias, std=0.1)
+    codec = Codec(preset.codec)
+    codec.quantizer.codebook.copy_(on_int8_grid(0.5 * torch.randn(codec.quantizer.codebook.shape)))
+    codec.quantizer.bias.copy_(0.1 * torch.randn(len(codec.quantizer.bias)))
+    deep = DeepLatent(preset.codec.code_dim, config.components, config.depth)
+    with torch.no_grad():
+        indices = torch.randint(preset.codec.codebook_size, (24, _positions(preset)))
+        deep.fit(codec.quantizer.canvas_from_indices(indices))
+        for part in (text, query, painter, codec.decoder):
+            prepare(part, preset.qat)
+            part.train()
+        _observe(text, query, painter, codec, preset)
+    for part in (text, query, painter, codec.decoder):
+        convert(part)
+    codec.eval()
+    bank = random_bank(preset, forms)
+    return WholeModel(preset, text, query, bank, painter, deep, codec, ("calm", "warm"), {})
+
+
+def _positions(preset: Preset) -> int:
+    return sum(side * side for side in preset.codec.scales)
+
+
+def _observe(
+    text: TextEngine, query: Query, painter: Painter, codec: Codec, preset: Preset
+) -> None:
+    rng = np.random.default_rng(2)
+    for step in range(4):
+        letters = torch.from_numpy(rng.integers(97, 123, (4, 3, preset.text.max_bytes)))
+        letters[:, :, 6 + step :] = 0
+        embedding = text(letters.to(torch.uint8))
+        weights = torch.from_numpy(rng.choice([1.0, 0.5, 0.0, -1.0], (4, 3))).float()
+        query(embedding, weights)
+        level = torch.from_numpy(rng.random((3, 4))).float()
+        painter(
+            torch.randn(4, SIDE**2, preset.latent.depth), level[0],
+            torch.randn(4, FORM_SIDE, FORM_SIDE), level[1], 8 * level[2], embedding, weights,
+        )  # fmt: skip
+        indices = torch.randint(preset.codec.codebook_size, (2, _positions(preset)))
+        codec.decoder(codec.quantizer.canvas_from_indices(indices))
+
+
+@lru_cache(maxsize=1)
+def small_model() -> WholeModel:
+    """One for all tests; networks are traced from it, which leaves it in a precision's mode."""
+    return random_model(small_preset())
+
+
+def small_spec() -> FlowSpec:
+    """The shapes of `small_model`."""
+    preset = small_preset()
+    return FlowSpec(
+        image_size=preset.data.image_size, scales=preset.codec.scales,
+        codebook_size=preset.codec.codebook_size, code_dim=preset.codec.code_dim,
+        max_words=preset.text.max_words, max_bytes=preset.text.max_bytes,
+        depth=preset.latent.depth, forms=FORMS,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=2)
+def small_traced(quantised: bool) -> dict[str, onnx.ModelProto]:
+    """The networks of `small_model`, in float or fake-quantised; do not change them."""
+    return traced_networks(small_model(), "int8" if quantised else "fp32")
+
+
+@lru_cache(maxsize=3)
+def small_networks(precision: str) -> Mapping[str, onnx.ModelProto]:
+    """The networks in the form that a precision has; do not change them."""
+    return packed_networks(small_traced(precision == "int8"), precision)
+
+
+def session(model: onnx.ModelProto, **changes: Any) -> onnxruntime.InferenceSession:
+    """A session as the runtime makes it, but for some of its options."""
+    options = session_options(changes.pop("threads", 1))
+    for name, value in changes.items():
+        setattr(options, name, value)
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+class SessionRunner(FlowRunner):
+    """Runs engines with ONNX Runtime."""
+
+    def __init__(self, engines: Mapping[str, onnx.ModelProto]) -> None:
+        self.sessions = {name: session(model) for name, model in engines.items()}
+
+    def text(self, text_bytes):
+        return self.sessions["text"].run(None, {"text_bytes": text_bytes})[0]
+
+    def forms(self, inputs):
+        return tuple(self.sessions["forms"].run(["form", "choice"], inputs._asdict()))
+
+    def painter(self, inputs):
+        return self.sessions["painter"].run(None, inputs._asdict())[0]
+
+    def composer(self, latents):
+        return self.sessions["composer"].run(None, {"latents": latents})[0]
+
+    def encoder(self, indices):
+        return self.sessions["encoder"].run(None, {"indices": indices})[0]
+
+    def decoder(self, indices):
+        return self.sessions["decoder"].run(None, {"indices": indices})[0]

@@ -1,0 +1,173 @@
+"""One graph for the whole way draws what the sampler draws with the separate engines."""
+
+import numpy as np
+import onnx
+import pytest
+
+from export.flow_fused import flow_fused_graph, flow_fused_inputs, node_counts
+from export.flow_graphs import FlowComposer, flow_graphs
+from export.flow_noise import noise_of_seed
+from export.graphs import OPSET
+from export.qdq import optimised_operators
+from t2a_edge.flow import decoded, draw_indices
+from t2a_edge.flow_drawing import Drawing, FlowOptions
+from t2a_edge.flow_words import conditioning
+from t2a_edge.noise import (
+    OF_FORM,
+    OF_LATENTS,
+    choice_noise,
+    crop_numbers,
+    normal_noise,
+)
+from t2a_edge.prompt import parse_prompt
+from tests.export.flow_model import (
+    SessionRunner,
+    session,
+    small_model,
+    small_networks,
+    small_spec,
+)
+from train.qat import QatLinear
+
+SPEC = small_spec()
+MOST_NODES = 1060
+SEEDS = [0, 7, 2**53 - 1]
+
+
+@pytest.fixture(scope="module", params=["int8", "fp32"])
+def networks(request):
+    return small_networks(request.param)
+
+
+@pytest.fixture(scope="module")
+def runner(networks):
+    return SessionRunner(flow_graphs(small_model(), networks))
+
+
+@pytest.fixture(scope="module")
+def graph(networks):
+    return flow_fused_graph(small_model(), networks)
+
+
+@pytest.fixture(scope="module")
+def fused(graph):
+    return session(graph)
+
+
+def parsed(prompt):
+    return parse_prompt(prompt, max_words=SPEC.max_words, max_bytes=SPEC.max_bytes)
+
+
+def drawn(runner, prompt, seed, *, form=None, steps=3, guidance=2.5, heat=1.0, strength=1.0):
+    """Indices and pixels by the sampler."""
+    options = FlowOptions(
+        guidance_scale=guidance, steps=steps, form_strength=strength, form_temperature=heat
+    )
+    told = conditioning(runner, SPEC, parsed(prompt))
+    indices = draw_indices(runner, SPEC, [Drawing(told, seed, options, form)])
+    return indices[0], decoded(runner, SPEC, indices)[0]
+
+
+def fused_drawn(fused, prompts, seeds, **options):
+    options = {"steps": 3, "guidance_scale": 2.5, **options}
+    inputs = flow_fused_inputs([parsed(p) for p in prompts], seeds, small_model(), **options)
+    pixels, indices = fused.run(["pixels", "indices"], inputs)
+    return indices, pixels
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("prompt", ["warm dark", "cool:1.5 -striped", "warm:0"])
+def test_it_draws_what_the_engines_draw(runner, fused, prompt, seed):
+    indices, pixels = fused_drawn(fused, [prompt], [seed])
+    expected = drawn(runner, prompt, seed)
+    np.testing.assert_array_equal(indices[0], expected[0])
+    np.testing.assert_array_equal(pixels[0], expected[1])
+
+
+@pytest.mark.parametrize(
+    ("own", "sampler"),
+    [
+        ({"steps": 1}, {"steps": 1}),
+        ({"steps": 8}, {"steps": 8}),
+        ({"guidance_scale": 0.0}, {"guidance": 0.0}),
+        ({"guidance_scale": 6.3}, {"guidance": 6.3}),
+        ({"temperature": 0.0}, {"heat": 0.0}),
+        ({"temperature": 3.3}, {"heat": 3.3}),
+        ({"form_level": 1 - 0.6}, {"strength": 0.6}),
+        ({"form_level": 1.0}, {"strength": 0.0}),
+    ],
+)
+def test_what_a_drawing_can_be_told_is_an_input(runner, fused, own, sampler):
+    indices, _ = fused_drawn(fused, ["warm -dark"], [3], **own)
+    np.testing.assert_array_equal(indices[0], drawn(runner, "warm -dark", 3, **sampler)[0])
+
+
+def test_a_batch_draws_what_its_pictures_are_alone_with_forms_or_without(runner, fused):
+    prompts, seeds = ["warm", "cool -pale", "warm", "zzz"], [5, 5, 9, 2**40]
+    own = np.random.default_rng(3).normal(0, 1, (64, 64)).astype(np.float32)
+    forms = [None, own, own, None]
+    indices, pixels = fused_drawn(fused, prompts, seeds, forms=forms, form_level=0.25)
+    for row, (prompt, seed, form) in enumerate(zip(prompts, seeds, forms, strict=True)):
+        expected = drawn(runner, prompt, seed, form=form, strength=0.75)
+        np.testing.assert_array_equal(indices[row], expected[0])
+        np.testing.assert_array_equal(pixels[row], expected[1])
+
+
+def test_a_given_form_changes_the_picture(fused):
+    own = np.random.default_rng(3).normal(0, 1, (64, 64)).astype(np.float32)
+    (chosen,), _ = fused_drawn(fused, ["warm"], [5])
+    (given,), _ = fused_drawn(fused, ["warm"], [5], forms=[own])
+    assert (chosen != given).any()
+
+
+def test_every_layer_runs_in_integer_kernels():
+    graph, model = flow_fused_graph(small_model(), small_networks("int8")), small_model()
+    parts = (model.text, model.query, model.painter)
+    layers = sum(isinstance(m, QatLinear) for part in parts for m in part.modules())
+    before = sum(loops_inside(graph).count(kind) for kind in ("MatMul", "MatMulIntegerToFloat"))
+    assert before > 5  # of the painter's, those that see the latents, are in the loop
+    operators = optimised_operators(graph.SerializeToString())
+    found = operators["MatMulIntegerToFloat"] + operators_in_loop(graph)["MatMulIntegerToFloat"]
+    assert found == layers
+
+
+def loops_inside(graph):
+    (loop,) = (node for node in graph.graph.node if node.op_type == "Loop")
+    (body,) = (a.g for a in loop.attribute if a.name == "body")
+    return [node.op_type for node in body.node]
+
+
+def operators_in_loop(graph):
+    """Of the loop's body, as ONNX Runtime runs it."""
+    import tempfile
+    from collections import Counter
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "optimised.onnx")
+        session(graph, optimized_model_filepath=path)
+        return Counter(loops_inside(onnx.load(path)))
+
+
+def test_it_has_few_nodes(graph):
+    stored, inlined = node_counts(graph)
+    assert stored <= inlined <= MOST_NODES
+
+
+@pytest.mark.parametrize(("positions", "depth", "forms"), [(64, 8, 24), (64, 64, 2000), (4, 70, 1)])
+def test_the_noise_is_the_runtime_s(positions, depth, forms):
+    g = FlowComposer(OPSET)
+    noise = noise_of_seed(g, g.input("seed", onnx.TensorProto.INT64, ["batch"]), positions, depth,
+                          forms)  # fmt: skip
+    kinds = {"latents": 1, "form": 1, "choice": 1, "crop": onnx.TensorProto.INT64}
+    for name, kind in kinds.items():
+        g.output(name, getattr(noise, name), kind, None)
+    found = session(g.model("noise")).run(list(kinds), {"seed": np.array(SEEDS)})
+    for row, seed in enumerate(SEEDS):
+        rows = OF_LATENTS + np.arange(positions), OF_FORM + np.arange(64)
+        expected = (
+            normal_noise(seed, rows[0], depth), normal_noise(seed, rows[1], 64),
+            choice_noise(seed, forms), crop_numbers(seed),
+        )  # fmt: skip
+        for value, wanted in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(value[row], wanted)

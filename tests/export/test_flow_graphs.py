@@ -1,0 +1,296 @@
+"""The ONNX engines against numpy and torch, and the same bits however they are run."""
+
+import copy
+
+import numpy as np
+import onnx
+import onnx.inliner
+import onnxruntime
+import pytest
+from onnx.reference import ReferenceEvaluator
+
+from export.exact import exact_form
+from export.flow_engines import flow_engines, packed_networks
+from export.flow_fixed import FixedCodec, FixedForms
+from export.flow_graphs import ENGINES, flow_graphs
+from export.flow_runner import TorchFlowRunner
+from export.qdq import check_integer_kernels
+from t2a_edge.flow_runner import FormInputs, PainterInputs
+from tests.export.flow_model import (
+    FORMS,
+    SCALES,
+    SessionRunner,
+    session,
+    small_model,
+    small_networks,
+    small_preset,
+    small_traced,
+)
+from train.qat import QatConv2d, QatLinear, disable
+
+RNG = np.random.default_rng(6)
+PRESET = small_preset()
+POSITIONS = sum(side * side for side in SCALES)
+WIDTH, DEPTH = PRESET.transformer.width, PRESET.latent.depth
+LEVELS = onnxruntime.GraphOptimizationLevel
+RUNS = [
+    {"graph_optimization_level": LEVELS.ORT_ENABLE_EXTENDED},
+    {"threads": 2},
+    {"threads": 3, "enable_mem_pattern": False},
+    {"enable_cpu_mem_arena": False},
+]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_model()
+
+
+@pytest.fixture(scope="module")
+def engines(model):
+    return flow_graphs(model, small_networks("int8"))
+
+
+@pytest.fixture(scope="module")
+def runner(engines):
+    return SessionRunner(engines)
+
+
+@pytest.fixture(scope="module")
+def codec(model):
+    return FixedCodec(model.codec.quantizer, model.latent)
+
+
+def latents(count=3, spread=1.0):
+    return RNG.normal(0, spread, (count, 64, DEPTH)).astype(np.float32)
+
+
+def indices(count=3):
+    return RNG.integers(0, PRESET.codec.codebook_size, (count, POSITIONS))
+
+
+def words(count=3):
+    weights = RNG.choice([1.0, 0.5, 0.0, -1.0, 2.0], (count, 5)).astype(np.float32)
+    weights[0] = 0  # no word at all
+    return RNG.normal(0, 1, (count, 5, WIDTH)).astype(np.float32), weights
+
+
+def form_inputs(count=3):
+    noise = RNG.gumbel(size=(count, FORMS)).astype(np.float32)
+    return FormInputs(*words(count), noise, RNG.integers(0, [16, 32], (count, 2)))
+
+
+def painter_inputs(count=3):
+    level, form_level, guidance = RNG.random((3, count)).astype(np.float32)
+    form = RNG.normal(0, 1, (count, 64, 64)).astype(np.float32)
+    return PainterInputs(latents(count), level, form, form_level, 8 * guidance, *words(count))
+
+
+GIVEN = {
+    "text": lambda: {
+        "text_bytes": RNG.integers(97, 123, (3, 5, PRESET.text.max_bytes)).astype(np.uint8)
+    },
+    "forms": lambda: form_inputs()._asdict(),
+    "painter": lambda: painter_inputs()._asdict(),
+    "composer": lambda: {"latents": latents(spread=2.0)},
+    "encoder": lambda: {"indices": indices()},
+    "decoder": lambda: {"indices": indices()},
+}
+
+
+def test_there_are_six_engines_with_inputs_and_outputs_as_the_runtime_calls_them(engines):
+    shapes = {
+        name: {
+            value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+            for value in (*engine.graph.input, *engine.graph.output)
+        }
+        for name, engine in engines.items()
+    }
+    grid, one = ["batch", 64, DEPTH], ["batch"]
+    told = {"text_embedding": ["batch", "words", WIDTH], "word_weights": ["batch", "words"]}
+    form = ["batch", 64, 64]
+    size = PRESET.data.image_size
+    assert tuple(shapes) == ENGINES
+    text = {"text_bytes": ["batch", "words", PRESET.text.max_bytes]}
+    assert shapes["text"] == {**text, "text_embedding": ["batch", "words", WIDTH]}
+    noise = {"noise": ["batch", FORMS], "crop": ["batch", 2]}
+    assert shapes["forms"] == {**told, **noise, "form": form, "choice": one}
+    levels = dict.fromkeys(("level", "form_level", "guidance"), one)
+    assert shapes["painter"] == {"latents": grid, "form": form, **levels, **told, "clean": grid}
+    assert shapes["composer"] == {"latents": grid, "indices": ["batch", POSITIONS]}
+    assert shapes["encoder"] == {"indices": ["batch", POSITIONS], "latents": grid}
+    assert shapes["decoder"] == {
+        "indices": ["batch", POSITIONS], "pixels": ["batch", size, size, 3],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.0, 40.0])
+def test_the_composer_is_numpy_s(runner, codec, spread):
+    given = latents(spread=spread)
+    found = runner.composer(given)
+    assert found.dtype == np.int64
+    np.testing.assert_array_equal(found, codec.composer(given))
+    assert len(np.unique(found)) > 5
+
+
+def test_the_encoder_is_numpy_s(runner, codec):
+    given = indices()
+    np.testing.assert_array_equal(runner.encoder(given), codec.encoder(given))
+
+
+def test_the_forms_are_numpy_s(runner, model):
+    given = form_inputs(20)
+    found, choice = runner.forms(given)
+    query = session(small_networks("int8")["query"])
+    told = {"text_embedding": given.text_embedding, "word_weights": given.word_weights}
+    forms = FixedForms(model.bank)
+    expected = forms.choice(query.run(None, told)[0], given.noise)
+    np.testing.assert_array_equal(choice, expected)
+    np.testing.assert_array_equal(found, forms.form(expected, given.crop))
+    assert len(set(choice.tolist())) > 5
+
+
+@pytest.mark.parametrize("name", ["composer", "encoder"])
+def test_onnx_s_own_evaluator_gives_the_same_bits(engines, name):
+    given = GIVEN[name]()
+    (found,) = session(engines[name]).run(None, given)
+    (expected,) = ReferenceEvaluator(engines[name]).run(None, given)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("changes", RUNS)
+def test_an_int8_engine_gives_the_same_bits_however_it_is_run(engines, name, changes):
+    given = GIVEN[name]()
+    for found, expected in zip(
+        session(engines[name], **changes).run(None, given),
+        session(engines[name]).run(None, given), strict=True,
+    ):  # fmt: skip
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("level", [LEVELS.ORT_DISABLE_ALL, LEVELS.ORT_ENABLE_BASIC])
+@pytest.mark.parametrize("name", ["composer", "encoder"])
+def test_whole_numbers_need_no_optimised_kernels(engines, name, level):
+    given = GIVEN[name]()
+    (found,) = session(engines[name], graph_optimization_level=level).run(None, given)
+    np.testing.assert_array_equal(found, session(engines[name]).run(None, given)[0])
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_batch_is_its_rows_alone(engines, name):
+    given, opened = GIVEN[name](), session(engines[name])
+    together = opened.run(None, given)
+    for row in range(3):
+        alone = opened.run(None, {key: value[row : row + 1] for key, value in given.items()})
+        for whole_batch, own in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(whole_batch[row], own[0])
+
+
+def test_every_layer_runs_in_integer_kernels(model, engines):
+    parts = {
+        "text": model.text, "forms": model.query, "painter": model.painter,
+        "decoder": model.codec.decoder,
+    }  # fmt: skip
+    for name, part in parts.items():
+        expected = {
+            kind: sum(isinstance(m, layer) for m in part.modules())
+            for kind, layer in (("conv", QatConv2d), ("linear", QatLinear))
+        }
+        assert check_integer_kernels(name, engines[name]) == expected
+
+
+def test_no_network_keeps_an_operator_that_rounds_by_kernel():
+    inexact = ("Softmax", "LayerNormalization", "Gelu", "Log", "Exp", "Erf", "ReduceMean")
+    for network in small_networks("int8").values():
+        assert not [n.op_type for n in network.graph.node if n.op_type in inexact and not n.domain]
+
+
+def differences(model, precision, engines):
+    """Mean difference of each engine's output from torch's, as a share of its spread."""
+    if precision == "int8":
+        model.use_int8()
+    else:
+        for part in (*model.modules.values(), model.codec.decoder):
+            disable(part)
+    torch_runner, onnx_runner = TorchFlowRunner(model), SessionRunner(engines)
+    given = {
+        "text": (GIVEN["text"]()["text_bytes"],),
+        "painter": (painter_inputs(8),),
+        "encoder": (indices(),),
+        "decoder": (indices(),),
+    }
+    shares = {}
+    for name, inputs in given.items():
+        expected, found = (
+            getattr(runner, name)(*inputs).astype(float) for runner in (torch_runner, onnx_runner)
+        )
+        shares[name] = np.abs(expected - found).mean() / expected.std()
+    return shares
+
+
+@pytest.mark.parametrize(
+    ("precision", "most"), [("int8", 0.03), ("fp16", 0.01), ("fp32", 0.005)]
+)  # the encoder is of whole numbers in all of them
+def test_the_engines_compute_what_torch_computes(model, precision, most):
+    engines = flow_graphs(model, small_networks(precision))
+    shares = differences(model, precision, engines)
+    assert max(shares.values()) < most, shares
+
+
+def test_exact_operators_move_the_painter_by_little():
+    plain = packed_networks({"painter": small_traced(True)["painter"]}, "int8", exact=False)
+    given = GIVEN["painter"]()
+    (expected,) = session(plain["painter"]).run(None, given)
+    (found,) = session(small_networks("int8")["painter"]).run(None, given)
+    assert np.abs(found - expected).mean() < 0.03 * expected.std()
+    assert (found != expected).any()
+
+
+def test_words_forms_levels_and_guidance_all_reach_the_painter(engines):
+    opened, given = session(engines["painter"]), painter_inputs(4)._asdict()
+    (before,) = opened.run(None, given)
+    for name in ("level", "form", "form_level", "guidance", "text_embedding", "word_weights"):
+        other = dict(given)
+        other[name] = given[name][::-1].copy()
+        assert (opened.run(None, other)[0] != before).any(), name
+
+
+def test_a_word_to_avoid_is_not_a_word_that_is_wanted(engines):
+    opened, given = session(engines["painter"]), painter_inputs(2)._asdict()
+    found = []
+    for weight in (1.0, -1.0):
+        given["word_weights"] = np.full((2, 5), weight, np.float32)
+        found.append(opened.run(None, given)[0])
+    assert (found[0] != found[1]).any()
+
+
+def test_engines_are_made_of_a_model_in_one_go(model, monkeypatch):
+    monkeypatch.setattr(
+        "export.flow_engines.traced_networks", lambda _model, precision: small_traced(True)
+    )
+    engines = flow_engines(model, "int8")
+    assert tuple(engines) == ENGINES
+    given = GIVEN["decoder"]()
+    expected = session(flow_graphs(model, small_networks("int8"))["decoder"]).run(None, given)
+    np.testing.assert_array_equal(session(engines["decoder"]).run(None, given)[0], expected[0])
+
+
+def test_the_graphs_that_it_is_given_stay_as_they_are(model):
+    networks = small_networks("int8")
+    before = {name: graph.SerializeToString() for name, graph in networks.items()}
+    for engine in flow_graphs(model, networks).values():
+        onnx.checker.check_model(engine)
+    assert {name: graph.SerializeToString() for name, graph in networks.items()} == before
+
+
+def test_a_gelu_of_a_sum_becomes_a_table_too():
+    """The painter's modulation is of a sum of two layers."""
+    plain = packed_networks({"painter": small_traced(True)["painter"]}, "int8", exact=False)
+    graph = copy.deepcopy(plain["painter"])
+    gelus = [n for n in graph.graph.node if n.op_type == "Gelu"]
+    assert len(gelus) == PRESET.painter.layers + 2
+    exact = exact_form(graph)
+    calls = [n for n in exact.graph.node if n.op_type == "Gelu"]
+    assert len(calls) == len(gelus)
+    assert all(call.domain for call in calls)
