@@ -4,21 +4,21 @@ import torch
 from torch import Tensor
 
 from export.graphs import DecoderGraph, TextGraph
-from t2a_edge.flow_runner import (
+from t2a_edge.form import WHOLE, resampling_matrices
+from t2a_edge.runner import (
     Float32Array,
-    FlowRunner,
     FormInputs,
     Int64Array,
     PainterInputs,
+    Runner,
     UInt8Array,
 )
-from t2a_edge.form import WHOLE, resampling_matrices
 from train.models.painter import floats_of_form
 from train.painting.model import WholeModel
 
 
-class TorchFlowRunner(FlowRunner):
-    """A `t2a_edge.flow_runner.FlowRunner` over a model as it stands: in float or fake-quantised.
+class TorchFlowRunner(Runner):
+    """A `t2a_edge.runner.Runner` over a model as it stands: in float or fake-quantised.
 
     Each row of a batch is computed by itself, so that it is the same alone.
     """
@@ -34,13 +34,13 @@ class TorchFlowRunner(FlowRunner):
 
     @torch.no_grad()
     def text(self, text_bytes: UInt8Array) -> Float32Array:
-        """See `FlowRunner.text`."""
+        """See `Runner.text`."""
         embedding: Float32Array = self._text(torch.from_numpy(text_bytes)).numpy()
         return embedding
 
     @torch.no_grad()
     def forms(self, inputs: FormInputs) -> tuple[Float32Array, Int64Array]:
-        """See `FlowRunner.forms`."""
+        """See `Runner.forms`."""
         forms, choices = [], []
         for embedding, weights, noise, crop in _rows(inputs):
             scores = self._bank.scores(self._query(embedding, weights))  # (1, M)
@@ -52,20 +52,20 @@ class TorchFlowRunner(FlowRunner):
 
     @torch.no_grad()
     def painter(self, inputs: PainterInputs) -> Float32Array:
-        """See `FlowRunner.painter`."""
+        """See `Runner.painter`."""
         clean: Float32Array = torch.cat([self._painter(*row) for row in _rows(inputs)]).numpy()
         return clean
 
     @torch.no_grad()
     def composer(self, latents: Float32Array) -> Int64Array:
-        """See `FlowRunner.composer`."""
+        """See `Runner.composer`."""
         rows = [self._latent.compose(row) for (row,) in _rows((latents,))]
         indices: Int64Array = torch.cat([self._quantizer(row)[1] for row in rows]).numpy()
         return indices
 
     @torch.no_grad()
     def encoder(self, indices: Int64Array) -> Float32Array:
-        """See `FlowRunner.encoder`."""
+        """See `Runner.encoder`."""
         found = []
         for (row,) in _rows((indices,)):
             components = self._latent.components(self._quantizer.canvas_from_indices(row))
@@ -75,7 +75,7 @@ class TorchFlowRunner(FlowRunner):
 
     @torch.no_grad()
     def decoder(self, indices: Int64Array) -> UInt8Array:
-        """See `FlowRunner.decoder`."""
+        """See `Runner.decoder`."""
         pixels: UInt8Array = torch.cat([self._decoder(row) for (row,) in _rows((indices,))]).numpy()
         return pixels
 

@@ -12,7 +12,9 @@ WORDS = [("warm", "smooth"), ("cool", "striped"), ("dark", "vertical"), ("pale",
 COLOURS = [(220, 120, 60), (60, 120, 220), (40, 40, 50), (240, 235, 225)]
 IMAGES = 32
 CHECKPOINT = "tiny.safetensors"
-FORMS = ("traced-float", "traced-int8")
+FORMS = 12
+VOCABULARY = tuple(sorted({word for pair in WORDS for word in pair}))
+PRECISIONS = ("fp32", "fp16", "int8")
 
 
 def paint(kind: int, rng: np.random.Generator) -> np.ndarray:
@@ -69,32 +71,36 @@ def fill_checkpoint(folder: Path, run: Any) -> None:
     assemble_model(run).save(folder / CHECKPOINT)
 
 
-def form_of(precision: str) -> str:
-    """Which graphs a precision starts from: INT8 has its quantisers, the others are alike."""
-    return FORMS[precision == "int8"]
-
-
-def fill_exports(folder: Path, checkpoint: Path, form: str) -> None:
-    """The bundles `tiny-...` that start from a form of graphs, and the graphs as torch traced them.
+def fill_bundle(folder: Path, precision: str) -> None:
+    """A bundle of random weights, traced as an export does it.
 
     Args:
-        form: one of `FORMS`.
+        folder: is filled; it gets a checkpoint too, which is none of a training.
     """
+    import hashlib
+
     import onnx
 
-    from export.graphs import onnx_from_module
-    from export.pack import PRECISIONS, export_bundle
-    from train.model import Model
+    from export.flow_engines import flow_engines
+    from t2a_edge.bundle import engine_file, write_manifest
+    from tests.export.flow_model import random_model
+    from train.config import load_preset
 
-    def trace(name: str, source: Any) -> onnx.ModelProto:
-        path = traced / f"{name}.onnx"
-        if not path.exists():  # FP16 starts from the graphs of FP32
-            onnx.save(onnx_from_module(name, source), path)
-        return onnx.load(path)
-
-    model, traced = Model.load(checkpoint), folder / form
-    traced.mkdir()
-    for precision in [p for p in PRECISIONS if form_of(p) == form]:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("export.pack.onnx_from_module", trace)
-            export_bundle(model, checkpoint, folder / f"tiny-{precision}", precision)
+    preset = load_preset("tiny")
+    model = random_model(preset, FORMS, VOCABULARY)
+    parts = flow_engines(model, precision)
+    for name, graph in parts.items():
+        onnx.save(graph, folder / engine_file(name))
+    manifest = {
+        "spec": {
+            "image_size": preset.data.image_size, "scales": list(preset.codec.scales),
+            "codebook_size": preset.codec.codebook_size, "code_dim": preset.codec.code_dim,
+            "max_words": preset.text.max_words, "max_bytes": preset.text.max_bytes,
+            "depth": preset.latent.depth, "forms": FORMS, "steps": 4,
+        },
+        "vocabulary": list(VOCABULARY), "precision": precision,
+        "checkpoint_sha256": hashlib.sha256(b"tiny").hexdigest(),
+        "about": {"title": "tiny", "licence": "MIT", "data": "none", "limits": "random"},
+        "parameters": sum(p.numel() for m in model.modules.values() for p in m.parameters()),
+    }  # fmt: skip
+    write_manifest(folder, manifest, [engine_file(name) for name in parts])

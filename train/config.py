@@ -13,10 +13,12 @@ from t2a_edge.attribute_table import AXIS_MEASURES
 from t2a_edge.checks import shown
 from t2a_edge.documents import is_file
 from t2a_edge.errors import ConfigError
-from t2a_edge.spec import FACTORS, REFINER_PASSES, Spec
+from t2a_edge.spec import Spec
 from train.documents import parsed
 
 PRESETS = Path(__file__).parent / "presets"
+FACTORS = ("scale_guidance", "scale_temperature", "scale_coherence")
+REFINER_PASSES = (0, 1, 2, 4)
 LATENT_BLOCK = 4  # side of the block of the canvas that one position of the deep latent covers
 
 

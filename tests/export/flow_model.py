@@ -11,17 +11,16 @@ import onnxruntime
 import torch
 
 from export.flow_engines import packed_networks, traced_networks
-from t2a_edge.flow_runner import FlowRunner
-from t2a_edge.flow_spec import FlowSpec
 from t2a_edge.form import SIDE as FORM_SIDE
-from t2a_edge.runner import session_options
+from t2a_edge.runner import Runner, session_options
+from t2a_edge.spec import Spec
 from train.codec import Codec
 from train.config import Preset, load_preset
 from train.models.chooser import Query
 from train.models.latents import DeepLatent
 from train.models.painter import Painter
 from train.painting.bank import FormCodec
-from train.painting.model import SIDE, Bank, WholeModel
+from train.painting.model import Bank, WholeModel
 from train.qat import convert, on_int8_grid, prepare
 from train.text import TextEngine
 
@@ -54,12 +53,14 @@ def random_bank(preset: Preset, count: int) -> Bank:
     return Bank(FormCodec(tables), codes.to(torch.int16), keys, 0.02, upright)
 
 
-def random_model(preset: Preset, forms: int = FORMS) -> WholeModel:
+def random_model(
+    preset: Preset, forms: int = FORMS, vocabulary: tuple[str, ...] = ("calm", "warm")
+) -> WholeModel:
     """Every part with random weights, fake-quantisers frozen at what some passes showed."""
     torch.manual_seed(5)
     width, config = preset.transformer.width, preset.latent
     text, query = TextEngine(preset.text, width), Query(width, preset.form.key)
-    painter = Painter(preset.painter, config.depth, width, SIDE)
+    painter = Painter(preset.painter, config.depth, width, preset.latent_side)
     torch.nn.init.normal_(painter.modulate.weight, std=0.05)
     torch.nn.init.normal_(painter.modulate.bias, std=0.1)
     codec = Codec(preset.codec)
@@ -77,7 +78,7 @@ def random_model(preset: Preset, forms: int = FORMS) -> WholeModel:
         convert(part)
     codec.eval()
     bank = random_bank(preset, forms)
-    return WholeModel(preset, text, query, bank, painter, deep, codec, ("calm", "warm"), {})
+    return WholeModel(preset, text, query, bank, painter, deep, codec, vocabulary, {})
 
 
 def _positions(preset: Preset) -> int:
@@ -96,7 +97,7 @@ def _observe(
         query(embedding, weights)
         level = torch.from_numpy(rng.random((3, 4))).float()
         painter(
-            torch.randn(4, SIDE**2, preset.latent.depth), level[0],
+            torch.randn(4, preset.latent_side**2, preset.latent.depth), level[0],
             torch.randn(4, FORM_SIDE, FORM_SIDE), level[1], 8 * level[2], embedding, weights,
         )  # fmt: skip
         indices = torch.randint(preset.codec.codebook_size, (2, _positions(preset)))
@@ -109,10 +110,10 @@ def small_model() -> WholeModel:
     return random_model(small_preset())
 
 
-def small_spec() -> FlowSpec:
+def small_spec() -> Spec:
     """The shapes of `small_model`."""
     preset = small_preset()
-    return FlowSpec(
+    return Spec(
         image_size=preset.data.image_size, scales=preset.codec.scales,
         codebook_size=preset.codec.codebook_size, code_dim=preset.codec.code_dim,
         max_words=preset.text.max_words, max_bytes=preset.text.max_bytes,
@@ -142,7 +143,7 @@ def session(model: onnx.ModelProto, **changes: Any) -> onnxruntime.InferenceSess
     )
 
 
-class SessionRunner(FlowRunner):
+class SessionRunner(Runner):
     """Runs engines with ONNX Runtime."""
 
     def __init__(self, engines: Mapping[str, onnx.ModelProto]) -> None:

@@ -9,9 +9,8 @@ from export.flow_graphs import FlowComposer, flow_graphs
 from export.flow_noise import noise_of_seed
 from export.graphs import OPSET
 from export.qdq import optimised_operators
-from t2a_edge.flow import decoded, draw_indices
-from t2a_edge.flow_drawing import Drawing, FlowOptions
-from t2a_edge.flow_words import conditioning
+from t2a_edge.conditioning import conditioning
+from t2a_edge.drawing import Drawing, SamplingOptions
 from t2a_edge.noise import (
     OF_FORM,
     OF_LATENTS,
@@ -20,6 +19,7 @@ from t2a_edge.noise import (
     normal_noise,
 )
 from t2a_edge.prompt import parse_prompt
+from t2a_edge.sampler import decoded, draw_indices
 from tests.export.flow_model import (
     SessionRunner,
     session,
@@ -60,8 +60,8 @@ def parsed(prompt):
 
 def drawn(runner, prompt, seed, *, form=None, steps=3, guidance=2.5, heat=1.0, strength=1.0):
     """Indices and pixels by the sampler."""
-    options = FlowOptions(
-        guidance_scale=guidance, steps=steps, form_strength=strength, form_temperature=heat
+    options = SamplingOptions(
+        guidance_scale=guidance, steps=steps, form_strength=strength, temperature=heat
     )
     told = conditioning(runner, SPEC, parsed(prompt))
     indices = draw_indices(runner, SPEC, [Drawing(told, seed, options, form)])

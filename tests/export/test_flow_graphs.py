@@ -15,7 +15,7 @@ from export.flow_fixed import FixedCodec, FixedForms
 from export.flow_graphs import ENGINES, flow_graphs
 from export.flow_runner import TorchFlowRunner
 from export.qdq import check_integer_kernels
-from t2a_edge.flow_runner import FormInputs, PainterInputs
+from t2a_edge.runner import FormInputs, PainterInputs
 from tests.export.flow_model import (
     FORMS,
     SCALES,

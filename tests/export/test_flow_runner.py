@@ -6,21 +6,20 @@ import torch
 
 from export.flow_runner import TorchFlowRunner
 from t2a_edge import flow_spec
-from t2a_edge.flow import composed, paint_steps
-from t2a_edge.flow_drawing import Drawing, FlowOptions
-from t2a_edge.flow_runner import FormInputs
-from t2a_edge.flow_windows import latent_numbers
-from t2a_edge.flow_words import conditioning
+from t2a_edge.conditioning import conditioning
+from t2a_edge.drawing import Drawing, SamplingOptions
 from t2a_edge.form import SIDE, resampling_matrices
-from t2a_edge.layout import Layout
+from t2a_edge.layout import Layout, latent_numbers
 from t2a_edge.noise import choice_noise, crop_numbers, normal_noise
 from t2a_edge.prompt import parse_prompt
-from tests.tiny_flow import FORMS, tiny_flow_model, tiny_flow_spec
+from t2a_edge.runner import FormInputs
+from t2a_edge.sampler import composed, paint_steps
+from tests.tiny_model import FORMS, tiny_model, tiny_spec
 from train.models import latents as of_latents
 from train.models import painter as of_painter
 from train.models.painter import Words, painted
 
-MODEL, SPEC = tiny_flow_model(), tiny_flow_spec()
+MODEL, SPEC = tiny_model(), tiny_spec()
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +97,8 @@ def test_a_row_is_the_same_alone_and_in_a_batch(runner):
 @pytest.mark.parametrize("prompt", ["warm dark", "cool -busy:2"])
 def test_the_sampler_draws_what_training_does(runner, prompt, form_strength):
     seed, level = 7, np.float32(1 - form_strength)
-    options = FlowOptions(
-        guidance_scale=3.0, steps=5, form_strength=form_strength, form_temperature=1.0
+    options = SamplingOptions(
+        guidance_scale=3.0, steps=5, form_strength=form_strength, temperature=1.0
     )
     drawing = Drawing(told(runner, prompt), seed, options)
     steps = [latents.copy() for latents in paint_steps(runner, SPEC, [drawing])]
@@ -124,7 +123,7 @@ def test_the_sampler_draws_what_training_does(runner, prompt, form_strength):
 
 def test_indices_are_the_codes_of_the_composed_canvas(runner):
     latents = np.random.default_rng(1).normal(size=(3, 4, SPEC.depth)).astype(np.float32)
-    options = FlowOptions(guidance_scale=1.0, steps=1, form_strength=1.0, form_temperature=0.0)
+    options = SamplingOptions(guidance_scale=1.0, steps=1, form_strength=1.0, temperature=0.0)
     drawings = [Drawing(told(runner, "warm"), 1, options)] * 3
     found = composed(runner, SPEC, drawings, latents)
     canvas = MODEL.latent.compose(torch.from_numpy(latents))

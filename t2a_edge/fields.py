@@ -11,13 +11,12 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from t2a_edge.flow_drawing import Drawing
-from t2a_edge.flow_runner import FlowRunner, FormInputs
-from t2a_edge.flow_spec import FlowSpec
-from t2a_edge.flow_windows import CHUNK
+from t2a_edge.drawing import Drawing
 from t2a_edge.form import SIDE, SPREAD, form_of
-from t2a_edge.layout import TILES, Layout, window_cells
+from t2a_edge.layout import CHUNK, TILES, Layout, window_cells
 from t2a_edge.noise import OF_FORM, choice_noise, crop_numbers, normal_noise
+from t2a_edge.runner import FormInputs, Runner
+from t2a_edge.spec import Spec
 
 Float32Array = npt.NDArray[np.float32]
 UInt8Array = npt.NDArray[np.uint8]
@@ -50,6 +49,29 @@ def stretched(form: Float32Array, layout: Layout) -> Float32Array:
         if layout.wrap:
             field = np.moveaxis(_joined(np.moveaxis(field, axis, 0)), 0, axis)
     return np.ascontiguousarray(field)
+
+
+def field_of_form(
+    spec: Spec, pixels: UInt8Array, layout: Layout, crop: tuple[int, int, int, int]
+) -> Float32Array:
+    """The form of a picture that a drawing is to have, squeezed into what is shown of a layout.
+
+    Args:
+        pixels: (H, W, 3) uint8, of any size.
+        crop: left, top, width and height of what is shown, in pixels, multiples of a cell of the
+            finest grid.
+
+    Returns:
+        (32 rows, 32 columns) float32 of spread 1. Beyond what is shown its edges are repeated;
+        edges that meet are joined.
+    """
+    if layout.wrap:
+        return stretched(form_of(pixels).astype(np.float32) * np.float32(1 / SPREAD), layout)
+    left, top, width, height = (part * SIDE // spec.image_size for part in crop)
+    form = form_of(pixels, (height, width)).astype(np.float32) * np.float32(1 / SPREAD)
+    rows, columns = layout.grid(SIDE)
+    around = (top, rows - top - height), (left, columns - left - width)
+    return np.pad(form, around, mode="edge")
 
 
 def _enlarged(field: Float32Array, size: int) -> Float32Array:
@@ -149,9 +171,7 @@ def noised(form: Float32Array, noise: Float32Array, level: float) -> Float32Arra
     return (np.float32(1) - much) * form + much * noise
 
 
-def chosen_forms(
-    runner: FlowRunner, spec: FlowSpec, drawings: Sequence[Drawing]
-) -> list[Float32Array]:
+def chosen_forms(runner: Runner, spec: Spec, drawings: Sequence[Drawing]) -> list[Float32Array]:
     """The form that the words of each drawing choose, (64, 64) float32 each.
 
     Args:
@@ -163,8 +183,7 @@ def chosen_forms(
         for start in range(0, len(group), CHUNK):
             chunk = group[start : start + CHUNK]
             noise = [
-                choice_noise(d.seed, spec.forms) * np.float32(d.options.form_temperature)
-                for d in chunk
+                choice_noise(d.seed, spec.forms) * np.float32(d.options.temperature) for d in chunk
             ]
             inputs = FormInputs(
                 np.stack([d.conditioning.text_embedding for d in chunk]),
@@ -177,7 +196,7 @@ def chosen_forms(
 
 
 def window_forms(
-    runner: FlowRunner, spec: FlowSpec, drawings: Sequence[Drawing], layout: Layout
+    runner: Runner, spec: Spec, drawings: Sequence[Drawing], layout: Layout
 ) -> list[Float32Array]:
     """The form that each window of each drawing is painted with, (windows, 64, 64) each.
 

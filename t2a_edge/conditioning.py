@@ -6,11 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from t2a_edge.checks import number
-from t2a_edge.flow_runner import FlowRunner
-from t2a_edge.flow_spec import FlowSpec
 from t2a_edge.prompt import Prompt, text_bytes_from_words
+from t2a_edge.runner import Runner
+from t2a_edge.spec import Spec
 
 Float32Array = npt.NDArray[np.float32]
+
+MIDDLE = 0.5  # of the way to the second prompt, beyond which it chooses the form
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer
@@ -30,17 +32,18 @@ class Conditioning:
 
 
 def conditioning(
-    runner: FlowRunner,
-    spec: FlowSpec,
+    runner: Runner,
+    spec: Spec,
     prompt: Prompt,
     blend: Prompt | None = None,
     amount: float = 0.5,
 ) -> Conditioning:
     """What steers the painter.
 
-    All words of a blend are read at once, and those of the first prompt fade as those of the second
-    one grow. The form is chosen by the first prompt whatever the amount is, so the composition
-    stays.
+    All words of a blend are read at once: those of the first prompt fade as those of the second one
+    grow, and where one prompt has no share its words are left out. The form is chosen by the
+    prompt with the larger share, the first one at a half: so both ends are what either prompt
+    gives alone, and the composition changes once, half way.
 
     Args:
         runner: runs the text engine.
@@ -50,14 +53,18 @@ def conditioning(
         OptionError: the amount is out of range.
     """
     amount = number("The amount", amount, 0, 1)
-    terms, others = prompt.terms, () if blend is None else blend.terms
-    words = [term.word for term in (*terms, *others)]
-    size = max(spec.max_words, len(words))
-    text_bytes, _ = text_bytes_from_words(words, size, spec.max_bytes)
+    shares = [(prompt, 1.0, True)]
+    if blend is not None:
+        shares = [(prompt, 1 - amount, amount <= MIDDLE), (blend, amount, amount > MIDDLE)]
+    typed = [
+        (term.word, share * term.weight, term.weight * chooses)
+        for part, share, chooses in shares
+        if share > 0
+        for term in part.terms
+    ]
+    size = max(spec.max_words, len(typed))
+    text_bytes, _ = text_bytes_from_words([word for word, _, _ in typed], size, spec.max_bytes)
     weights, form_weights = np.zeros((2, size), dtype=np.float32)
-    form_weights[: len(terms)] = [term.weight for term in terms]
-    share = 1 - amount if blend is not None else 1
-    weights[: len(words)] = [
-        *(share * term.weight for term in terms), *(amount * term.weight for term in others)
-    ]  # fmt: skip
+    weights[: len(typed)] = [weight for _, weight, _ in typed]
+    form_weights[: len(typed)] = [weight for _, _, weight in typed]
     return Conditioning(runner.text(text_bytes[None])[0], weights, form_weights)

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from t2a_edge.flow_spec import BLOCK, FlowSpec
+from t2a_edge.spec import BLOCK, Spec
 from train.codec import Codec
 from train.config import load_preset
 from train.models.chooser import Query
@@ -21,7 +21,7 @@ CANVASES = 40
 
 
 @lru_cache(maxsize=1)
-def tiny_flow_model() -> WholeModel:
+def tiny_model() -> WholeModel:
     """The model, in float; words, form, noise levels and guidance all change what it paints."""
     state = torch.random.get_rng_state()
     torch.manual_seed(5)
@@ -49,10 +49,10 @@ def tiny_flow_model() -> WholeModel:
     return model
 
 
-def tiny_flow_spec() -> FlowSpec:
-    """The shapes of `tiny_flow_model`."""
+def tiny_spec() -> Spec:
+    """The shapes of `tiny_model`."""
     preset = load_preset("tiny")
-    return FlowSpec(
+    return Spec(
         image_size=preset.data.image_size, scales=preset.codec.scales,
         codebook_size=preset.codec.codebook_size, code_dim=preset.codec.code_dim,
         max_words=preset.text.max_words, max_bytes=preset.text.max_bytes,

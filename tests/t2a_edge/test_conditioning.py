@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from t2a_edge.conditioning import conditioning
 from t2a_edge.errors import OptionError
-from t2a_edge.flow_words import conditioning
 from t2a_edge.prompt import parse_prompt
-from tests.tiny_flow import tiny_flow_spec
+from tests.tiny_model import tiny_spec
 
-SPEC = tiny_flow_spec()
+SPEC = tiny_spec()
 
 
 class Lengths:
@@ -36,17 +36,28 @@ def test_words_keep_their_order_weights_and_signs():
 def test_the_words_of_a_blend_share_their_weights():
     found = told("warm -dark:2", "cool pale:0.5", 0.25)
     assert found.word_weights[:4].tolist() == [0.75, -1.5, 0.25, 0.125]
-    assert found.form_weights[:4].tolist() == [1, -2, 0, 0]
 
 
-@pytest.mark.parametrize("amount", [0, 0.0])
-def test_a_blend_of_nothing_weighs_as_the_first_prompt(amount):
-    found = told("warm dark", "cool", amount)
-    assert found.word_weights.tolist() == told("warm dark").word_weights.tolist()
+@pytest.mark.parametrize(
+    ("amount", "expected"), [(0.25, [1, -2, 0, 0]), (0.5, [1, -2, 0, 0]), (0.75, [0, 0, 1, 0.5])]
+)
+def test_the_prompt_with_the_larger_share_chooses_the_form(amount, expected):
+    found = told("warm -dark:2", "cool pale:0.5", amount)
+    assert found.form_weights[:4].tolist() == expected
 
 
-def test_a_whole_blend_weighs_as_the_second_prompt():
-    assert told("warm dark", "cool -pale", 1).word_weights.tolist() == [0, 0, 1, -1, 0, 0, 0, 0]
+@pytest.mark.parametrize(
+    ("amount", "alone"), [(0, "warm dark"), (1, "cool -pale"), (1.0, "cool -pale")]
+)
+def test_either_end_of_a_blend_is_a_prompt_alone(amount, alone):
+    found, expected = told("warm dark", "cool -pale", amount), told(alone)
+    np.testing.assert_array_equal(found.text_embedding, expected.text_embedding)
+    np.testing.assert_array_equal(found.word_weights, expected.word_weights)
+    np.testing.assert_array_equal(found.form_weights, expected.form_weights)
+
+
+def test_a_prompt_that_is_blended_with_itself_chooses_the_form_once():
+    assert told("warm", "warm", 0.25).form_weights[:3].tolist() == [1, 0, 0]
 
 
 def test_a_blend_of_many_words_has_room_for_all():

@@ -1,4 +1,4 @@
-"""The flow's engines on ONNX Runtime, with graphs of a few operators that stand in for them."""
+"""The engines on ONNX Runtime, with graphs of a few operators that stand in for them."""
 
 import numpy as np
 import onnx
@@ -6,8 +6,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from t2a_edge.errors import BundleError, ClosedError, OptionError
-from t2a_edge.flow_onnx import ENGINES, OnnxFlowRunner
-from t2a_edge.flow_runner import FormInputs, PainterInputs
+from t2a_edge.runner import ENGINES, FormInputs, OnnxRunner, PainterInputs
 
 FLOAT, INT64, UINT8 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.UINT8
 WORDS = {"text_embedding": (FLOAT, ["b", "w", 5]), "word_weights": (FLOAT, ["b", "w"])}
@@ -110,7 +109,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runner(folder):
-    with OnnxFlowRunner(folder) as opened:
+    with OnnxRunner(folder) as opened:
         yield opened
 
 
@@ -161,7 +160,7 @@ def test_a_missing_engine_is_an_error(tmp_path):
     engines = stand_ins()
     del engines["encoder"]
     with pytest.raises(BundleError, match=r"no encoder\.onnx"):
-        OnnxFlowRunner(write(tmp_path, engines))
+        OnnxRunner(write(tmp_path, engines))
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -178,7 +177,7 @@ def test_an_answer_of_another_shape_is_an_error(tmp_path, name):
             part.output[:] = [f"{out}_once" if out == own else out for out in part.output]
         graph.node.append(node("Tile", [f"{own}_once", f"{own}_twice"], own))
         output.type.tensor_type.shape.dim[0].dim_param = "twice"
-    with OnnxFlowRunner(write(tmp_path, engines)) as runner:
+    with OnnxRunner(write(tmp_path, engines)) as runner:
         embedding, weights = words(1)
         calls = {
             "text": lambda: runner.text(np.zeros((1, 4, 5), np.uint8)),
@@ -201,13 +200,13 @@ def test_an_engine_that_is_given_too_little_is_an_error(runner):
 
 def test_threads_out_of_range_and_unknown_providers_are_errors(folder):
     with pytest.raises(OptionError, match="The number of threads is 0"):
-        OnnxFlowRunner(folder, threads=0)
+        OnnxRunner(folder, threads=0)
     with pytest.raises(OptionError, match="The provider is 'abacus'"):
-        OnnxFlowRunner(folder, provider="abacus")
+        OnnxRunner(folder, provider="abacus")
 
 
 def test_closed_engines_run_no_more(folder):
-    runner = OnnxFlowRunner(folder)
+    runner = OnnxRunner(folder)
     runner.close()
     runner.close()
     with pytest.raises(ClosedError):

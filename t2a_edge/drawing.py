@@ -1,13 +1,15 @@
 """What is to be drawn: words, a seed, options, and what a drawing takes from another picture."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from t2a_edge.checks import MAX_TEMPERATURE, number, whole_number
-from t2a_edge.flow_spec import MAX_STEPS, MOST_GUIDANCE
-from t2a_edge.flow_words import Conditioning
+from t2a_edge.checks import MAX_GUIDANCE, MAX_STEPS, MAX_TEMPERATURE, number, whole_number
+from t2a_edge.conditioning import Conditioning
+from t2a_edge.layout import Layout, window_cells
+from t2a_edge.spec import Spec
 
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
@@ -15,7 +17,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowOptions:
+class SamplingOptions:
     """How a picture is drawn.
 
     Attributes:
@@ -23,7 +25,7 @@ class FlowOptions:
             0 ignores the words.
         steps: from noise to the picture, 1 to 64.
         form_strength: how closely the form is followed, 0 (not at all) to 1.
-        form_temperature: factor on the noise of the choice of a form, 0 to 10; 0 always takes the
+        temperature: factor on the noise of the choice of a form, 0 to 10; 0 always takes the
             one that fits the words best.
 
     Raises:
@@ -33,16 +35,14 @@ class FlowOptions:
     guidance_scale: float
     steps: int
     form_strength: float
-    form_temperature: float
+    temperature: float
 
     def __post_init__(self) -> None:
         checked = {
-            "guidance_scale": number("The guidance scale", self.guidance_scale, 0, MOST_GUIDANCE),
+            "guidance_scale": number("The guidance scale", self.guidance_scale, 0, MAX_GUIDANCE),
             "steps": whole_number("The number of steps", self.steps, 1, MAX_STEPS),
             "form_strength": number("The form strength", self.form_strength, 0, 1),
-            "form_temperature": number(
-                "The form temperature", self.form_temperature, 0, MAX_TEMPERATURE
-            ),
+            "temperature": number("The temperature", self.temperature, 0, MAX_TEMPERATURE),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)  # as a plain number, which JSON can say
@@ -50,7 +50,7 @@ class FlowOptions:
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer
 class Given:
-    """What a drawing takes from a picture that is there; see `t2a_edge.flow_edit`.
+    """What a drawing takes from a picture that is there; see `t2a_edge.edit`.
 
     Attributes:
         indices: (windows, P) int64 of the layout's windows; only those of windows of which
@@ -81,13 +81,13 @@ class Drawing:
         seed: 0 .. 2^53 - 1.
         options: how it is drawn.
         form: (32 rows, 32 columns) float32 of spread 1 over the layout, such as
-            `t2a_edge.flow_forms.field_of` a picture; None lets the words choose one.
+            `t2a_edge.fields.field_of` a picture; None lets the words choose one.
         given: what it takes from another picture.
     """
 
     conditioning: Conditioning
     seed: int
-    options: FlowOptions
+    options: SamplingOptions
     form: Float32Array | None = None
     given: Given | None = None
 
@@ -107,3 +107,16 @@ class Drawing:
     def needs_choice(self) -> bool:
         """Whether its words choose a form."""
         return self.form is None and (self.given is None or self.given.share is not None)
+
+
+def drawn_windows(spec: Spec, drawings: Sequence[Drawing], layout: Layout) -> list[list[int]]:
+    """Numbers of the windows of each drawing of which not everything stays."""
+    cells = [window_cells(layout, spec.side, window) for window in layout.windows]
+    return [
+        [
+            number
+            for number, here in enumerate(cells)
+            if drawing.given is None or not drawing.given.stays[here].all()
+        ]
+        for drawing in drawings
+    ]

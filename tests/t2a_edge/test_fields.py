@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from t2a_edge.flow_forms import (
+from t2a_edge.fields import (
     RAMP,
     evened,
     field_of,
@@ -15,7 +15,7 @@ from t2a_edge.flow_forms import (
 from t2a_edge.form import SIDE, form_of
 from t2a_edge.layout import MOST_HALVES, Layout, window_cells
 from t2a_edge.noise import OF_FORM, normal_noise
-from tests.tiny_flow import picture
+from tests.tiny_model import picture
 
 PLAIN, WIDE, TILE = Layout(), Layout(3, 5), Layout(2, 3, wrap=True)
 

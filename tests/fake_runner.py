@@ -1,14 +1,14 @@
-"""A runner of the flow's engines in plain numpy: each says what it was given."""
+"""A runner of the engines in plain numpy: each says what it was given."""
 
 import numpy as np
 
-from t2a_edge.flow_drawing import Drawing, FlowOptions, Given
-from t2a_edge.flow_runner import FlowRunner
-from t2a_edge.flow_spec import FlowSpec
-from t2a_edge.flow_words import conditioning
+from t2a_edge.conditioning import conditioning
+from t2a_edge.drawing import Drawing, Given, SamplingOptions
 from t2a_edge.prompt import parse_prompt
+from t2a_edge.runner import Runner
+from t2a_edge.spec import Spec
 
-SPEC = FlowSpec(
+SPEC = Spec(
     image_size=32, scales=(1, 2, 4, 8), codebook_size=32, code_dim=8, max_words=4, max_bytes=16,
     depth=4, forms=6, steps=4,
 )  # fmt: skip
@@ -16,7 +16,7 @@ PLACES = SPEC.side**2
 STEP = np.float32(0.25)  # of a latent from one code to the next
 
 
-class FakeFlowRunner(FlowRunner):
+class FakeRunner(Runner):
     """Each engine is a simple function of all that it is given; calls are kept.
 
     Attributes:
@@ -65,15 +65,15 @@ class FakeFlowRunner(FlowRunner):
         return pixels[..., None].repeat(3, -1).astype(np.uint8)
 
 
-def options(**changed) -> FlowOptions:
+def options(**changed) -> SamplingOptions:
     plain = {
-        "guidance_scale": 2.5, "steps": 4, "form_strength": 1.0, "form_temperature": 1.0
+        "guidance_scale": 2.5, "steps": 4, "form_strength": 1.0, "temperature": 1.0
     }  # fmt: skip
-    return FlowOptions(**{**plain, **changed})
+    return SamplingOptions(**{**plain, **changed})
 
 
 def drawing_of(
-    runner: FlowRunner, spec: FlowSpec, prompt: str, seed: int = 7, *, blend: str | None = None,
+    runner: Runner, spec: Spec, prompt: str, seed: int = 7, *, blend: str | None = None,
     amount: float = 0.5, form: np.ndarray | None = None, given: Given | None = None, **changed,
 ) -> Drawing:  # fmt: skip
     """A drawing of a prompt, with some options changed."""

@@ -6,26 +6,25 @@ import numpy as np
 import pytest
 
 from export.flow_runner import TorchFlowRunner
+from t2a_edge.edit import encoded, extended, extended_layout, masked, varied
 from t2a_edge.errors import ImageError, OptionError
-from t2a_edge.flow import decoded, draw_indices, paint_steps, previews
-from t2a_edge.flow_edit import encoded, extended, extended_layout, masked, varied
-from t2a_edge.flow_forms import field_of
-from t2a_edge.flow_windows import latent_numbers
+from t2a_edge.fields import field_of
 from t2a_edge.form import SIDE
-from t2a_edge.layout import Layout, window_cells
+from t2a_edge.layout import Layout, latent_numbers, window_cells
 from t2a_edge.noise import normal_noise
-from tests.fake_flow import SPEC, FakeFlowRunner, drawing_of
-from tests.tiny_flow import picture, tiny_flow_model, tiny_flow_spec
+from t2a_edge.sampler import decoded, draw_indices, paint_steps, previews
+from tests.fake_runner import SPEC, FakeRunner, drawing_of
+from tests.tiny_model import picture, tiny_model, tiny_spec
 
 PLAIN, WIDE, TILE = Layout(), Layout(2, 4), Layout(2, 2, wrap=True)
 LAYOUTS = [PLAIN, WIDE, Layout(3, 3), TILE]
-TINY = tiny_flow_spec()
+TINY = tiny_spec()
 SIZE, HALF, CELL = 32, 16, 4
 
 
 @pytest.fixture(scope="module")
 def runner():
-    with TorchFlowRunner(tiny_flow_model()) as opened:
+    with TorchFlowRunner(tiny_model()) as opened:
         yield opened
 
 
@@ -66,7 +65,7 @@ class Old:
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_the_latents_of_a_picture_are_those_of_its_windows(layout):
-    fake = FakeFlowRunner()
+    fake = FakeRunner()
     height, width = layout.grid(SPEC.side)
     whole = np.random.default_rng(1).integers(-8, 9, (height * width, SPEC.depth))
     whole = (whole * 0.25).astype(np.float32)
@@ -82,7 +81,7 @@ def test_the_latents_of_a_picture_are_those_of_its_windows(layout):
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_a_variation_of_strength_0_is_the_picture(layout):
-    fake = FakeFlowRunner()
+    fake = FakeRunner()
     old = Old(fake, SPEC, layout)
     fake.painted.clear()
     fake.composed = 0
@@ -93,7 +92,7 @@ def test_a_variation_of_strength_0_is_the_picture(layout):
 
 @pytest.mark.parametrize("strength", [0.25, 0.5, 0.75, 1.0])
 def test_a_variation_starts_from_a_share_of_noise(strength):
-    fake = FakeFlowRunner()
+    fake = FakeRunner()
     old = Old(fake, SPEC)
     given = old.varied(strength)
     fake.painted.clear()
@@ -110,7 +109,7 @@ def test_a_variation_starts_from_a_share_of_noise(strength):
 
 
 def test_the_form_of_a_slight_variation_is_the_picture_s_own():
-    fake = FakeFlowRunner()
+    fake = FakeRunner()
     old = Old(fake, SPEC)
     fake.painted.clear()
     old.latents(old.varied(0.5))
@@ -119,7 +118,7 @@ def test_the_form_of_a_slight_variation_is_the_picture_s_own():
 
 
 def test_more_strength_changes_more():
-    class Timid(FakeFlowRunner):
+    class Timid(FakeRunner):
         """Takes every picture for clean."""
 
         def painter(self, inputs):
@@ -143,7 +142,7 @@ def test_a_variation_of_strength_1_has_nothing_of_the_picture(runner):
 
 @pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan"), "1", True, None])
 def test_a_strength_out_of_range_is_an_error(strength):
-    old = Old(FakeFlowRunner(), SPEC)
+    old = Old(FakeRunner(), SPEC)
     with pytest.raises(OptionError, match=r"The strength is .*; expected a number from 0 to 1"):
         old.varied(strength)
 
@@ -163,7 +162,7 @@ def test_what_is_outside_a_mask_stays_at_every_step(runner, layout):
 
 
 def test_what_stays_has_the_noise_of_the_step():
-    fake = FakeFlowRunner()
+    fake = FakeRunner()
     old = Old(fake, SPEC)
     given = old.masked(old.mask(HALF, 0, SIZE, SIZE))
     fake.painted.clear()
@@ -206,7 +205,7 @@ def test_previews_of_a_masked_picture_keep_what_stays(runner):
     ],
 )
 def test_a_position_is_drawn_anew_where_half_of_a_cell_is_masked(box, drawn):
-    old = Old(FakeFlowRunner(), SPEC)
+    old = Old(FakeRunner(), SPEC)
     if drawn is None:
         with pytest.raises(ImageError, match=r"marks 16 pixels and covers no cell of 4 x 4"):
             old.masked(old.mask(*box))
@@ -215,7 +214,7 @@ def test_a_position_is_drawn_anew_where_half_of_a_cell_is_masked(box, drawn):
 
 
 def test_a_mask_is_of_what_is_shown():
-    old = Old(FakeFlowRunner(), SPEC, WIDE)
+    old = Old(FakeRunner(), SPEC, WIDE)
     old.crop = (20, 4, 24, 12)
     mask = np.zeros((12, 24), dtype=bool)
     mask[:, 16:] = True  # columns 36 to 43, rows 4 to 15
@@ -228,7 +227,7 @@ def test_a_mask_is_of_what_is_shown():
 
 
 def test_a_masked_part_has_a_form_of_its_own():
-    fake = FakeFlowRunner()
+    fake = FakeRunner()
     old = Old(fake, SPEC)
     mask = old.mask(HALF, 0, SIZE, SIZE)
     given = old.masked(mask)
@@ -258,14 +257,14 @@ def test_a_mask_over_everything_leaves_nothing(runner):
 def test_the_form_around_a_mask_runs_across_edges_that_meet():
     given = {}
     for layout in (PLAIN, TILE):
-        old = Old(FakeFlowRunner(), SPEC, layout)
+        old = Old(FakeRunner(), SPEC, layout)
         given[layout] = old.masked(old.mask(0, 0, HALF, SIZE))
     assert given[TILE].share[0, 0] < 1  # what stays lies beyond the edge
     assert given[PLAIN].share[0, 0] == 1
 
 
 def test_a_masked_picture_takes_a_given_form_too():
-    fake = FakeFlowRunner()
+    fake = FakeRunner()
     old = Old(fake, SPEC)
     given = old.masked(old.mask(HALF, 0, SIZE, SIZE))
     fake.chosen.clear()
@@ -311,14 +310,14 @@ def grown(old, left=0, right=0, top=0, bottom=0):
     ],
 )
 def test_room_is_a_number_of_half_windows(margins, layout, shown, at):
-    old = Old(FakeFlowRunner(), SPEC)
+    old = Old(FakeRunner(), SPEC)
     larger, found, place, given = grown(old, **margins)
     assert (larger, found, place) == (layout, shown, at)
     assert given.stays.sum() == 4
 
 
 def test_room_that_is_there_already_is_used():
-    old = Old(FakeFlowRunner(), SPEC, Layout(2, 3))
+    old = Old(FakeRunner(), SPEC, Layout(2, 3))
     old.crop = (12, 0, 36, 32)
     larger, shown, at, _ = grown(old, left=12, bottom=4)
     assert (larger, shown, at) == (Layout(3, 3), (0, 0, 48, 36), (0, 0))
@@ -348,7 +347,7 @@ def test_what_is_there_stays_when_a_picture_grows_and_the_rest_is_new(runner):
 
 
 def test_the_form_of_a_picture_stays_when_it_grows():
-    old = Old(FakeFlowRunner(), SPEC)
+    old = Old(FakeRunner(), SPEC)
     larger, _, _, given = grown(old, left=HALF)
     assert given.form.shape == given.share.shape == larger.grid(SIDE)
     np.testing.assert_array_equal(given.form[:, 32:], field_of(old.pixels, PLAIN))
@@ -369,13 +368,13 @@ def test_the_form_of_a_picture_stays_when_it_grows():
     ],
 )
 def test_room_that_cannot_be_had_is_an_error(margins, told):
-    old = Old(FakeFlowRunner(), SPEC)
+    old = Old(FakeRunner(), SPEC)
     with pytest.raises(OptionError, match=told):
         grown(old, **margins)
 
 
 def test_a_tile_has_no_room_around_it():
-    old = Old(FakeFlowRunner(), SPEC, TILE)
+    old = Old(FakeRunner(), SPEC, TILE)
     with pytest.raises(OptionError, match="edges meet"):
         grown(old, right=HALF)
 
