@@ -107,19 +107,19 @@ MOODS = (
     "elegant",
 )
 
-FORMS = tuple(
-    (
-        "arched banded biomorphic braided branching brushed bubbly calligraphic camouflaged "
-        "cellular checkered cloudy coiled collaged concentric contoured cracked crystalline "
-        "cubist dabbed dotted dripping faceted feathery fanned flaming floral folded fragmented "
-        "gridded halftone harlequin hatched herringbone hieroglyphic honeycombed inked jumbled "
-        "kaleidoscopic knotted labyrinthine latticed leafy looped marbled meandering misty "
-        "mosaic nested orbital ornamental patchwork pebbled pixelated plaid pointillist rayed "
-        "ribboned ringed rippled scaly speckled spiky splashed stacked starry stepped stippled "
-        "streaming tangled tessellated tilted threadlike tiled undulating washed webbed wispy "
-        "woven zigzag"
-    ).split()
-)
+FORMS = (
+    "arched", "banded", "biomorphic", "braided", "branching", "brushed", "bubbly", "calligraphic",
+    "camouflaged", "cellular", "checkered", "cloudy", "coiled", "collaged", "concentric",
+    "contoured", "cracked", "crystalline", "cubist", "dabbed", "dotted", "dripping", "faceted",
+    "feathery", "fanned", "flaming", "floral", "folded", "fragmented", "gridded", "halftone",
+    "harlequin", "hatched", "herringbone", "hieroglyphic", "honeycombed", "inked", "jumbled",
+    "kaleidoscopic", "knotted", "labyrinthine", "latticed", "leafy", "looped", "marbled",
+    "meandering", "misty", "mosaic", "nested", "orbital", "ornamental", "patchwork", "pebbled",
+    "pixelated", "plaid", "pointillist", "rayed", "ribboned", "ringed", "rippled", "scaly",
+    "speckled", "spiky", "splashed", "stacked", "starry", "stepped", "stippled", "streaming",
+    "tangled", "tessellated", "tilted", "threadlike", "tiled", "undulating", "washed", "webbed",
+    "wispy", "woven", "zigzag",
+)  # fmt: skip
 
 AXIS_NAMES = tuple(axis.name for axis in AXES)
 

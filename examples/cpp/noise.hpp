@@ -1,12 +1,9 @@
 // The noise of t2a-edge, from its specification: docs/noise.md. C++17, no dependency.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <limits>
-#include <vector>
 
 namespace t2a::noise {
 
@@ -50,43 +47,6 @@ inline std::uint32_t level(const std::array<std::uint32_t, 3>& key, std::uint32_
 // A multiple of 1/4096.
 inline double gumbel(std::uint32_t at) {
   return std::nearbyint(-std::log(-std::log((at + 0.5) / L)) * kSteps) / kSteps;
-}
-
-// Gumbel values of one code over a square grid, row by row; `first` is its first position.
-inline std::vector<double> grid(std::uint64_t seed, std::uint64_t first, int side,
-                                std::uint32_t code) {
-  std::vector<double> noise;
-  for (int i = 0; i < side * side; ++i) noise.push_back(gumbel(level(keys(seed, first + i), code)));
-  return noise;
-}
-
-// The largest of what a position's neighbours along one axis have, each moved by the logarithm of
-// its weight. `stride` goes from a place of the axis to the next, `other` from line to line.
-inline std::vector<double> along_axis(const std::vector<double>& noise, int side, double radius,
-                                      int stride, int other) {
-  const int reach = std::min(side - 1, static_cast<int>(std::ceil(2.5 * radius)));
-  const auto bell = [radius](int d) { return std::exp(-0.5 * (d / radius) * (d / radius)); };
-  std::vector<double> shared(noise.size(), -std::numeric_limits<double>::infinity());
-  for (int t = 0; t < side; ++t) {
-    const int from = std::max(-reach, -t), to = std::min(reach, side - 1 - t);
-    double sum = 0;
-    for (int d = from; d <= to; ++d) sum += bell(d);
-    for (int d = from; d <= to; ++d) {
-      const double log = std::nearbyint(std::log(bell(d) / sum) * kSteps) / kSteps;
-      for (int line = 0; line < side; ++line) {
-        double& here = shared[t * stride + line * other];
-        here = std::max(here, noise[(t + d) * stride + line * other] + log);
-      }
-    }
-  }
-  return shared;
-}
-
-// Noise that neighbours on a square grid share; a radius of 0 changes nothing.
-inline std::vector<double> coherent(const std::vector<double>& noise, double radius) {
-  const int side = static_cast<int>(std::lround(std::sqrt(static_cast<double>(noise.size()))));
-  if (radius == 0 || side == 1) return noise;
-  return along_axis(along_axis(noise, side, radius, side, 1), side, radius, 1, side);
 }
 
 }  // namespace t2a::noise

@@ -2,7 +2,6 @@
 //
 //   keys SEED POSITION                            three keys
 //   level SEED POSITION CODE                      level and Gumbel value
-//   coherent SEED FIRST SIDE RADIUS CODE          a value for each position of the grid
 #include <cstdint>
 #include <cstdio>
 #include <iostream>
@@ -25,13 +24,6 @@ bool answer(std::istringstream& words) {
   if (what == "level" && words >> code) {
     const auto level = t2a::noise::level(t2a::noise::keys(seed, position), code);
     std::printf("%u %.17g", level, t2a::noise::gumbel(level));
-    return true;
-  }
-  int side = 0;
-  double radius = 0;
-  if (what == "coherent" && words >> side >> radius >> code) {
-    const auto noise = t2a::noise::grid(seed, position, side, code);
-    for (const double value : t2a::noise::coherent(noise, radius)) std::printf("%.17g ", value);
     return true;
   }
   return false;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-import { coherent, grid, gumbel, keys, levels } from "./noise.mjs";
+import { gumbel, keys, levels } from "./noise.mjs";
 
 const VECTORS = JSON.parse(readFileSync(new URL("../../tests/vectors/noise.json", import.meta.url)));
 
@@ -18,12 +18,5 @@ for (const row of VECTORS.levels) {
     const level = levels(row.seed, row.position, row.code + 1)[row.code];
     assert.equal(level, row.level);
     assert.equal(gumbel(level), row.gumbel);
-  });
-}
-
-for (const row of VECTORS.coherent) {
-  test(`coherent noise of seed ${row.seed}, ${row.side} x ${row.side}, radius ${row.radius}`, () => {
-    const noise = grid(row.seed, row.first, row.side, row.code);
-    assert.deepEqual(coherent(noise, row.radius), row.values);
   });
 }

@@ -106,9 +106,9 @@ def inpaint(picture: Path, mask: Path, feather: int | None, change: ChangeOption
     """Draw a part of PICTURE anew: where MASK is white.
 
     PICTURE is a file that t2a-edge wrote, MASK any picture of the same size: white is what is
-    brighter than mid-grey, and what is transparent. Parts of 32 x 32 pixels are drawn anew where the
-    mask covers half of a cell of 8 x 8 pixels in them, to fit what is around them. Outside the mask
-    and its feather every pixel stays as it is.
+    brighter than mid-grey, and what is transparent. Parts of 32 x 32 pixels are drawn anew where
+    the mask covers half of a cell of 8 x 8 pixels in them, to fit what is around them. Outside the
+    mask and its feather every pixel stays as it is.
 
     \b
     Examples:

@@ -58,11 +58,3 @@ def test_cpp_levels(noise_check):
     rows = VECTORS["levels"]
     found = noise_check([f"level {r['seed']} {r['position']} {r['code']}" for r in rows])
     assert found == [[row["level"], row["gumbel"]] for row in rows]
-
-
-def test_cpp_coherent_noise(noise_check):
-    rows = VECTORS["coherent"]
-    found = noise_check(
-        [f"coherent {r['seed']} {r['first']} {r['side']} {r['radius']} {r['code']}" for r in rows]
-    )
-    assert found == [row["values"] for row in rows]

@@ -58,8 +58,8 @@ def finished(runner, spec, drawing, layout=PLAIN):
         ("steps", True, "The number of steps"),
         ("form_strength", 1.1, "The form strength is 1.1; expected a number from 0 to 1"),
         ("form_strength", -0.1, "The form strength"),
-        ("temperature", 11, "The form temperature is 11; expected a number from 0 to 10"),
-        ("temperature", -1, "The form temperature"),
+        ("temperature", 11, "The temperature is 11; expected a number from 0 to 10"),
+        ("temperature", -1, "The temperature"),
     ],
 )
 def test_an_option_out_of_range_is_an_error(name, value, told):
