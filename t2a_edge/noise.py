@@ -14,12 +14,12 @@ which permutes the numbers modulo P:
     gumbel(level) = round(-ln(-ln((level + 0.5) / L)) * 4096) / 4096
     normal(level) = round(probit((level + 0.5) / L) * 4096) / 4096
 
-The sums are reduced modulo P before each quintic. What the noise is for tells its position:
-see `OF_LATENTS` and those after it. Any three codes of a position have independent levels, and the
-sum before the last modulo stays below 2^31: a position's levels take nothing but 32-bit integers. The last two lines are
-tables of numbers with 12 binary digits behind the point: exact in float32, whatever a platform's
-logarithm does in its last digit. Source of levels by a polynomial: Wegman and Carter 1981,
-doi:10.1016/0022-0000(81)90033-7.
+The sums are reduced modulo P before each quintic. What the noise is for tells its position: see
+`OF_LATENTS` and those after it. Any three codes of a position have independent levels, and the sum
+before the last modulo stays below 2^31: a position's levels take nothing but 32-bit integers. The
+last two lines are tables of numbers with 12 binary digits behind the point: exact in float32,
+whatever a platform's logarithm does in its last digit. Source of levels by a polynomial: Wegman and
+Carter 1981, doi:10.1016/0022-0000(81)90033-7.
 """
 
 from collections.abc import Iterator

@@ -454,7 +454,8 @@ class TextToArt:
         left, top, width, height = artwork.crop
         if artwork.layout.grid(self.spec.image_size) == (height, width):
             return artwork.pixels
-        whole = decoded(self._runner, self.spec, artwork.indices[None], artwork.layout)[0]
+        indices = artwork.indices[None]
+        whole: UInt8Array = decoded(self._runner, self.spec, indices, artwork.layout)[0]
         whole[top : top + height, left : left + width] = artwork.pixels
         return whole
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from t2a_edge.spec import Spec
+
 WORDS = [("warm", "smooth"), ("cool", "striped"), ("dark", "vertical"), ("pale", "horizontal")]
 COLOURS = [(220, 120, 60), (60, 120, 220), (40, 40, 50), (240, 235, 225)]
 IMAGES = 32
@@ -69,6 +71,14 @@ def fill_checkpoint(folder: Path, run: Any) -> None:
     from train.stages import assemble_model
 
     assemble_model(run).save(folder / CHECKPOINT)
+
+
+def base_spec() -> Spec:
+    """The shapes of the model that ships."""
+    return Spec(
+        image_size=256, scales=(1, 2, 4, 8, 16, 32), codebook_size=512, code_dim=16,
+        max_words=8, max_bytes=32, depth=64, forms=2048,
+    )  # fmt: skip
 
 
 def fill_bundle(folder: Path, precision: str) -> None:
