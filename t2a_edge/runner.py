@@ -13,7 +13,7 @@ With N positions of depth D, T numbers a word, M forms, and P indices of all sca
 import base64
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -141,6 +141,7 @@ class OnnxRunner(Runner):
 
     Args:
         folder: holds the engines, `text.onnx` and so on.
+        names: which to load.
         threads: cores that one operation may use, 1 to 256.
         provider: "cpu", or "cuda" where the installed onnxruntime has it.
 
@@ -149,7 +150,14 @@ class OnnxRunner(Runner):
         BundleError: an engine is missing or cannot be loaded.
     """
 
-    def __init__(self, folder: Path, *, threads: int = 1, provider: str = "cpu") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        names: Sequence[str] = ENGINES,
+        *,
+        threads: int = 1,
+        provider: str = "cpu",
+    ) -> None:
         self._threads = whole_number("The number of threads", threads, 1, MAX_THREADS)
         if provider not in available_providers():
             raise OptionError(
@@ -157,7 +165,7 @@ class OnnxRunner(Runner):
                 f"{', '.join(available_providers())}. Name one of these, or install another."
             )
         self._provider, self._closed, self._forked = provider, False, False
-        self._paths = {name: folder.absolute() / engine_file(name) for name in ENGINES}
+        self._paths = {name: folder.absolute() / engine_file(name) for name in names}
         self._sessions = self._loaded()
         self._declared = {
             name: {tensor: shape for tensor, (_, shape) in tensors.outputs.items()}
