@@ -81,6 +81,19 @@ def base_spec() -> Spec:
     )  # fmt: skip
 
 
+def tiny_spec() -> Spec:
+    """The shapes of the tiny bundle."""
+    from train.config import load_preset
+
+    preset = load_preset("tiny")
+    return Spec(
+        image_size=preset.data.image_size, scales=preset.codec.scales,
+        codebook_size=preset.codec.codebook_size, code_dim=preset.codec.code_dim,
+        max_words=preset.text.max_words, max_bytes=preset.text.max_bytes,
+        depth=preset.latent.depth, forms=FORMS, steps=4,
+    )  # fmt: skip
+
+
 def fill_bundle(folder: Path, precision: str) -> None:
     """A bundle of random weights, traced as an export does it.
 
@@ -96,18 +109,12 @@ def fill_bundle(folder: Path, precision: str) -> None:
     from tests.export.flow_model import random_model
     from train.config import load_preset
 
-    preset = load_preset("tiny")
-    model = random_model(preset, FORMS, VOCABULARY)
+    model = random_model(load_preset("tiny"), FORMS, VOCABULARY)
     parts = flow_engines(model, precision)
     for name, graph in parts.items():
         onnx.save(graph, folder / engine_file(name))
     manifest = {
-        "spec": {
-            "image_size": preset.data.image_size, "scales": list(preset.codec.scales),
-            "codebook_size": preset.codec.codebook_size, "code_dim": preset.codec.code_dim,
-            "max_words": preset.text.max_words, "max_bytes": preset.text.max_bytes,
-            "depth": preset.latent.depth, "forms": FORMS, "steps": 4,
-        },
+        "spec": tiny_spec().to_json(),
         "vocabulary": list(VOCABULARY), "precision": precision,
         "checkpoint_sha256": hashlib.sha256(b"tiny").hexdigest(),
         "about": {"title": "tiny", "licence": "MIT", "data": "none", "limits": "random"},

@@ -5,7 +5,8 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from t2a_edge.spec import BLOCK, Spec
+from t2a_edge.spec import BLOCK
+from tests.tiny import FORMS
 from train.codec import Codec
 from train.config import load_preset
 from train.models.chooser import Query
@@ -16,7 +17,6 @@ from train.painting.model import Bank, WholeModel
 from train.qat import on_int8_grid
 from train.text import TextEngine
 
-FORMS = 12
 CANVASES = 40
 
 
@@ -47,17 +47,6 @@ def tiny_model() -> WholeModel:
     )  # fmt: skip
     torch.random.set_rng_state(state)
     return model
-
-
-def tiny_spec() -> Spec:
-    """The shapes of `tiny_model`."""
-    preset = load_preset("tiny")
-    return Spec(
-        image_size=preset.data.image_size, scales=preset.codec.scales,
-        codebook_size=preset.codec.codebook_size, code_dim=preset.codec.code_dim,
-        max_words=preset.text.max_words, max_bytes=preset.text.max_bytes,
-        depth=preset.latent.depth, forms=FORMS, steps=4,
-    )  # fmt: skip
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -14,7 +14,8 @@ from t2a_edge.noise import choice_noise, crop_numbers, normal_noise
 from t2a_edge.prompt import parse_prompt
 from t2a_edge.runner import FormInputs
 from t2a_edge.sampler import composed, paint_steps
-from tests.tiny_model import FORMS, tiny_model, tiny_spec
+from tests.tiny import FORMS, tiny_spec
+from tests.tiny_model import tiny_model
 from train.models import latents as of_latents
 from train.models import painter as of_painter
 from train.models.painter import Words, painted

@@ -4,7 +4,7 @@ import pytest
 from t2a_edge.conditioning import conditioning
 from t2a_edge.errors import OptionError
 from t2a_edge.prompt import parse_prompt
-from tests.tiny_model import tiny_spec
+from tests.tiny import tiny_spec
 
 SPEC = tiny_spec()
 

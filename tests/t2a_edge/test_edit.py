@@ -14,7 +14,8 @@ from t2a_edge.layout import Layout, latent_numbers, window_cells
 from t2a_edge.noise import normal_noise
 from t2a_edge.sampler import decoded, draw_indices, paint_steps, previews
 from tests.fake_runner import SPEC, FakeRunner, drawing_of
-from tests.tiny_model import picture, tiny_model, tiny_spec
+from tests.tiny import tiny_spec
+from tests.tiny_model import picture, tiny_model
 
 PLAIN, WIDE, TILE = Layout(), Layout(2, 4), Layout(2, 2, wrap=True)
 LAYOUTS = [PLAIN, WIDE, Layout(3, 3), TILE]

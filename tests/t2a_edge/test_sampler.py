@@ -17,7 +17,8 @@ from t2a_edge.noise import OF_CHOICE, OF_LATENTS, normal_noise
 from t2a_edge.sampler import composed, decoded, draw_indices, paint_steps, previews
 from t2a_edge.seeds import MAX_SEED
 from tests.fake_runner import PLACES, SPEC, FakeRunner, drawing_of, options
-from tests.tiny_model import picture, tiny_model, tiny_spec
+from tests.tiny import tiny_spec
+from tests.tiny_model import picture, tiny_model
 
 PLAIN, WIDE, TALL = Layout(), Layout(2, 5), Layout(4, 3)
 TILE, TILES = Layout(2, 2, wrap=True), Layout(3, 4, wrap=True)
