@@ -11,9 +11,9 @@
     form_level (B,) float32         share of noise on the form, 0 (followed closely) to 1
       -> pixels (B, H, W, 3) uint8 sRGB, indices (B, P) int64
 
-It is composed of the engines and of what `t2a_edge.sampler` and `t2a_edge.noise` do between them, so
-it draws the indices that they draw. What the painter makes of the words and of the form is computed
-once, before the loop.
+It is composed of the engines and of what `t2a_edge.sampler` and `t2a_edge.noise` do between them,
+so it draws the indices that they draw. What the painter makes of the words and of the form is
+computed once, before the loop.
 """
 
 from collections.abc import Sequence

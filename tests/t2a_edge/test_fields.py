@@ -5,6 +5,7 @@ from t2a_edge.fields import (
     RAMP,
     evened,
     field_of,
+    field_of_form,
     mixed,
     noise_field,
     noised,
@@ -15,6 +16,7 @@ from t2a_edge.fields import (
 from t2a_edge.form import SIDE, form_of
 from t2a_edge.layout import MOST_HALVES, Layout, window_cells
 from t2a_edge.noise import OF_FORM, normal_noise
+from tests.fake_runner import SPEC
 from tests.tiny_model import picture
 
 PLAIN, WIDE, TILE = Layout(), Layout(3, 5), Layout(2, 3, wrap=True)
@@ -170,3 +172,48 @@ def test_a_form_with_noise_has_parts_of_both():
     quarter = noised(form, noise, 0.25)
     np.testing.assert_array_equal(quarter, np.float32(0.75) * form + np.float32(0.25) * noise)
     assert quarter.dtype == np.float32
+
+
+# ---- a form that is given
+
+
+def steps_down(height: int, width: int) -> np.ndarray:
+    """Grey levels that fall from row to row, (H, W, 3) uint8."""
+    rows = np.linspace(250, 5, height).round().astype(np.uint8)
+    return np.broadcast_to(rows[:, None, None], (height, width, 3)).copy()
+
+
+@pytest.mark.parametrize(
+    ("layout", "crop"),
+    [
+        (Layout(), (0, 0, 32, 32)),
+        (Layout(3, 2), (0, 0, 32, 40)),
+        (Layout(3, 4), (8, 12, 40, 32)),
+    ],
+)
+def test_a_given_form_is_squeezed_into_what_is_shown(layout, crop):
+    field = field_of_form(SPEC, steps_down(50, 90), layout, crop)
+    assert field.dtype == np.float32
+    assert field.shape == (32 * layout.rows, 32 * layout.columns)
+    left, top, width, height = (2 * part for part in crop)
+    shown = field[top : top + height, left : left + width]
+    assert abs(shown.mean()) < 0.02
+    assert shown.std() == pytest.approx(1, abs=0.02)
+    assert (np.diff(shown, axis=0) < 0).all()
+    np.testing.assert_array_equal(field[:top], np.broadcast_to(field[top], field[:top].shape))
+    end = top + height
+    np.testing.assert_array_equal(field[end:], np.broadcast_to(shown[-1, 0], field[end:].shape))
+
+
+def test_the_edges_of_a_given_form_meet_where_those_of_the_picture_do():
+    layout = Layout(2, 3, True)
+    field = field_of_form(SPEC, steps_down(64, 64), layout, (0, 0, 48, 32))
+    plain = field_of_form(SPEC, steps_down(64, 64), Layout(2, 3), (0, 0, 48, 32))
+    assert abs(field[0, 0] - field[-1, 0]) < 0.2 < abs(plain[0, 0] - plain[-1, 0])
+
+
+def test_a_picture_of_the_trained_size_lends_the_form_that_it_has():
+    pixels = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(
+        field_of_form(SPEC, pixels, Layout(), (0, 0, 32, 32)), field_of(pixels, Layout())
+    )
