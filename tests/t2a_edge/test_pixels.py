@@ -346,5 +346,5 @@ def test_a_picture_that_was_sent_has_bounds():
     with pytest.raises(ImageError, match=r"It has 9 x 6 pixels; expected 1 to 53\."):
         sent_pixels("It", sent("PNG"), most=53)
     for content in (b"", b"?", sent("BMP"), sent("PNG")[:60]):
-        with pytest.raises(ImageError, match="^It "):
+        with pytest.raises(ImageError, match=r"^It "):
             sent_pixels("It", content, most=54)
