@@ -108,7 +108,7 @@ def synonyms() -> Mapping[str, tuple[str, ...]]:
     unit = F.normalize(labels.scores, dim=1)
     rows = {word: number for number, word in enumerate(labels.words)}
     known, found = set(known_words()), {}
-    for word in known - OF_THEIR_OWN:
+    for word in (known & rows.keys()) - OF_THEIR_OWN:  # the lexicon has not every word of form
         likeness = unit @ unit[rows[word]]
         near = [labels.words[i] for i in (likeness > ALIKE).nonzero().flatten().tolist()]
         found[word] = tuple(other for other in near if other not in known)
