@@ -532,7 +532,7 @@ def test_a_picture_that_cannot_be_changed_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["vary", "PICTURE", "--from-scale", 9], "expected a whole number from 0"),
+        (["vary", "PICTURE", "--strength", 9], "strength is 9.0; expected a number from 0 to 1"),
         (["vary", "PICTURE", "--prompt", ","], "no adjectives"),
         (["vary", "PICTURE", "--count", 2, "--out", "one.png"], "names one file"),
         (["vary"], "Missing argument 'PICTURE'"),
@@ -579,7 +579,7 @@ def test_a_picture_is_drawn_again_from_recipe_and_words(tiny, out, suffix):
 
 
 def test_a_changed_picture_is_drawn_again_from_its_recipe_alone(tiny, picture):
-    varied = tiny("vary", picture, "--seed", 1, "--from-scale", 1).out[0]
+    varied = tiny("vary", picture, "--seed", 1, "--strength", 0.75).out[0]
     (line,) = tiny("inspect", varied, "--redraw", "--json").json
     assert line["redrawn"] == {"recipe": 0}
 
@@ -640,7 +640,7 @@ def test_a_recipe_gives_the_picture_again(tiny, picture, out):
 
 
 def test_several_recipes_give_several_files(tiny, picture, out):
-    other = tiny("vary", picture, "--seed", 1, "--from-scale", 0, "--out", out / "v.png").out[0]
+    other = tiny("vary", picture, "--seed", 1, "--strength", 1, "--out", out / "v.png").out[0]
     recipes = "\n".join(tiny("inspect", picture, other, "--recipe").out)
     ended = tiny("decode", "-", given=recipes.encode())
     assert len({*ended.out}) == 2
