@@ -276,7 +276,7 @@ BAD = [
     ("/v1/generate", {"prompt": "warm", "form_strength": 1.5}, "form_strength is 1.5"),
     ("/v1/generate", {"prompt": "warm", "form": "?"}, "The form is no base64"),
     ("/v1/generate", {"prompt": "warm", "form": "AAAA"}, "The form is not a picture"),
-    ("/v1/interpolate", {"first": "a", "second": "b", "form": "AAAA"}, "not a picture"),
+    ("/v1/interpolate", {"first": "warm", "second": "icy", "form": "AAAA"}, "not a picture"),
     ("/v1/stream", {"prompt": "warm", "form": "AAAA"}, "not a picture"),
     ("/v1/generate", {"prompt": "warm", "amount": 2, "blend": "icy"}, "amount is 2"),
     (
