@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from export.flow_runner import TorchFlowRunner
-from t2a_edge import flow_spec
+from t2a_edge import checks, spec
 from t2a_edge.conditioning import conditioning
 from t2a_edge.drawing import Drawing, SamplingOptions
 from t2a_edge.form import SIDE, resampling_matrices
@@ -54,8 +54,8 @@ def scores(runner, prompt):
 
 
 def test_runtime_and_training_agree_on_their_numbers():
-    assert flow_spec.MOST_GUIDANCE == of_painter.MOST_GUIDANCE
-    assert flow_spec.BLOCK == of_latents.BLOCK
+    assert checks.MAX_GUIDANCE == of_painter.MOST_GUIDANCE
+    assert spec.BLOCK == of_latents.BLOCK
 
 
 def test_words_choose_the_form_that_they_score_highest(runner):

@@ -251,7 +251,7 @@ def test_a_given_form_is_in_the_metadata_and_none_where_words_chose(
 
 @pytest.mark.parametrize(
     "form", [7, "missing.png", np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8)), [[1], [1, 2]],
-             np.zeros((0, 8), np.uint8)], ids=str,
+             np.zeros((0, 8), np.uint8)], ids=range(6),
 )  # fmt: skip
 def test_a_form_that_is_no_picture_is_an_error(engine, form):
     with pytest.raises(ImageError):
