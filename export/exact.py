@@ -202,7 +202,8 @@ class _Exact:
 
     def _matmul(self, node: NodeProto) -> bool:
         left, right = node.input
-        if self._is_weight(right):
+        constant = self.constants.get(right)
+        if self._is_weight(right) or (constant and constant.data_type == TensorProto.INT64):
             return False  # an integer kernel
         before = self.producer.get(left)
         added = self._only_user(node.output[0], "Add")
@@ -235,7 +236,7 @@ class _Exact:
         """What was transposed, (B, h, M, d): two transpositions may have become one."""
         first, second, *last = next(list(a.ints) for a in turned.attribute if a.name == "perm")
         if [first, second] == [0, 1]:
-            return turned.input[0]
+            return str(turned.input[0])
         return self._op("Transpose", turned.input[0], perm=[first, second, *last[::-1]])
 
     def _softmax(self, node: NodeProto) -> bool:

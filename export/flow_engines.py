@@ -2,12 +2,15 @@
 
 import copy
 
+import numpy as np
 import onnx
+from onnx import TensorProto, numpy_helper
 
 from export.exact import exact_form
 from export.flow_graphs import TRACED, Graphs, flow_graphs, flow_sources
 from export.graphs import onnx_from_module
 from export.half import half_form
+from export.plain_form import plain_form
 from export.qdq import store_tables, tidy
 from export.simplify import integer_form
 from train.painting.model import WholeModel
@@ -51,7 +54,7 @@ def packed_networks(networks: Graphs, precision: str, *, exact: bool = True) -> 
 
 
 def flow_engines(model: WholeModel, precision: str) -> dict[str, onnx.ModelProto]:
-    """All engines of a model: `export.flow_graphs.ENGINES`.
+    """All engines of a model: `t2a_edge.bundle.ENGINES`.
 
     Args:
         precision: "fp32", "fp16" or "int8"; the model is left as that computes.
@@ -61,3 +64,22 @@ def flow_engines(model: WholeModel, precision: str) -> dict[str, onnx.ModelProto
     """
     networks = traced_networks(model, precision)
     return flow_graphs(model, packed_networks(networks, precision))
+
+
+def plain_engine(engine: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in standard operators, for runtimes with kernels of their own and without float64.
+
+    The networks give about the same values. Whole numbers stay exact, but for the canvas of all
+    codes, which float32 sums round.
+    """
+    model = plain_form(engine)
+    for constant in model.graph.initializer:
+        if constant.data_type == TensorProto.DOUBLE:
+            single = numpy_helper.to_array(constant).astype(np.float32)
+            constant.CopyFrom(numpy_helper.from_array(single, constant.name))
+    for node in model.graph.node:
+        for about in node.attribute:
+            if node.op_type == "Cast" and about.name == "to" and about.i == TensorProto.DOUBLE:
+                about.i = TensorProto.FLOAT
+    onnx.checker.check_model(model)
+    return model

@@ -29,8 +29,9 @@ import torch
 from t2a_edge.errors import ExportError
 from t2a_edge.form import MOST, SIDE, SPREAD, WHOLE, resampling_matrices
 from t2a_edge.scales import average_matrix, enlarge_matrix, scale_offsets
+from t2a_edge.spec import BLOCK
 from train.codec import MultiScaleQuantizer
-from train.models.latents import BLOCK, DeepLatent
+from train.models.latents import DeepLatent
 from train.painting.model import Bank
 
 Array = npt.NDArray[np.float32]
@@ -108,7 +109,8 @@ def whole_enlarge_matrix(side: int, size: int, bits: int) -> Array:
     for row, wanted in zip(matrix, exact, strict=True):
         while left := 2**bits - row.sum():  # where it was rounded furthest the wrong way
             row[np.argmax((wanted - row) * np.sign(left))] += np.sign(left)
-    return (matrix / 2**bits).astype(np.float32)
+    weights: Array = (matrix / 2**bits).astype(np.float32)
+    return weights
 
 
 class FixedCodec:
@@ -240,14 +242,13 @@ class FixedCodec:
 
     def canvas(self, indices: Int64Array) -> Array:
         """Indices (B, N) -> canvas of all codes (B, C, h, w), in code steps."""
-        offsets, total = scale_offsets(self.scales), np.float64(0)
+        offsets, shape = scale_offsets(self.scales), (len(indices), self.codes.shape[1])
+        total = np.zeros((*shape, self.size, self.size), dtype=np.float64)
         for side, (start, end) in zip(self.scales, pairwise(offsets), strict=True):
             codes = self.codes[indices[:, start:end]].transpose(0, 2, 1)  # (B, C, side²)
-            grid = codes.reshape(*codes.shape[:2], side, side)
             matrix = whole_enlarge_matrix(side, self.size, DOWN_BITS).astype(np.float64)
-            total = total + matrix @ grid @ matrix.T
-        canvas: Array = total.astype(np.float32)
-        return canvas
+            total += matrix @ codes.reshape(*shape, side, side) @ matrix.T
+        return total.astype(np.float32)
 
     # ---- engines
 
@@ -339,5 +340,5 @@ class FixedForms:
         whole_form = cut.transpose(0, 1, 3, 2, 4).reshape(-1, SIDE, SIDE).astype(np.float32)
         matrices = resampling_matrices()
         down, across = matrices[crop[:, 0]], matrices[crop[:, 1]].transpose(0, 2, 1)
-        form: Array = down @ whole_form @ across * np.float32(self.form_unit)
-        return form
+        form = down @ whole_form @ across * np.float32(self.form_unit)
+        return form.astype(np.float32)

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
+import torch.nn.functional as F
 from onnx import NodeProto, TensorProto, numpy_helper
 from torch import Tensor, nn
 
@@ -39,20 +40,58 @@ from export.flow_fixed import (
     FixedForms,
     FixedMap,
 )
-from export.graphs import OPSET, PIXEL_SCALE, GraphSource, TextGraph
+from export.graphs import OPSET, PIXEL_SCALE, GraphSource
+from t2a_edge.bundle import ENGINES
 from t2a_edge.form import SIDE as FORM_SIDE
 from t2a_edge.form import WHOLE
 from t2a_edge.scales import scale_offsets
+from t2a_edge.spec import BLOCK
 from train.codec import Decoder
-from train.models.latents import BLOCK
 from train.painting.model import WholeModel
+from train.text import END, MODULUS, START, TextEngine
 
 DOUBLE = TensorProto.DOUBLE
-ENGINES = ("text", "forms", "painter", "composer", "encoder", "decoder")
 TRACED = ("text", "query", "painter", "pixels")  # networks
 PATCHES = 8  # along each side of a form, as `train.painting.bank` cuts it
 
 Graphs = Mapping[str, onnx.ModelProto]
+
+
+class FlowTextGraph(nn.Module):
+    """`export.graphs.TextGraph` in half of the nodes: all hashes are one product of integers."""
+
+    hashes: Tensor
+    lasts: Tensor
+
+    def __init__(self, text: TextEngine) -> None:
+        super().__init__()
+        self.engine = text
+        length, sizes = text.config.max_bytes + 2, text.config.ngrams
+        columns, lasts = [], []
+        for number, size in enumerate(sizes):
+            for start in range(length - size + 1):
+                column = torch.zeros(length, dtype=torch.int64)
+                column[start : start + size] = text.multipliers[number, :size]
+                columns.append(column)
+                lasts.append(start + size - 1)
+        columns.append(text.whole_multipliers[:length])
+        lasts.append(0)  # the mark at the start: the whole word is always there
+        self.register_buffer("hashes", torch.stack(columns, dim=1), persistent=False)
+        self.register_buffer("lasts", torch.tensor(lasts), persistent=False)
+
+    def forward(self, text_bytes: Tensor) -> Tensor:
+        """Embed every word."""
+        text = self.engine
+        values = text_bytes.long()  # (B, W, L)
+        before, body = F.pad(values, (1, 0), value=START), F.pad(values, (0, 1))
+        ended = torch.where(body == 0, END * before.clamp_max(1), body)
+        marked = F.pad(ended, (1, 0), value=START)  # (B, W, L + 2)
+        rows = marked @ self.hashes % MODULUS % text.config.table_size  # (B, W, G)
+        valid = marked[..., self.lasts] != 0
+        vectors = text.table(rows) * valid.unsqueeze(-1).to(torch.float32)  # (B, W, G, T)
+        mean = vectors.sum(-2) / valid.sum(-1, keepdim=True).to(torch.float32)
+        embedding: Tensor = text.second(F.gelu(text.first(text.norm(mean))))
+        return embedding
 
 
 class PixelsGraph(nn.Module):
@@ -85,7 +124,7 @@ def flow_sources(model: WholeModel) -> dict[str, GraphSource]:
     }  # fmt: skip
     return {
         "text": GraphSource(
-            TextGraph(model.text),
+            FlowTextGraph(model.text),
             {"text_bytes": text_bytes.to(torch.uint8)},
             ["text_embedding"],
             {"text_bytes": {0: batch, 1: words}},
@@ -126,7 +165,7 @@ def flow_sources(model: WholeModel) -> dict[str, GraphSource]:
 
 
 def flow_graphs(model: WholeModel, networks: Graphs) -> dict[str, onnx.ModelProto]:
-    """The engines, by name: `ENGINES`.
+    """The engines, by name: `t2a_edge.bundle.ENGINES`.
 
     Args:
         networks: `TRACED`, in the form that a precision has.
@@ -137,8 +176,8 @@ def flow_graphs(model: WholeModel, networks: Graphs) -> dict[str, onnx.ModelProt
     codec, forms = FixedCodec(model.codec.quantizer, model.latent), FixedForms(model.bank)
     depth, side = model.preset.latent.depth, model.painter.side
     text = model.preset.transformer.width
-    latents = ["batch", side * side, depth]
-    indices = ["batch", scale_offsets(codec.scales)[-1]]
+    latents: list[int | str] = ["batch", side * side, depth]
+    indices: list[int | str] = ["batch", scale_offsets(codec.scales)[-1]]
     size = model.preset.data.image_size
 
     def built(name: str, build: Callable[["FlowComposer"], None]) -> onnx.ModelProto:
@@ -170,7 +209,7 @@ def flow_graphs(model: WholeModel, networks: Graphs) -> dict[str, onnx.ModelProt
         pixels = g.pixels(codec, networks["pixels"], g.input("indices", INT64, indices))
         g.output("pixels", pixels, UINT8, ["batch", size, size, 3])
 
-    return {
+    engines = {
         "text": networks["text"],
         "forms": built("forms", build_forms),
         "painter": networks["painter"],
@@ -178,6 +217,8 @@ def flow_graphs(model: WholeModel, networks: Graphs) -> dict[str, onnx.ModelProt
         "encoder": built("encoder", build_encoder),
         "decoder": built("decoder", build_decoder),
     }
+    assert tuple(engines) == ENGINES
+    return engines
 
 
 class FlowComposer(Composer):

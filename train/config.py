@@ -550,6 +550,9 @@ class FormConfig:
         stages, codes: table rows that a patch of a form is summed from, of so many each.
         coded: share of training forms that the painter sees as the codes leave them.
         key: numbers of a form's key and of a prompt's query.
+        settling: steps in which the keys of the bank's forms move to what is known of each.
+        faith: weight of how far they move from what the encoder says.
+        doubt: how likely what is known of a form is wrong.
         temperature: of the choice between forms.
     """
 
@@ -559,7 +562,10 @@ class FormConfig:
     codes: int = 512
     coded: float = 0.6
     key: int = 64
-    temperature: float = 1.0
+    settling: int = 1200
+    faith: float = 0.01
+    doubt: float = 0.02
+    temperature: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -573,6 +579,7 @@ class PainterConfig:
         form_noised: share whose form has noise of any level; the others have up to `form_noise`.
         form_noise: see above.
         level_mean: mean of the logit of the noise level that a sample is taught at.
+        form_guidance: how far the form is followed, where 1 is the model's own strength.
         average: samples after which half of the averaged weights is new.
     """
 
@@ -585,6 +592,7 @@ class PainterConfig:
     form_noised: float = 0.25
     form_noise: float = 0.15
     level_mean: float = 0.4
+    form_guidance: float = 1.6
     average: int = 40_000
 
     def __post_init__(self) -> None:
@@ -647,7 +655,7 @@ class SamplingConfig:
     """
 
     guidance_scale: float = 3.0
-    temperature: float = 1.0
+    temperature: float = 0.5
     top_k: int = 0
     scale_guidance: tuple[float, ...] = ()
     scale_temperature: tuple[float, ...] = ()

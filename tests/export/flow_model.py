@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import onnxruntime
 import torch
 
 from export.flow_engines import packed_networks, traced_networks
+from t2a_edge.bundle import engine_file
 from t2a_edge.form import SIDE as FORM_SIDE
-from t2a_edge.runner import Runner, session_options
+from t2a_edge.runner import OnnxRunner, session_options
 from t2a_edge.spec import Spec
 from train.codec import Codec
 from train.config import Preset, load_preset
@@ -143,26 +145,8 @@ def session(model: onnx.ModelProto, **changes: Any) -> onnxruntime.InferenceSess
     )
 
 
-class SessionRunner(Runner):
-    """Runs engines with ONNX Runtime."""
-
-    def __init__(self, engines: Mapping[str, onnx.ModelProto]) -> None:
-        self.sessions = {name: session(model) for name, model in engines.items()}
-
-    def text(self, text_bytes):
-        return self.sessions["text"].run(None, {"text_bytes": text_bytes})[0]
-
-    def forms(self, inputs):
-        return tuple(self.sessions["forms"].run(["form", "choice"], inputs._asdict()))
-
-    def painter(self, inputs):
-        return self.sessions["painter"].run(None, inputs._asdict())[0]
-
-    def composer(self, latents):
-        return self.sessions["composer"].run(None, {"latents": latents})[0]
-
-    def encoder(self, indices):
-        return self.sessions["encoder"].run(None, {"indices": indices})[0]
-
-    def decoder(self, indices):
-        return self.sessions["decoder"].run(None, {"indices": indices})[0]
+def opened(engines: Mapping[str, onnx.ModelProto], folder: Path) -> OnnxRunner:
+    """The runtime's runner on these engines, which are written to a folder."""
+    for name, model in engines.items():
+        onnx.save(model, folder / engine_file(name))
+    return OnnxRunner(folder)

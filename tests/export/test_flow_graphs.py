@@ -4,22 +4,24 @@ import copy
 
 import numpy as np
 import onnx
-import onnx.inliner
 import onnxruntime
 import pytest
+import torch
 from onnx.reference import ReferenceEvaluator
 
 from export.exact import exact_form
-from export.flow_engines import flow_engines, packed_networks
+from export.flow_engines import flow_engines, packed_networks, plain_engine
 from export.flow_fixed import FixedCodec, FixedForms
-from export.flow_graphs import ENGINES, flow_graphs
+from export.flow_graphs import FlowTextGraph, flow_graphs
 from export.flow_runner import TorchFlowRunner
+from export.graphs import TextGraph
 from export.qdq import check_integer_kernels
+from t2a_edge.bundle import ENGINES
 from t2a_edge.runner import FormInputs, PainterInputs
 from tests.export.flow_model import (
     FORMS,
     SCALES,
-    SessionRunner,
+    opened,
     session,
     small_model,
     small_networks,
@@ -52,8 +54,9 @@ def engines(model):
 
 
 @pytest.fixture(scope="module")
-def runner(engines):
-    return SessionRunner(engines)
+def runner(engines, tmp_path_factory):
+    with opened(engines, tmp_path_factory.mktemp("flow-int8")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -179,10 +182,10 @@ def test_whole_numbers_need_no_optimised_kernels(engines, name, level):
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_batch_is_its_rows_alone(engines, name):
-    given, opened = GIVEN[name](), session(engines[name])
-    together = opened.run(None, given)
+    given, alike = GIVEN[name](), session(engines[name])
+    together = alike.run(None, given)
     for row in range(3):
-        alone = opened.run(None, {key: value[row : row + 1] for key, value in given.items()})
+        alone = alike.run(None, {key: value[row : row + 1] for key, value in given.items()})
         for whole_batch, own in zip(together, alone, strict=True):
             np.testing.assert_array_equal(whole_batch[row], own[0])
 
@@ -206,14 +209,14 @@ def test_no_network_keeps_an_operator_that_rounds_by_kernel():
         assert not [n.op_type for n in network.graph.node if n.op_type in inexact and not n.domain]
 
 
-def differences(model, precision, engines):
+def differences(model, precision, onnx_runner):
     """Mean difference of each engine's output from torch's, as a share of its spread."""
     if precision == "int8":
         model.use_int8()
     else:
         for part in (*model.modules.values(), model.codec.decoder):
             disable(part)
-    torch_runner, onnx_runner = TorchFlowRunner(model), SessionRunner(engines)
+    torch_runner = TorchFlowRunner(model)
     given = {
         "text": (GIVEN["text"]()["text_bytes"],),
         "painter": (painter_inputs(8),),
@@ -232,10 +235,39 @@ def differences(model, precision, engines):
 @pytest.mark.parametrize(
     ("precision", "most"), [("int8", 0.03), ("fp16", 0.01), ("fp32", 0.005)]
 )  # the encoder is of whole numbers in all of them
-def test_the_engines_compute_what_torch_computes(model, precision, most):
-    engines = flow_graphs(model, small_networks(precision))
-    shares = differences(model, precision, engines)
+def test_the_engines_compute_what_torch_computes(model, tmp_path, precision, most):
+    with opened(flow_graphs(model, small_networks(precision)), tmp_path) as runner:
+        shares = differences(model, precision, runner)
     assert max(shares.values()) < most, shares
+
+
+def test_all_hashes_as_one_product_are_the_text_engine_s(model):
+    words = ["warm", "", "a", "übergroß", "x" * PRESET.text.max_bytes]
+    text_bytes = RNG.integers(0, 256, (2, len(words), PRESET.text.max_bytes)).astype(np.uint8)
+    for row, word in zip(text_bytes[0], words, strict=True):
+        letters = word.encode()
+        row[:] = 0
+        row[: len(letters)] = list(letters)
+    given = torch.from_numpy(text_bytes)
+    with torch.no_grad():
+        found = FlowTextGraph(model.text).eval()(given)
+        expected = TextGraph(model.text).eval()(given)
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(("name", "most"), [
+    ("text", 0.03), ("painter", 0.05), ("encoder", 0.01), ("decoder", 0.02), ("composer", 0),
+    ("forms", 0.01),
+])  # fmt: skip
+def test_a_plain_engine_has_standard_operators_and_about_the_same_values(engines, name, most):
+    plain = plain_engine(engines[name])
+    assert not plain.functions
+    kinds = {constant.data_type for constant in plain.graph.initializer}
+    assert onnx.TensorProto.DOUBLE not in kinds
+    given = GIVEN[name]()
+    found = session(plain).run(None, given)[0].astype(float)
+    expected = session(engines[name]).run(None, given)[0].astype(float)
+    assert np.abs(found - expected).mean() <= most * expected.std()
 
 
 def test_exact_operators_move_the_painter_by_little():
@@ -248,20 +280,20 @@ def test_exact_operators_move_the_painter_by_little():
 
 
 def test_words_forms_levels_and_guidance_all_reach_the_painter(engines):
-    opened, given = session(engines["painter"]), painter_inputs(4)._asdict()
-    (before,) = opened.run(None, given)
+    painter, given = session(engines["painter"]), painter_inputs(4)._asdict()
+    (before,) = painter.run(None, given)
     for name in ("level", "form", "form_level", "guidance", "text_embedding", "word_weights"):
         other = dict(given)
         other[name] = given[name][::-1].copy()
-        assert (opened.run(None, other)[0] != before).any(), name
+        assert (painter.run(None, other)[0] != before).any(), name
 
 
 def test_a_word_to_avoid_is_not_a_word_that_is_wanted(engines):
-    opened, given = session(engines["painter"]), painter_inputs(2)._asdict()
+    painter, given = session(engines["painter"]), painter_inputs(2)._asdict()
     found = []
     for weight in (1.0, -1.0):
         given["word_weights"] = np.full((2, 5), weight, np.float32)
-        found.append(opened.run(None, given)[0])
+        found.append(painter.run(None, given)[0])
     assert (found[0] != found[1]).any()
 
 

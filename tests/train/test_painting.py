@@ -10,9 +10,9 @@ from t2a_edge.errors import ConfigError
 from t2a_edge.form import form_of
 from train.checkpoint import read_report
 from train.config import load_preset
-from train.models.chooser import Query, naming_loss
+from train.models.chooser import ENOUGH, heard, logits_of, naming_loss
 from train.models.latents import DeepLatent
-from train.models.painter import HATS, Words, guided, hats, painted, velocity_loss
+from train.models.painter import HATS, Guidance, Words, guided, hats, painted, velocity_loss
 from train.painting.bank import fitted_codec, patches
 from train.painting.chooser_task import named_words, word_labels
 from train.painting.forms_stage import train_forms, trained_forms
@@ -168,7 +168,7 @@ def test_steps_from_noise_end_at_what_the_painter_knows():
     words = Words(torch.zeros(2, 1, 8), torch.tensor([[1.0], [0.0]]))
     form, level = torch.zeros(2, 64, 64), torch.zeros(2)
     drawn = painted(
-        Knowing(), torch.randn(2, 4, 3), form, level, words, steps=5, guidance_scale=2.0
+        Knowing(), torch.randn(2, 4, 3), form, level, words, steps=5, guidance=Guidance(2.0)
     )
     assert torch.allclose(drawn[0], torch.full((4, 3), 2.0), atol=1e-5)  # twice as far
     assert torch.allclose(drawn[1], torch.zeros(4, 3), atol=1e-5)
@@ -177,8 +177,22 @@ def test_steps_from_noise_end_at_what_the_painter_knows():
 def test_words_to_avoid_are_what_guidance_leads_away_from():
     words = Words(torch.zeros(1, 2, 8), torch.tensor([[0.0, -1.0]]))
     form, level = torch.zeros(1, 64, 64), torch.ones(1)
-    away = guided(Knowing(), torch.zeros(1, 4, 3), level, form, 0 * level, words, 2.0)
+    away = guided(Knowing(), torch.zeros(1, 4, 3), level, form, 0 * level, words, Guidance(2.0))
     assert torch.allclose(away, torch.full((1, 4, 3), -1.0))
+
+
+class Formed(torch.nn.Module):
+    """A painter that knows the picture with a form, and nothing without."""
+
+    def forward(self, latents, level, form, form_level, guidance, embedding, weights):
+        return (1 - form_level)[:, None, None] * torch.ones_like(latents)
+
+
+def test_a_form_is_followed_further_than_the_painter_would():
+    words = Words(torch.zeros(1, 1, 8), torch.tensor([[1.0]]))
+    form, level = torch.zeros(1, 64, 64), torch.ones(1)
+    led = guided(Formed(), torch.zeros(1, 4, 3), level, form, 0 * level, words, Guidance(3.0, 1.5))
+    assert torch.allclose(led, torch.full((1, 4, 3), 1.5))
 
 
 def test_a_form_at_full_noise_and_a_word_of_no_weight_still_draw(tiny_run):
@@ -193,13 +207,20 @@ def test_a_form_at_full_noise_and_a_word_of_no_weight_still_draw(tiny_run):
     assert bool(clean.isfinite().all())
 
 
-def test_queries_add_what_each_word_says():
-    torch.manual_seed(0)
-    query = Query(8, 4).eval()
-    words = torch.randn(1, 3, 8)
-    each = [query(words[:, n : n + 1], torch.ones(1, 1)) for n in range(3)]
-    mixed = query(words, torch.tensor([[1.0, -1.0, 0.5]]))
-    assert torch.allclose(mixed, each[0] - each[1] + 0.5 * each[2], atol=1e-6)
+def test_what_words_say_of_a_form_adds_up_to_enough():
+    logits = torch.tensor([[[5.0, 0.5, -2.0], [-3.0, 2.0, 1.0]]])
+    wanted = heard(logits, torch.tensor([[1.0, 1.0]]))
+    assert wanted.tolist() == [[ENOUGH - 3, 0.5 + ENOUGH, -2 + 1]]
+    avoiding = heard(logits, torch.tensor([[1.0, -0.5]]))
+    assert avoiding.tolist() == [[ENOUGH + 0.5, 0.5 - 1, -2 - 0.5]]
+    assert heard(logits, torch.zeros(1, 2)).tolist() == [[0, 0, 0]]
+
+
+def test_a_words_logit_is_its_vector_times_the_key_and_its_bias():
+    keys = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    asked = torch.tensor([[3.0, 4.0, 0.5]])  # of one word
+    assert logits_of(keys, asked).tolist() == [[3.5], [8.5]]
+    assert logits_of(keys, asked[None]).tolist() == [[[3.5, 8.5]]]
 
 
 def test_what_nobody_knows_of_a_form_costs_nothing():

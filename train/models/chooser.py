@@ -1,11 +1,12 @@
 """How words choose a form: words and forms in one space.
 
-    text_embedding (B, W, T), word_weights (B, W)  ->  query (B, Q): the weighted sum of the words'
-    form (B, 64, 64)                               ->  key (B, Q)
+    text_embedding (B, W, T)  ->  vectors (B, W, Q) and biases (B, W) of the words
+    form (B, 64, 64)          ->  key (B, Q)
 
-A word's vector times a form's key is how much likelier the word is on such a form than on any, as
-the logit of a probability. Words add up, a word of colour adds nothing, a word to avoid is taken
-away.
+A word's vector times a form's key, and its bias, is the logit of how likely the word is true of the
+form. What a prompt says of a form is the sum over its words, each up to `ENOUGH`: all forms that a
+word is true of are then as good as each other, and a word of colour, which is as true of one form
+as of another, changes nothing. A word to avoid counts the other way round.
 """
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from train.qat import QatLinear
 
 BLOCK = 4  # side of the block of a form that the encoder's outermost positions cover
+ENOUGH = 1.0  # logit from which a word is as good as true
 WIDTHS = (64, 128, 160)  # of the encoder, from 16 x 16 positions to 4 x 4
 
 
@@ -47,48 +49,62 @@ def _last(images: Tensor) -> Tensor:
 
 
 class Query(nn.Module):
-    """Words to a query; it is shipped."""
+    """What words ask of a form; it is shipped."""
 
     def __init__(self, text_width: int, key: int) -> None:
         super().__init__()
         self.first = QatLinear(text_width, text_width)
-        self.second = QatLinear(text_width, key)
+        self.second = QatLinear(text_width, key + 1)
 
-    def of_words(self, text_embedding: Tensor) -> Tensor:
-        """Vectors of words of any shape (..., T) -> (..., Q)."""
-        vectors: Tensor = self.second(F.gelu(self.first(text_embedding)))
-        return vectors.float()
-
-    def forward(self, text_embedding: Tensor, word_weights: Tensor) -> Tensor:
-        """(B, W, T) and (B, W), below 0 a word to avoid -> (B, Q)."""
-        return (self.of_words(text_embedding) * word_weights.unsqueeze(-1)).sum(1)
+    def forward(self, text_embedding: Tensor) -> Tensor:
+        """Words (..., T) -> their vectors and, behind, their biases (..., Q + 1)."""
+        asked: Tensor = self.second(F.gelu(self.first(text_embedding)))
+        return asked.float()
 
 
 class Chooser(nn.Module):
-    """Both sides, and how likely each word is on any form, which training alone has."""
+    """Both sides."""
 
     def __init__(self, text_width: int, key: int) -> None:
         super().__init__()
         self.encoder = FormEncoder(key)
         self.query = Query(text_width, key)
-        self.commonness = nn.Sequential(nn.Linear(text_width, 64), nn.ReLU(), nn.Linear(64, 1))
 
     def forward(self, form: Tensor, words: Tensor) -> Tensor:
         """Forms (B, 64, 64) and words (V, T) -> logits (B, V) of each word on each form."""
-        common = self.commonness(words).float().squeeze(-1)
-        logits: Tensor = self.encoder(form) @ self.query.of_words(words).T + common
-        return logits
+        return logits_of(self.encoder(form), self.query(words))
 
 
-def naming_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def logits_of(keys: Tensor, asked: Tensor) -> Tensor:
+    """How likely words are true of forms, as logits.
+
+    Args:
+        keys: (M, Q).
+        asked: (..., Q + 1) of a query.
+
+    Returns:
+        (..., M) for words of more than one axis, else (M, V).
+    """
+    vectors, biases = asked[..., :-1], asked[..., -1:]
+    logits: Tensor = vectors @ keys.T + biases
+    return logits.T if logits.dim() == 2 else logits
+
+
+def heard(logits: Tensor, word_weights: Tensor) -> Tensor:
+    """What prompts say of forms: logits (B, W, M), weights (B, W), below 0 to avoid -> (B, M)."""
+    weights = word_weights.unsqueeze(-1)
+    return (weights.abs() * (weights.sign() * logits).clamp_max(ENOUGH)).sum(1)
+
+
+def naming_loss(logits: Tensor, labels: Tensor, doubt: float = 0.0) -> Tensor:
     """How badly forms are named: mean cross-entropy of what is known.
 
     Args:
         logits: (B, V).
         labels: (B, V), 1 where the word is true, 0 where it is not, below 0 where nobody knows.
+        doubt: how likely a label is wrong; it keeps the logits from growing without end.
     """
     known = (labels >= 0).float()
-    losses = F.binary_cross_entropy_with_logits(
-        logits, labels.clamp_min(0).float(), reduction="none"
-    )
+    wanted = doubt + (1 - 2 * doubt) * labels.clamp_min(0).float()
+    losses = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     return (losses * known).sum() / known.sum().clamp_min(1)

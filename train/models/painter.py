@@ -199,43 +199,69 @@ def velocity_loss(clean: Tensor, predicted: Tensor, level: Tensor) -> Tensor:
     return ((predicted - clean) / scale).square().mean()
 
 
+@dataclass(frozen=True)
+class Guidance:
+    """How far a painter that is not distilled is led, beyond what it says by itself.
+
+    Attributes:
+        words: 1 is the model's own strength of the words; one number, or one for each picture.
+        form: the same of the form.
+    """
+
+    words: float | Tensor = 1.0
+    form: float = 1.0
+
+
 @torch.no_grad()
 def painted(
     painter: nn.Module, noise: Tensor, form: Tensor, form_level: Tensor, words: Words, *,
-    steps: int, guidance_scale: float, distilled: bool = False,
+    steps: int, guidance: Guidance, distilled: bool = False,
 ) -> Tensor:  # fmt: skip
     """Latents (B, N, D) of pictures, from noise in equal steps.
 
     Args:
         noise: (B, N, D), standard normal.
         form, form_level: as the painter takes them.
-        guidance_scale: 1 is the model's own strength of the words.
-        distilled: the painter follows its guidance input; if not it is asked twice a step, with
-            the words, and with the words to avoid alone.
+        distilled: the painter follows its guidance input, and was taught how to follow the form;
+            if not it is asked three times a step.
     """
     x, count = noise, len(noise)
     for step in range(steps, 0, -1):
         level = torch.full((count,), step / steps)
-        clean = guided(painter, x, level, form, form_level, words, guidance_scale, distilled)
+        if distilled:
+            strength = torch.as_tensor(guidance.words, dtype=torch.float32).expand(count)
+            clean = painter(x, level, form, form_level, strength, words.embedding, words.weights)
+        else:
+            clean = guided(painter, x, level, form, form_level, words, guidance)
         x = x + (clean - x) / step  # of the way that is left, one step of `step`
     return x
 
 
 def guided(
     painter: nn.Module, x: Tensor, level: Tensor, form: Tensor, form_level: Tensor, words: Words,
-    scale: float | Tensor, distilled: bool = False,
+    guidance: Guidance,
 ) -> Tensor:  # fmt: skip
-    """The clean latents, with the words followed `scale` times as far: (B, N, D)."""
-    strength = torch.as_tensor(scale, dtype=torch.float32).expand(len(x))
-    if distilled:
-        clean: Tensor = painter(
-            x, level, form, form_level, strength, words.embedding, words.weights
-        )
-        return clean
+    """The clean latents, led by words and form further than the painter would go: (B, N, D).
+
+    It is asked with the words, with the words to avoid alone or none, and with neither words nor
+    form. Source: Brooks et al. 2023, arXiv:2211.09800 (two conditions, each with its guidance).
+    """
+    count, ones = len(x), torch.ones(len(x))
     wanted, avoided = words.weights.clamp_min(0), (-words.weights).clamp_min(0)
-    both: Tensor = painter(
-        x.repeat(2, 1, 1), level.repeat(2), form.repeat(2, 1, 1), form_level.repeat(2),
-        torch.ones(2 * len(x)), words.embedding.repeat(2, 1, 1), torch.cat([wanted, avoided]),
+    forms, levels = [form, form], [form_level, form_level]
+    weights = [wanted, avoided]
+    if guidance.form != 1:
+        forms.append(torch.randn(form.shape))
+        levels.append(ones)
+        weights.append(torch.zeros_like(wanted))
+    asked = len(forms)
+    clean: Tensor = painter(
+        x.repeat(asked, 1, 1), level.repeat(asked), torch.cat(forms), torch.cat(levels),
+        ones.repeat(asked), words.embedding.repeat(asked, 1, 1), torch.cat(weights),
     )  # fmt: skip
-    with_words, without = both.chunk(2)
-    return without + strength[:, None, None] * (with_words - without)
+    answers = torch.split(clean, count)
+    strength = torch.as_tensor(guidance.words, dtype=torch.float32).expand(count)
+    led = answers[1] + strength[:, None, None] * (answers[0] - answers[1])
+    if guidance.form != 1:
+        led = led + (guidance.form - 1) * (answers[1] - answers[2])
+    return led

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from t2a_edge.errors import ConfigError
 from t2a_edge.vocabulary import known_words, poles
 from train.codec_task import autocast
 from train.config import Preset
@@ -15,7 +16,6 @@ from train.models.chooser import Chooser, naming_loss
 from train.models.painter import floats_of_form
 from train.painting.painter_task import VALIDATED, ViewMix, WordTable
 from train.painting.views import Views
-from train.qat import prepare
 from train.studio.forms import form_words, forms_shown
 from train.studio.words import true_words
 
@@ -96,5 +96,5 @@ class ChooserTask:
         return {"loss": float(torch.stack(losses).mean())}
 
     def start_qat(self) -> None:
-        """Fake-quantise what is shipped: the query."""
-        prepare(self.module.query, self.preset.qat)
+        """The query is fake-quantised where the bank's keys settle."""
+        raise ConfigError("chooser_fit.qat_steps is above 0; expected 0. Raise form.settling.")

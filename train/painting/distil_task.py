@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from t2a_edge.vocabulary import known_words
 from train.codec_task import autocast
 from train.config import Preset
-from train.models.painter import MOST_GUIDANCE, Painter, Words, guided, velocity_loss
+from train.models.painter import MOST_GUIDANCE, Guidance, Painter, Words, guided, velocity_loss
 from train.painting.painter_task import LEVELS, ViewMix, WordTable, noised_form
 from train.qat import prepare
 
@@ -20,8 +20,8 @@ MOST_AVOIDED = 2
 class DistilTask:
     """Student and teacher; see `train.loop.Task`.
 
-    The teacher is asked with the words, and with the words to avoid alone or none; the student is
-    told all of it at once and how far to go. Source: Meng et al. 2023, arXiv:2210.03142.
+    The teacher is asked three times, see `train.models.painter.guided`; the student is told all of
+    it at once, and how far to follow the words. Source: Meng et al. 2023, arXiv:2210.03142.
 
     Args:
         teacher: the painter as it was trained, in float.
@@ -52,9 +52,10 @@ class DistilTask:
         scale: Tensor,
     ) -> Tensor:  # fmt: skip
         with torch.no_grad(), autocast():
-            wanted = guided(self.teacher, x, level, form, form_level, words, scale)
+            led = Guidance(scale, self.preset.painter.form_guidance)
+            wanted = guided(self.teacher, x, level, form, form_level, words, led)
         with autocast():
-            clean = guided(self.module, x, level, form, form_level, words, scale, distilled=True)
+            clean = self.module(x, level, form, form_level, scale, words.embedding, words.weights)
         return velocity_loss(wanted, clean, level)
 
     def _avoided(self, prompts: list[list[str]], rng: np.random.Generator) -> list[list[str]]:

@@ -11,10 +11,11 @@ from t2a_edge.prompt import Prompt
 from train.codec_task import uint8_from_images
 from train.data import UInt8Array
 from train.models.chooser import Query
-from train.models.painter import Words, floats_of_form
+from train.models.painter import Guidance, Words, floats_of_form
 from train.painting.model import Bank
 from train.painting.stages import GUIDANCE, STEPS, Prepared, draw
 
+TEMPERATURE = 0.5
 WINDOWS = 16  # of a form, along each axis; as many more are mirrored
 
 
@@ -51,7 +52,7 @@ class Drawer:
     ) -> Tensor:
         """Forms for a prompt, (count, 64, 64) float32 of spread 1."""
         words = self.words([prompt])
-        scores = self.bank.scores(self.query(words.embedding, words.weights))[0].numpy()
+        scores = self.bank.scores(self.query(words.embedding), words.weights)[0].numpy()
         noise = rng.gumbel(size=(count, len(scores))) * temperature
         rows = torch.from_numpy((scores + noise).argmax(1))
         forms = self.bank.codec.decode(self.bank.codes[rows]).float()
@@ -60,8 +61,8 @@ class Drawer:
         return floats_of_form(down @ forms @ along.transpose(1, 2) / 64**2)
 
     def pictures(
-        self, prompts: Sequence[Prompt], seed: int, *, temperature: float = 1.0,
-        guidance_scale: float = GUIDANCE, steps: int = STEPS, form_level: float = 0.0,
+        self, prompts: Sequence[Prompt], seed: int, *, temperature: float = TEMPERATURE,
+        guidance: Guidance = GUIDANCE, steps: int = STEPS, form_level: float = 0.0,
     ) -> UInt8Array:  # fmt: skip
         """One picture of each prompt, (B, H, W, 3) uint8."""
         rng = np.random.default_rng(seed)
@@ -69,6 +70,6 @@ class Drawer:
         words = self.words(prompts)
         images = draw(
             self.ready, self.painter, words, forms, rng, steps=steps,
-            guidance_scale=guidance_scale, form_level=form_level, distilled=self.distilled,
+            guidance=guidance, form_level=form_level, distilled=self.distilled,
         )  # fmt: skip
         return uint8_from_images(images)

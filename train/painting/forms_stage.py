@@ -8,27 +8,29 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from train.augment import is_colour
 from train.checkpoint import (
     load_module,
-    load_stage,
     load_tensors,
     save_tensors,
     with_prefix,
     write_report,
 )
-from train.config import FormConfig
-from train.models.chooser import Chooser, Query
+from train.config import Preset
+from train.models.chooser import Chooser, Query, logits_of, naming_loss
 from train.models.painter import floats_of_form
 from train.painting.bank import FormCodec
-from train.painting.chooser_task import ChooserTask, Int8Array
+from train.painting.chooser_task import UNKNOWN, ChooserTask, Int8Array, named_words
 from train.painting.model import Bank
 from train.painting.stages import Prepared
 from train.painting.views import Views
-from train.qat import QMAX, convert
+from train.qat import QMAX, convert, prepare
 from train.stages import Run, stage_effort, stage_fit
 from train.studio.forms import UPRIGHT
 
 AT_ONCE = 256
+SETTLING_RATE = 2e-3
+NOTHING_SAID = 0.02  # weight of what words of colour say
 
 
 @dataclass(frozen=True)
@@ -55,51 +57,96 @@ def train_forms(run: Run, ready: Prepared) -> dict[str, Any]:
         run, "forms", task, run.preset.chooser_fit, ("latent", "form", "wording"), key=ready.key
     )
     state = fit.run()
-    chooser = task.module.eval()
-    if run.preset.chooser_fit.qat_steps:
-        convert(chooser.query)
-    bank = filled_bank(task, ready, run.preset.form)
-    save_tensors(run.folder / "forms" / "bank.safetensors", bank.tensors(), {"key": ready.key})
-    return write_report(
-        run.folder / "forms",
-        {**stage_effort(state), "float_steps": state.float_end, "forms": len(bank.codes),
-         "left_by_codes": left_by_codes(ready), "val": task.validate()},
-    )  # fmt: skip
+    task.module.eval()
+    figures: dict[str, Any] = {"val": task.validate(), "left_by_codes": left_by_codes(ready)}
+    bank, named = filled_bank(task, ready, run.preset)
+    tensors = {f"query.{k}": v for k, v in task.module.query.state_dict().items()}
+    tensors |= {f"bank.{name}": value for name, value in bank.tensors().items()}
+    save_tensors(run.folder / "forms" / "bank.safetensors", tensors, {"key": ready.key})
+    figures |= {"forms": len(bank.codes), "named": named}
+    return write_report(run.folder / "forms", {**stage_effort(state), **figures})
 
 
 def trained_forms(run: Run) -> tuple[Query, Bank]:
     """The query of the run's forms stage, and its bank."""
-    tensors, _ = load_stage(run.folder, "forms")
+    tensors, _ = load_tensors(run.folder / "forms" / "bank.safetensors")
     query = Query(run.preset.transformer.width, run.preset.form.key)
     load_module(query, with_prefix(tensors, "query"), "query")
-    if run.preset.chooser_fit.qat_steps:
-        convert(query)
-    return query.eval(), Bank.of(load_tensors(run.folder / "forms" / "bank.safetensors")[0])
+    convert(query)
+    return query.eval(), Bank.of(with_prefix(tensors, "bank"))
 
 
-@torch.no_grad()
-def filled_bank(task: ChooserTask, ready: Prepared, config: FormConfig) -> Bank:
+def filled_bank(
+    task: ChooserTask, ready: Prepared, preset: Preset
+) -> tuple[Bank, dict[str, float]]:
     """Forms whose own words find them, as many of each family of the studio as of another.
 
-    Keys are without their mean, which says nothing of one form rather than another.
+    Returns:
+        The bank, and the figures of `settled_keys`. The task's query is fake-quantised then.
     """
+    config = preset.form
     counts = [round(config.size * (1 - config.paintings))]
     others = len(ready.views) - 1
     counts += [(config.size - counts[0]) // others] * others
-    forms, upright = [], []
-    chooser, query = task.module, task.module.query.of_words(task.words)
-    for source, labels, count in zip(ready.views, task.labels, counts, strict=True):
-        found = candidates(chooser, source, labels, query, ready.form_codec)
+    forms, upright, known = [], [], []
+    chooser = task.module
+    with torch.no_grad():
+        query = chooser.query(task.words)[:, :-1]
+    given = zip(ready.sources.values(), ready.views, task.labels, counts, strict=True)
+    for pictures, source, labels, count in given:
+        found = candidates(chooser, source, labels, query, ready.form_codec, pictures.each)
         picked = found.rows[chosen_rows(found, count)]
         forms.append(torch.from_numpy(source.forms[picked]))
+        known.append(torch.from_numpy(labels[picked]))
         traits = [source.records[r].seen.traits if source.records else () for r in picked]
         upright += [UPRIGHT in seen for seen in traits]
     codes = ready.form_codec.encode(torch.cat(forms))
-    keys = _keys(chooser, ready.form_codec.decode(codes))
-    keys = keys - keys.mean(0)
+    keys, figures = settled_keys(task, ready.form_codec.decode(codes), torch.cat(known), preset)
     step = float(keys.abs().max()) / QMAX
     rounded = (keys / step).round().to(torch.int8)
-    return Bank(ready.form_codec, codes, rounded, step, torch.tensor(upright))
+    return Bank(ready.form_codec, codes, rounded, step, torch.tensor(upright)), figures
+
+
+def settled_keys(
+    task: ChooserTask, forms: Tensor, labels: Tensor, preset: Preset
+) -> tuple[Tensor, dict[str, float]]:
+    """Keys of the bank's forms, moved from what the encoder says to what is known of each.
+
+    The query learns along, fake-quantised. Words of colour are to be as true of one form as of
+    another: a form is painted in any.
+
+    Args:
+        forms: (M, 64, 64) int8.
+        labels: (M, V) as `word_labels` gives them.
+
+    Returns:
+        Keys (M, Q); and the share of known words, true ones first, that are told rightly.
+    """
+    chooser, config = task.module, preset.form
+    start = _keys(chooser, forms)
+    colours = torch.tensor([is_colour(word) for word in named_words()])
+    labels = labels.masked_fill(colours, UNKNOWN)
+    keys = start.clone().requires_grad_(True)
+    prepare(chooser.query, preset.qat)
+    chooser.query.train()
+    optimizer = torch.optim.Adam([keys, *chooser.query.parameters()], lr=SETTLING_RATE)
+    for step in range(config.settling):
+        for group in optimizer.param_groups:
+            group["lr"] = SETTLING_RATE * (1 - step / config.settling)
+        logits = logits_of(keys, chooser.query(task.words))
+        loss = naming_loss(logits, labels, config.doubt)
+        loss = loss + config.faith * (keys - start).square().mean()
+        loss = loss + NOTHING_SAID * logits[:, colours].var(0).mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    chooser.query.eval()
+    convert(chooser.query)
+    with torch.no_grad():
+        told = logits_of(keys, chooser.query(task.words)) > 0
+        right = {"true": float(told[labels == 1].float().mean()),
+                 "false": float((~told[labels == 0]).float().mean())}  # fmt: skip
+        return keys.detach(), right
 
 
 def left_by_codes(ready: Prepared) -> list[float]:
@@ -111,19 +158,22 @@ def left_by_codes(ready: Prepared) -> list[float]:
     return [round(float((a - forms.float()).square().mean() / spread), 4) for a in again]
 
 
+@torch.no_grad()
 def _keys(chooser: Chooser, forms: Tensor) -> Tensor:
     parts = [chooser.encoder(floats_of_form(part)) for part in torch.split(forms, AT_ONCE)]
     return torch.cat(parts)
 
 
+@torch.no_grad()
 def candidates(
-    chooser: Chooser, source: Views, labels: Int8Array, query: Tensor, codec: FormCodec
+    chooser: Chooser, source: Views, labels: Int8Array, query: Tensor, codec: FormCodec, each: int
 ) -> Candidates:
     """Keys of a source's training views, and how well their words find them.
 
     Args:
         labels: (M, V), which words are true of each view.
         query: (V, Q), of each word.
+        each: views of a picture, which follow each other.
     """
     rows = np.flatnonzero(~source.held_out)
     forms = torch.from_numpy(source.forms[rows])
@@ -132,7 +182,7 @@ def candidates(
     said = true @ query / true.sum(1, keepdim=True).clamp_min(1)  # (M, Q)
     own = (said * (keys - keys.mean(0))).sum(1).numpy()
     if source.records is None:
-        groups = np.arange(len(rows))
+        groups = rows // each
     else:
         families = [source.records[row].composition.family for row in rows]
         groups = np.unique(families, return_inverse=True)[1]

@@ -11,7 +11,7 @@ from t2a_edge.errors import CheckpointError
 from train.checkpoint import load_module, load_tensors, save_tensors, with_prefix
 from train.codec import Codec
 from train.config import Preset
-from train.models.chooser import Query
+from train.models.chooser import Query, heard, logits_of
 from train.models.latents import DeepLatent
 from train.models.painter import Painter
 from train.painting.bank import FormCodec
@@ -26,7 +26,7 @@ class Bank:
     Attributes:
         codec: what their codes mean.
         codes: (M, N, S) int16.
-        keys: (M, Q) int8; a query times a key, times `key_step`, is a form's score.
+        keys: (M, Q) int8, in steps of `key_step`.
         key_step: size of a key's step.
         upright: (M,) bool, whether it has a top.
     """
@@ -56,9 +56,9 @@ class Bank:
         """All of them, (M, 64, 64) int8."""
         return self.codec.decode(self.codes)
 
-    def scores(self, query: Tensor) -> Tensor:
-        """Queries (B, Q) -> (B, M), how well each form suits each."""
-        return query @ self.keys.float().T * self.key_step
+    def scores(self, asked: Tensor, word_weights: Tensor) -> Tensor:
+        """What a query asks (B, W, Q + 1), and weights (B, W) -> (B, M), how well forms suit."""
+        return heard(logits_of(self.keys.float() * self.key_step, asked), word_weights)
 
 
 @dataclass

@@ -34,7 +34,7 @@ from train.config import LATENT_BLOCK
 from train.data import PictureStore, PixelStore, load_rows
 from train.model import Model
 from train.models.latents import DeepLatent
-from train.models.painter import Painter, Words, painted
+from train.models.painter import Guidance, Painter, Words, painted
 from train.painting.bank import FormCodec, fitted_codec
 from train.painting.distil_task import DistilTask
 from train.painting.painter_task import PainterTask, ViewMix, WordTable, new_painter
@@ -54,7 +54,7 @@ from train.studio_store import StudioStore
 from train.text import TextEngine
 
 FITTED_FORMS = 6000  # that the tables of form codes are fitted to
-STEPS, GUIDANCE = 12, 2.5
+STEPS, GUIDANCE = 8, Guidance(3.0, 1.6)
 REPORTED, SHEET, AT_ONCE = 200, 32, 16  # held-out pictures of each store
 
 
@@ -289,7 +289,7 @@ def decoded(codec: Codec, canvas: Tensor) -> Tensor:
 
 def draw(
     ready: Prepared, painter: nn.Module, words: Words, form: Tensor, rng: np.random.Generator, *,
-    steps: int = STEPS, guidance_scale: float = GUIDANCE, form_level: float = 0.0,
+    steps: int = STEPS, guidance: Guidance = GUIDANCE, form_level: float = 0.0,
     distilled: bool = False,
 ) -> Tensor:  # fmt: skip
     """Images of words in given forms, (B, 64, 64) float32."""
@@ -302,7 +302,7 @@ def draw(
         form = (1 - form_level) * form + form_level * other
     with autocast():
         latents = painted(
-            painter, noise, form, level, words, steps=steps, guidance_scale=guidance_scale,
+            painter, noise, form, level, words, steps=steps, guidance=guidance,
             distilled=distilled,
         )  # fmt: skip
     return pictures(ready, latents)

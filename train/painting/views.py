@@ -64,6 +64,10 @@ class Source(Protocol):
     def key(self) -> str:
         """Names the pictures."""
 
+    @property
+    def each(self) -> int:
+        """Views of a picture of the training split, which follow each other and come first."""
+
     def __len__(self) -> int:
         """How many views."""
 
@@ -81,6 +85,11 @@ class StudioViews:
     def key(self) -> str:
         """Names the pictures."""
         return self.store.key
+
+    @property
+    def each(self) -> int:
+        """See `Source`."""
+        return 1
 
     def __len__(self) -> int:
         return sum(len(members) for members in self.store.by_split.values())
@@ -120,6 +129,11 @@ class PaintingViews:
     def key(self) -> str:
         """Names the pictures."""
         return f"{self.store.key}-{self.count}-{self.size}-{self.recolour}"
+
+    @property
+    def each(self) -> int:
+        """See `Source`."""
+        return self.count
 
     def __len__(self) -> int:
         split = self.store.by_split
@@ -171,6 +185,11 @@ class WordlessViews:
     def key(self) -> str:
         """Names the pictures."""
         return f"{len(self.files)}-{self.kinds}-{self.count}-{self.size}-{self.recolour}"
+
+    @property
+    def each(self) -> int:
+        """See `Source`."""
+        return self.count
 
     def __len__(self) -> int:
         return self.count * len(self.files)
