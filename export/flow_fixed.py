@@ -10,6 +10,8 @@ are whole numbers already, the steps of the codebook.
     vectors     32nds of a code's step, at most 160
     enlarging   down: weights in 2^-16, rounded to 32nds of a code's step; then across: weights in
                 2^-11, rounded to the canvas's 32nds
+    logits      of a word and a form: 2^-14, -32 to 1 as they are heard; times the word's weight
+                they are rounded to 2^-10 and added up
 
 Weights of a linear map have as many binary digits as its largest possible sum leaves. Matrices
 here are whole numbers times powers of two, which change nothing of this. The canvas of all codes,
@@ -31,6 +33,7 @@ from t2a_edge.form import MOST, SIDE, SPREAD, WHOLE, resampling_matrices
 from t2a_edge.scales import average_matrix, enlarge_matrix, scale_offsets
 from t2a_edge.spec import BLOCK
 from train.codec import MultiScaleQuantizer
+from train.models.chooser import ENOUGH
 from train.models.latents import DeepLatent
 from train.painting.model import Bank
 
@@ -48,7 +51,9 @@ ENCODED_UNIT = 2.0**-2  # of a canvas on its way back to latents
 DOWN_BITS, DOWN_UNIT = 16, 2.0**-5  # of the first axis that is enlarged, and what it is rounded to
 ACROSS_BITS = 11  # of the second
 MAP_BITS = 16  # at most, of a linear map
-SCORE_UNIT = 2.0**-13  # of a form's score
+LOGIT_UNIT, MOST_LOGIT = 2.0**-14, 32.0  # of how likely a word is true of a form
+SCORE_UNIT = 2.0**-10  # of a form's score
+BYTE = 256  # values of one
 ON_A_STEP = 1e-2  # of a step: how far from it an entry of the codebook may lie
 
 
@@ -293,40 +298,61 @@ def _wide(tensor: torch.Tensor) -> Wide:
 
 
 class FixedForms:
-    """How a query chooses a form of the bank, and a crop of it, in whole numbers.
+    """How words choose a form of the bank, and a crop of it, in whole numbers.
 
     Attributes:
-        keys: (M, Q) int8.
         codes: (M, N, S) int16.
-        query_scale: (), turns a query into whole numbers.
-        most_query: their largest magnitude; a product with a key then stays below 2^24.
-        score_unit, form_unit: powers of two, of products of query and key and of cropped forms.
+        columns: (Q + 1, M) int8, the keys, and behind them a row of ones for the words' biases.
+        asked_scale: (Q + 1,), turns what words ask into whole numbers.
+        most_asked: (Q + 1,), their largest magnitudes; a logit's sum then stays below 2^24.
+        enough, least: bounds of a logit, in LOGIT_UNIT.
+        weight_scale, score_unit, form_unit: powers of two, of a word's weight, of a form's score
+            and of cropped forms.
         rows: (S * K, P) int8, the rows of all tables.
-        places: (M, S * N) int16, which rows each form is the sum of, stage by stage.
+        places: (M, S * N), which row of its table each part of a form is, table by table; uint8
+            where 256 rows are all that a table has, else int16.
+        starts: (S * N,) int64, where each part's table begins in `rows`.
         crop_places: (32, 64) float32, where each output of a crop lies, in 64ths of an input.
     """
 
-    score_unit = float(SCORE_UNIT)
+    enough, least = ENOUGH / LOGIT_UNIT, -MOST_LOGIT / LOGIT_UNIT
+    weight_scale, score_unit = LOGIT_UNIT / SCORE_UNIT, SCORE_UNIT
     form_unit = 1 / (WHOLE * WHOLE * SPREAD)
 
     def __init__(self, bank: Bank) -> None:
-        self.keys = bank.keys.numpy().astype(np.int8)
+        keys = bank.keys.numpy().astype(np.int8)  # (M, Q)
+        self.columns = np.concatenate([keys.T, np.ones((1, len(keys)), dtype=np.int8)])
+        scales = [*[bank.key_step] * keys.shape[1], 1]
+        self.asked_scale = (np.array(scales) / LOGIT_UNIT).astype(np.float32)
+        most_bias = MOST_LOGIT / LOGIT_UNIT
+        lengths = np.abs(keys.astype(np.int64)).sum(1).max()
+        most = (LIMIT - 1 - most_bias) // max(1, lengths)
+        self.most_asked = np.array([*[most] * keys.shape[1], most_bias], dtype=np.float32)
         self.codes = bank.codes.numpy().astype(np.int16)
         tables = bank.codec.tables.numpy().astype(np.int8)  # (S, K, P)
+        stages, count = tables.shape[:2]
         self.rows = tables.reshape(-1, tables.shape[-1])
-        stages = np.arange(len(tables), dtype=np.int16)[:, None] * tables.shape[1]
-        moved = self.codes.transpose(0, 2, 1) + stages.astype(np.int16)  # (M, S, N)
-        self.places = moved.reshape(len(moved), -1).astype(np.int16)
-        self.query_scale = np.float32(bank.key_step / SCORE_UNIT)
-        lengths = np.abs(self.keys.astype(np.int64)).sum(1).max()
-        self.most_query = float((LIMIT - 1) // max(1, lengths))
+        places = self.codes.transpose(0, 2, 1).reshape(len(keys), -1)  # (M, S * N)
+        self.places = places.astype(np.uint8 if count <= BYTE else np.int16)
+        self.starts = np.repeat(np.arange(stages, dtype=np.int64) * count, self.codes.shape[1])
         self.crop_places = resampling_matrices() @ np.arange(SIDE, dtype=np.float32)
 
-    def choice(self, query: Array, noise: Array) -> Int64Array:
-        """Queries (B, Q) and noise (B, M) -> number of the form (B,)."""
-        numbers = np.rint(query * self.query_scale).clip(-self.most_query, self.most_query)
-        scores = numbers.astype(np.float32) @ self.keys.T.astype(np.float32)
-        chosen: Int64Array = (scores * np.float32(self.score_unit) + noise).argmax(1)
+    def scores(self, asked: Array, word_weights: Array) -> Array:
+        """`Bank.scores`: asked (B, W, Q + 1), weights (B, W) -> (B, M) in units of SCORE_UNIT.
+
+        They are exact where the magnitudes of a prompt's weights add up to 512 at most.
+        """
+        numbers = np.rint(asked * self.asked_scale).clip(-self.most_asked, self.most_asked)
+        weights = word_weights[..., None]
+        signed = (numbers * np.sign(weights)).astype(np.float32)
+        logits = (signed @ self.columns.astype(np.float32)).clip(self.least, self.enough)
+        scores: Array = np.rint(logits * (np.abs(weights) * np.float32(self.weight_scale))).sum(1)
+        return scores
+
+    def choice(self, asked: Array, word_weights: Array, noise: Array) -> Int64Array:
+        """What words ask (B, W, Q + 1), weights (B, W), noise (B, M) -> numbers of forms (B,)."""
+        scores = self.scores(asked, word_weights) * np.float32(self.score_unit)
+        chosen: Int64Array = (scores + noise).argmax(1)
         return chosen
 
     def form(self, choice: Int64Array, crop: Int64Array) -> Array:

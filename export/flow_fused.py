@@ -65,10 +65,10 @@ def flow_fused_graph(model: WholeModel, networks: Graphs) -> onnx.ModelProto:
     noise = noise_of_seed(g, seed, model.painter.side**2, preset.latent.depth, len(forms.codes))
     (embedding,) = g.splice(networks["text"], {"text_bytes": text_bytes})
     words = {"text_embedding": embedding, "word_weights": weights}
-    (query,) = g.splice(networks["query"], words)
+    (asked,) = g.splice(networks["query"], {"text_embedding": embedding})
     heat = g.op("Unsqueeze", temperature, g.integers(1))
-    heard = g.op("Mul", noise.choice, heat)  # (B, M)
-    form, _ = g.forms(forms, query, heard, noise.crop)
+    doubt = g.op("Mul", noise.choice, heat)  # (B, M)
+    form = g.form(forms, g.choice(forms, asked, weights, doubt), noise.crop)
     given = g.op("Unsqueeze", form_given, g.integers(1, 2))
     form = g.op("Where", given, own_form, form)
     much = g.op("Unsqueeze", form_level, g.integers(1, 2))  # (B, 1, 1)
@@ -113,7 +113,7 @@ def _painted(
 
 def flow_fused_inputs(
     prompts: Sequence[Prompt], seeds: Sequence[int], model: WholeModel, *,
-    steps: int, guidance_scale: float, temperature: float = 1.0, form_level: float = 0.0,
+    steps: int, guidance_scale: float, temperature: float = 0.5, form_level: float = 0.0,
     forms: Sequence[Float32Array | None] = (),
 ) -> dict[str, npt.NDArray[Any]]:  # fmt: skip
     """What the graph is given for a picture of each prompt.

@@ -131,9 +131,9 @@ def flow_sources(model: WholeModel) -> dict[str, GraphSource]:
         ),
         "query": GraphSource(
             model.query,
-            {"text_embedding": embedding, "word_weights": weights},
-            ["query"],
-            worded,
+            {"text_embedding": embedding},
+            ["asked"],
+            {"text_embedding": worded["text_embedding"]},
         ),
         "painter": GraphSource(
             model.painter,
@@ -186,14 +186,13 @@ def flow_graphs(model: WholeModel, networks: Graphs) -> dict[str, onnx.ModelProt
         return g.model(name)
 
     def build_forms(g: "FlowComposer") -> None:
-        given = {
-            "text_embedding": g.input("text_embedding", FLOAT, ["batch", "words", text]),
-            "word_weights": g.input("word_weights", FLOAT, ["batch", "words"]),
-        }
+        embedding = g.input("text_embedding", FLOAT, ["batch", "words", text])
+        weights = g.input("word_weights", FLOAT, ["batch", "words"])
         noise = g.input("noise", FLOAT, ["batch", len(forms.codes)])
         crop = g.input("crop", INT64, ["batch", 2])
-        (query,) = g.splice(networks["query"], given)
-        form, choice = g.forms(forms, query, noise, crop)
+        (asked,) = g.splice(networks["query"], {"text_embedding": embedding})
+        choice = g.choice(forms, asked, weights, noise)
+        form = g.form(forms, choice, crop)
         g.output("form", form, FLOAT, ["batch", FORM_SIDE, FORM_SIDE])
         g.output("choice", choice, INT64, ["batch"])
 
@@ -409,15 +408,25 @@ class FlowComposer(Composer):
 
     # ---- forms
 
-    def forms(self, forms: FixedForms, query: str, noise: str, crop: str) -> tuple[str, str]:
-        """`FixedForms`: query (B, Q), noise (B, M), crop (B, 2) -> form (B, 64, 64), choice."""
-        numbers = self.op("Mul", query, self.array(forms.query_scale))
-        numbers = self.bounded(self.op("Round", numbers), forms.most_query, 1)
-        products = self.op("MatMul", numbers, self.widened(forms.keys.T, FLOAT))  # (B, M)
-        scores = self.op("Mul", products, self.number(forms.score_unit))
-        choice = self.op("ArgMax", self.op("Add", scores, noise), axis=1, keepdims=0)  # (B,)
+    def choice(self, forms: FixedForms, asked: str, weights: str, noise: str) -> str:
+        """`FixedForms.choice`: (B, W, Q + 1), (B, W), (B, M) -> (B,)."""
+        numbers = self.op("Round", self.op("Mul", asked, self.array(forms.asked_scale)))
+        numbers = self.op("Max", numbers, self.array(-forms.most_asked))
+        numbers = self.op("Min", numbers, self.array(forms.most_asked))
+        weights = self.op("Unsqueeze", weights, self.integers(2))  # (B, W, 1)
+        signed = self.op("Mul", numbers, self.op("Sign", weights))
+        logits = self.op("MatMul", signed, self.widened(forms.columns, FLOAT))  # (B, W, M)
+        logits = self.op("Clip", logits, self.number(forms.least), self.number(forms.enough))
+        weights = self.op("Mul", self.op("Abs", weights), self.number(forms.weight_scale))
+        heard = self.op("Round", self.op("Mul", logits, weights))
+        scores = self.op("ReduceSum", heard, self.integers(1), keepdims=0)  # (B, M)
+        scores = self.op("Mul", scores, self.number(forms.score_unit))
+        return self.op("ArgMax", self.op("Add", scores, noise), axis=1, keepdims=0)
+
+    def form(self, forms: FixedForms, choice: str, crop: str) -> str:
+        """`FixedForms.form`: (B,), (B, 2) -> (B, 64, 64) of spread 1."""
         rows = self.op("Gather", self.constant(forms.places), choice, axis=0)  # (B, S N)
-        rows = self.cast(rows, INT64)
+        rows = self.op("Add", self.cast(rows, INT64), self.constant(forms.starts))
         parts = self.op("Gather", self.constant(forms.rows), rows, axis=0)  # (B, S N, P) int8
         stages, patch = forms.codes.shape[2], FORM_SIDE // PATCHES
         split = self.reshape(self.cast(parts, FLOAT), 0, stages, PATCHES, PATCHES, patch, patch)
@@ -425,7 +434,7 @@ class FlowComposer(Composer):
         form = self.bounded(form, INT8_MAX, 1)  # (B, 1, 8, 8, p, p)
         form = self.op("Transpose", form, perm=[0, 1, 2, 4, 3, 5])
         form = self.reshape(form, 0, 1, FORM_SIDE, FORM_SIDE)
-        return self._cropped(forms, form, crop), choice
+        return self._cropped(forms, form, crop)
 
     def _cropped(self, forms: FixedForms, form: str, crop: str) -> str:
         """(B, 1, 64, 64) whole numbers, (B, 2) -> (B, 64, 64) of spread 1."""

@@ -43,7 +43,7 @@ class TorchFlowRunner(Runner):
         """See `Runner.forms`."""
         forms, choices = [], []
         for embedding, weights, noise, crop in _rows(inputs):
-            scores = self._bank.scores(self._query(embedding, weights))  # (1, M)
+            scores = self._bank.scores(self._query(embedding), weights)  # (1, M)
             choice = (scores + noise).argmax(1)
             down, across = self._matrices[crop[0]]  # (64, 64) each
             forms.append(down @ self._forms[choice] @ across.T / WHOLE**2)

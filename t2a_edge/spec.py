@@ -64,7 +64,7 @@ class Spec:
     guidance_scale: float = 2.5
     steps: int = 8
     form_strength: float = 1.0
-    temperature: float = 1.0
+    temperature: float = 0.5
 
     def __post_init__(self) -> None:
         for name, bounds in WHOLE.items():

@@ -67,7 +67,7 @@ class FakeRunner(Runner):
 
 def options(**changed) -> SamplingOptions:
     plain = {
-        "guidance_scale": 2.5, "steps": 4, "form_strength": 1.0, "temperature": 1.0
+        "guidance_scale": 2.5, "steps": 4, "form_strength": 1.0, "temperature": 0.5
     }  # fmt: skip
     return SamplingOptions(**{**plain, **changed})
 

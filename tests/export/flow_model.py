@@ -96,7 +96,7 @@ def _observe(
         letters[:, :, 6 + step :] = 0
         embedding = text(letters.to(torch.uint8))
         weights = torch.from_numpy(rng.choice([1.0, 0.5, 0.0, -1.0], (4, 3))).float()
-        query(embedding, weights)
+        query(embedding)
         level = torch.from_numpy(rng.random((3, 4))).float()
         painter(
             torch.randn(4, preset.latent_side**2, preset.latent.depth), level[0],

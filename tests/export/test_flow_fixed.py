@@ -15,7 +15,9 @@ from export.flow_fixed import (
     MOST_CANVAS,
     MOST_COMPONENT,
     MOST_LATENT,
+    MOST_LOGIT,
     MOST_VECTOR,
+    SCORE_UNIT,
     VECTOR_UNIT,
     FixedCodec,
     FixedForms,
@@ -28,6 +30,8 @@ from t2a_edge.errors import ExportError
 from t2a_edge.form import SIDE, resampling_matrices
 from t2a_edge.scales import enlarge_matrix
 from tests.export.flow_model import FORMS, SCALES, small_model
+from train.models.chooser import ENOUGH
+from train.painting.bank import FormCodec, patches
 
 RNG = np.random.default_rng(4)
 POSITIONS = sum(side * side for side in SCALES)
@@ -230,19 +234,98 @@ def test_places_of_a_crop_make_its_matrix(model):
     np.testing.assert_array_equal(hats, resampling_matrices())
 
 
-def test_the_choice_is_the_likeliest_and_exact(model):
+def asked_of_words(model, spread=0.25, count=50):
+    """What words ask (B, 8, Q + 1) and weights (B, 8); the first prompt is of no words."""
+    asked = RNG.normal(0, spread, (count, 8, model.preset.form.key + 1)).astype(np.float32)
+    weights = RNG.choice([0, 0, 1, 1, 0.3, 4, -1, -1.7], (count, 8)).astype(np.float32)
+    weights[0] = 0
+    return asked, weights
+
+
+def test_scores_are_the_bank_s_but_for_rounding(model):
+    asked, weights = asked_of_words(model)
+    found = FixedForms(model.bank).scores(asked, weights) * SCORE_UNIT
+    expected = model.bank.scores(torch.from_numpy(asked), torch.from_numpy(weights)).numpy()
+    assert (expected.max(1) > 0.5).any()
+    assert expected.min() < -20
+    errors = np.abs(found - expected) / np.abs(weights).sum(1, keepdims=True).clip(1)
+    assert errors.max() < 0.05
+    assert errors.mean() < 0.01
+
+
+def test_scores_are_whole_numbers_and_exact_in_any_order(model):
+    forms, (asked, weights) = FixedForms(model.bank), asked_of_words(model)
+    scores = forms.scores(asked, weights)
+    assert scores.dtype == np.float32
+    assert not (scores % 1).any()
+    key = asked.shape[2] - 1
+    entries, words = [*RNG.permutation(key), key], RNG.permutation(8)
+    other = copy.copy(forms)
+    other.columns = forms.columns[entries]
+    other.asked_scale, other.most_asked = forms.asked_scale[entries], forms.most_asked[entries]
+    again = other.scores(asked[:, words][..., entries], weights[:, words])
+    np.testing.assert_array_equal(again, scores)
+
+    signed = np.rint(asked * forms.asked_scale).clip(-forms.most_asked, forms.most_asked)
+    signed = (signed * np.sign(weights)[..., None]).astype(np.int64)
+    logits = signed @ forms.columns.astype(np.int64)
+    logits = logits.clip(round(forms.least), round(forms.enough)).astype(np.float32)
+    heard = np.rint(logits * (np.abs(weights) * np.float32(forms.weight_scale))[..., None])
+    np.testing.assert_array_equal(heard.astype(np.int64).sum(1), scores)
+
+
+def test_the_largest_sums_of_scores_are_below_the_limit(model):
     forms = FixedForms(model.bank)
-    query = RNG.normal(0, 0.3, (50, model.preset.form.key)).astype(np.float32)
+    sums = forms.most_asked.astype(np.float64) @ np.abs(forms.columns.astype(np.float64))
+    assert sums.max() < LIMIT
+    heaviest = 4.0 * 64  # weights of the most words that a prompt can have
+    assert heaviest * MOST_LOGIT / SCORE_UNIT < LIMIT
+    asked = 1e6 * np.sign(asked_of_words(model, count=2)[0])  # bounded, not overflowing
+    scores = forms.scores(asked.astype(np.float32), np.full((2, 8), 4, np.float32)) * SCORE_UNIT
+    assert scores.max() <= 4 * 8 * ENOUGH
+    assert scores.min() >= -4 * 8 * MOST_LOGIT
+    assert np.ptp(scores) > 32
+
+
+def test_a_prompt_of_no_words_says_the_same_of_all_forms(model):
+    forms, (asked, weights) = FixedForms(model.bank), asked_of_words(model, count=1)
+    np.testing.assert_array_equal(forms.scores(asked, weights), np.zeros((1, FORMS)))
+    noise = RNG.gumbel(size=(1, FORMS)).astype(np.float32)
+    np.testing.assert_array_equal(forms.choice(asked, weights, noise), noise.argmax(1))
+
+
+def test_forms_that_a_word_is_true_of_are_alike(model):
+    forms, (asked, _) = FixedForms(model.bank), asked_of_words(model, count=9)
+    for weight in (1.5, -1.5):
+        weights = np.zeros((9, 8), dtype=np.float32)
+        weights[:, 3] = weight
+        scores = forms.scores(asked, weights) * SCORE_UNIT
+        best = scores == 1.5 * ENOUGH
+        assert 1 < best.sum(1).mean() < FORMS
+        assert scores.max() == 1.5 * ENOUGH
+
+
+def test_the_choice_is_the_likeliest(model):
+    forms, (asked, weights) = FixedForms(model.bank), asked_of_words(model)
     noise = RNG.gumbel(size=(50, FORMS)).astype(np.float32)
-    scores = model.bank.scores(torch.from_numpy(query)).numpy() + noise
-    choice = forms.choice(query, noise)
+    scores = model.bank.scores(torch.from_numpy(asked), torch.from_numpy(weights)).numpy() + noise
+    choice = forms.choice(asked, weights, noise)
     best = np.sort(scores, axis=1)
     clear = best[:, -1] - best[:, -2] > 0.2
     assert clear.mean() > 0.5
     np.testing.assert_array_equal(choice[clear], scores.argmax(1)[clear])
-    order = RNG.permutation(query.shape[1])
-    other = copy.copy(forms)
-    other.keys = forms.keys[:, order]
-    np.testing.assert_array_equal(other.choice(query[:, order], noise), choice)
-    most = forms.most_query * np.abs(forms.keys.astype(np.int64)).sum(1).max()
-    assert most < LIMIT
+
+
+@pytest.mark.parametrize(("count", "kind"), [(16, np.uint8), (256, np.uint8), (257, np.int16)])
+def test_a_code_of_few_is_one_byte(model, count, kind):
+    generator = torch.Generator().manual_seed(8)
+    tables = torch.randint(-40, 41, (3, count, 64), generator=generator).to(torch.int8)
+    codes = torch.randint(count, (5, 64, 3), generator=generator).to(torch.int16)
+    codes[0, 0], codes[0, 1] = 0, count - 1
+    bank = replace(model.bank, codec=FormCodec(tables), codes=codes, keys=model.bank.keys[:5])
+    forms = FixedForms(bank)
+    assert forms.places.dtype == kind
+    assert forms.places.shape == (5, 3 * 64)
+    parts = forms.rows[forms.places + forms.starts].reshape(5, 3, 64, 64)
+    found = parts.astype(int).sum(1).clip(-127, 127)
+    np.testing.assert_array_equal(found, patches(bank.forms()).numpy())

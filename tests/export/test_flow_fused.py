@@ -60,7 +60,7 @@ def parsed(prompt):
     return parse_prompt(prompt, max_words=SPEC.max_words, max_bytes=SPEC.max_bytes)
 
 
-def drawn(runner, prompt, seed, *, form=None, steps=3, guidance=2.5, heat=1.0, strength=1.0):
+def drawn(runner, prompt, seed, *, form=None, steps=3, guidance=2.5, heat=0.5, strength=1.0):
     """Indices and pixels by the sampler."""
     options = SamplingOptions(
         guidance_scale=guidance, steps=steps, form_strength=strength, temperature=heat

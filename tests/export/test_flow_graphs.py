@@ -1,6 +1,7 @@
 """The ONNX engines against numpy and torch, and the same bits however they are run."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -28,6 +29,7 @@ from tests.export.flow_model import (
     small_preset,
     small_traced,
 )
+from train.painting.bank import FormCodec
 from train.qat import QatConv2d, QatLinear, disable
 
 RNG = np.random.default_rng(6)
@@ -145,12 +147,31 @@ def test_the_forms_are_numpy_s(runner, model):
     given = form_inputs(20)
     found, choice = runner.forms(given)
     query = session(small_networks("int8")["query"])
-    told = {"text_embedding": given.text_embedding, "word_weights": given.word_weights}
+    (asked,) = query.run(None, {"text_embedding": given.text_embedding})
     forms = FixedForms(model.bank)
-    expected = forms.choice(query.run(None, told)[0], given.noise)
+    expected = forms.choice(asked, given.word_weights, given.noise)
     np.testing.assert_array_equal(choice, expected)
     np.testing.assert_array_equal(found, forms.form(expected, given.crop))
     assert len(set(choice.tolist())) > 5
+
+
+def test_the_codes_of_the_bank_are_a_byte_each(model, engines):
+    stages = PRESET.form.stages
+    codes = [
+        constant.dims for constant in engines["forms"].graph.initializer
+        if constant.data_type == onnx.TensorProto.UINT8 and len(constant.dims) == 2
+    ]  # fmt: skip
+    assert codes == [[FORMS, stages * 64]]
+    bank, generator = model.bank, torch.Generator().manual_seed(9)
+    tables = torch.randint(-40, 41, (stages, 300, 64), generator=generator).to(torch.int8)
+    more = torch.randint(300, bank.codes.shape, generator=generator).to(torch.int16)
+    other = replace(model, bank=replace(bank, codec=FormCodec(tables), codes=more))
+    engine = flow_graphs(other, small_networks("int8"))["forms"]
+    kinds = [c.data_type for c in engine.graph.initializer if c.dims == [FORMS, stages * 64]]
+    assert kinds == [onnx.TensorProto.INT16]
+    given = form_inputs(4)
+    form, choice = session(engine).run(None, given._asdict())
+    np.testing.assert_array_equal(form, FixedForms(other.bank).form(choice, given.crop))
 
 
 @pytest.mark.parametrize("name", ["composer", "encoder"])

@@ -13,7 +13,7 @@ SPEC = Spec(
 
 def test_the_defaults_and_the_sizes_that_follow():
     assert (SPEC.guidance_scale, SPEC.steps) == (2.5, 8)
-    assert (SPEC.form_strength, SPEC.temperature) == (1, 1)
+    assert (SPEC.form_strength, SPEC.temperature) == (1, 0.5)
     assert (SPEC.side, SPEC.positions) == (8, 1365)
 
 

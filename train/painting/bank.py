@@ -1,6 +1,6 @@
 """Codes of forms: a few numbers for each patch of a form, summed from tables of whole numbers.
 
-    form (64, 64) int8  ->  codes (N, S): of each of 8 x 8 patches, S codes of 512
+    form (64, 64) int8  ->  codes (N, S): of each of 8 x 8 patches, S codes, one of each table
     codes (N, S)        ->  the sum of S table rows a patch, clipped to int8
 
 The sum is of integers, so every runtime makes the same form of the same codes. Source: residual
