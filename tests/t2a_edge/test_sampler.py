@@ -111,7 +111,7 @@ def test_the_engines_are_told_what_was_asked_for(fake):
 @pytest.mark.parametrize("temperature", [0, 0.5, 2.0])
 def test_the_temperature_is_a_factor_on_the_noise_of_the_choice(fake, temperature):
     list(paint_steps(fake, SPEC, [drawing_of(fake, SPEC, "warm", temperature=temperature)]))
-    list(paint_steps(fake, SPEC, [drawing_of(fake, SPEC, "warm")]))
+    list(paint_steps(fake, SPEC, [drawing_of(fake, SPEC, "warm", temperature=1)]))
     found, plain = (inputs.noise for inputs in fake.chosen)
     np.testing.assert_array_equal(found, plain * np.float32(temperature))
 
@@ -237,7 +237,7 @@ def test_words_weights_signs_and_guidance_change_the_picture(runner):
 
 
 def test_a_weight_fades_to_nothing(runner):
-    plain = finished(runner, TINY, drawing_of(runner, TINY, "warm", temperature=0))
+    plain = finished(runner, TINY, drawing_of(runner, TINY, "warm"))
     apart = [
         np.abs(
             finished(runner, TINY, drawing_of(runner, TINY, f"warm cool:{weight}")) - plain
