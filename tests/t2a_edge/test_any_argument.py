@@ -18,7 +18,7 @@ from t2a_edge.runner import FormInputs, PainterInputs, Runner
 from t2a_edge.spec import Spec
 from tests.tiny import base_spec
 
-SMALL = {"image_size": 16, "scales": (1, 2, 4, 8), "codebook_size": 8, "depth": 2, "forms": 3,
+SMALL = {"image_size": 16, "scales": (1, 2, 4, 8), "codebook_size": 32, "depth": 2, "forms": 3,
          "steps": 2}  # fmt: skip
 
 

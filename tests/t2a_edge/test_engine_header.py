@@ -168,7 +168,7 @@ def test_a_stale_engine_names_both_files_and_the_command(engine, bundle):
 
 
 def test_an_engine_of_another_spec_is_stale(engine, bundle):
-    other = replace(bundle, spec=replace(SPEC, temperature=0.5))
+    other = replace(bundle, spec=replace(SPEC, temperature=0.25))
     with pytest.raises(BundleError, match="stale: it was built for another spec"):
         check_engine(header(), engine, other)
 
