@@ -10,8 +10,8 @@ are whole numbers already, the steps of the codebook.
     vectors     32nds of a code's step, at most 160
     enlarging   down: weights in 2^-16, rounded to 32nds of a code's step; then across: weights in
                 2^-11, rounded to the canvas's 32nds
-    logits      of a word and a form: 2^-14, -32 to 1 as they are heard; times the word's weight
-                they are rounded to 2^-10 and added up
+    logits      of a word and a form: 2^-14, at least -32 and at most `chooser.ENOUGH` as they are
+                heard; times the word's weight they are rounded to 2^-10 and added up
 
 Weights of a linear map have as many binary digits as its largest possible sum leaves. Matrices
 here are whole numbers times powers of two, which change nothing of this. The canvas of all codes,

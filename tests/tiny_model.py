@@ -8,7 +8,7 @@ import torch
 from t2a_edge.spec import BLOCK
 from tests.tiny import FORMS
 from train.codec import Codec
-from train.config import load_preset
+from train.config import Preset, load_preset
 from train.models.chooser import Query
 from train.models.latents import DeepLatent
 from train.models.painter import Painter
@@ -47,6 +47,16 @@ def tiny_model() -> WholeModel:
     )  # fmt: skip
     torch.random.set_rng_state(state)
     return model
+
+
+def spec_of(preset: Preset, forms: int, steps: int = 8) -> Spec:
+    """The shapes of a model of a preset, with so many forms."""
+    return Spec(
+        image_size=preset.data.image_size, scales=preset.codec.scales,
+        codebook_size=preset.codec.codebook_size, code_dim=preset.codec.code_dim,
+        max_words=preset.text.max_words, max_bytes=preset.text.max_bytes,
+        depth=preset.latent.depth, forms=forms, steps=steps,
+    )  # fmt: skip
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -233,11 +233,18 @@ def refinement(model: Path, out: Path, **options: Any) -> None:
     _teach(run, model, out, train_refinement, refined_model)
 
 
+def _opened(run: Any, model: Path, more: Path | None, studio_cache: Path | None) -> Any:
+    """The codec, the pictures and the deep latent that the stages of the painter start from."""
+    from train.painting.stages import opened
+
+    return opened(run, model, more, studio_cache or run.folder / "cache")
+
+
 def _prepared(run: Any, model: Path, more: Path | None, studio_cache: Path | None) -> Any:
     """What the stages of the painter start from, encoded where it is not."""
-    from train.painting.stages import opened, prepared
+    from train.painting.stages import prepared
 
-    return prepared(run, opened(run, model, more, studio_cache or run.folder / "cache"))
+    return prepared(run, _opened(run, model, more, studio_cache))
 
 
 def views_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -259,11 +266,10 @@ def views_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @views_options
 def latent(model: Path, more: Path | None, studio_cache: Path | None, **options: Any) -> None:
     """Say what the deep latent costs beside the codec alone, on held-out pictures."""
-    from train.painting.stages import opened, report_latent
+    from train.painting.stages import report_latent
 
     run = _run(**options)
-    start = opened(run, model, more, studio_cache or run.folder / "cache")
-    click.echo(json.dumps(report_latent(run, start), indent=1))
+    click.echo(json.dumps(report_latent(run, _opened(run, model, more, studio_cache)), indent=1))
 
 
 @main.command()
@@ -300,6 +306,39 @@ def painter(processes: int, **options: Any) -> None:
 def distilled(processes: int, **options: Any) -> None:
     """Teach a copy of the painter to be guided in one evaluation, in fake-quantised steps."""
     _share("train_distilled", processes, **options)
+
+
+@main.command()
+@click.argument("prompts", nargs=-1)
+@run_options
+@model_option
+@click.option("--distilled", is_flag=True, help="By the distilled painter, not by what taught it.")
+@click.option("--seeds", type=click.IntRange(1, 1000), default=3, show_default=True,
+              help="Pictures of each prompt.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), required=True,
+              help="Folder for the pictures, named by prompt and seed.")  # fmt: skip
+def drawn(
+    prompts: tuple[str, ...], model: Path, distilled: bool, seeds: int, out: Path, **options: Any
+) -> None:
+    """Draw prompts with a run's painter; without any, the plainest word of every form."""
+    from t2a_edge.prompt import parse_prompt
+    from train.painting.drawing import Drawer
+    from train.painting.forms_stage import trained_forms
+    from train.painting.stages import drawing_painter, drawing_parts
+    from train.studio.forms import FORMS
+
+    run = _run(**options)
+    text = run.preset.text
+    asked = [
+        parse_prompt(prompt, max_words=text.max_words, max_bytes=text.max_bytes)
+        for prompt in prompts or [words[0] for words in FORMS.values()]
+    ]
+    query, bank = trained_forms(run)
+    painter = drawing_painter(run, distilled=distilled)
+    start = drawing_parts(run, model)
+    drawer = Drawer(start, query, bank, painter, run.preset.form.temperature, text.max_words)
+    drawer.save(asked, range(seeds), out)
+    click.echo(str(out))
 
 
 def _share(
@@ -396,7 +435,7 @@ def studio_corpus(cache: Path, count: int, size: int, seed: int, workers: int) -
     """Paint compositions once, with a line of JSON each: words are drawn from it at each view."""
     from train.studio_store import StudioStore
 
-    store = StudioStore(count, size, seed, cache, workers, anew=True)
+    store = StudioStore(count, size, seed, cache, workers)
     click.echo(f"{store.pixels}\n{store.lines}")
 
 

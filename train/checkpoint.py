@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,24 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             "Train again."
         )
     return tensors, about
+
+
+def cached_tensors(
+    path: Path, key: str, make: Callable[[], Mapping[str, Tensor]]
+) -> Mapping[str, Tensor]:
+    """Tensors that were made once, as a file has them; one with another key is replaced.
+
+    Args:
+        key: names all that they are made of.
+        make: makes them.
+    """
+    if is_file(path):
+        tensors, about = load_tensors(path)
+        if about.get("key") == key:
+            return tensors
+    made = make()
+    save_tensors(path, made, {"key": key})
+    return made
 
 
 def is_finished(folder: Path) -> bool:

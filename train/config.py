@@ -13,13 +13,12 @@ from t2a_edge.attribute_table import AXIS_MEASURES
 from t2a_edge.checks import shown
 from t2a_edge.documents import is_file
 from t2a_edge.errors import ConfigError
-from t2a_edge.spec import Spec
+from t2a_edge.spec import BLOCK, Spec
 from train.documents import parsed
 
 PRESETS = Path(__file__).parent / "presets"
 FACTORS = ("scale_guidance", "scale_temperature", "scale_coherence")
 REFINER_PASSES = (0, 1, 2, 4)
-LATENT_BLOCK = 4  # side of the block of the canvas that one position of the deep latent covers
 
 
 def _require(condition: bool, message: str) -> None:
@@ -563,8 +562,8 @@ class FormConfig:
     coded: float = 0.6
     key: int = 64
     settling: int = 1200
-    faith: float = 0.01
-    doubt: float = 0.02
+    faith: float = 0.05
+    doubt: float = 0.005
     temperature: float = 0.5
 
 
@@ -574,7 +573,6 @@ class PainterConfig:
 
     Attributes:
         layers, width, heads, mlp_ratio: as usual; heads divide width.
-        near: channels of a convolution between neighbours in each layer; 0 is none.
         form_dropout: share of samples whose form says nothing.
         form_noised: share whose form has noise of any level; the others have up to `form_noise`.
         form_noise: see above.
@@ -587,7 +585,6 @@ class PainterConfig:
     width: int = 192
     heads: int = 3
     mlp_ratio: int = 4
-    near: int = 0
     form_dropout: float = 0.08
     form_noised: float = 0.25
     form_noise: float = 0.15
@@ -655,7 +652,7 @@ class SamplingConfig:
     """
 
     guidance_scale: float = 3.0
-    temperature: float = 0.5
+    temperature: float = 1.0
     top_k: int = 0
     scale_guidance: tuple[float, ...] = ()
     scale_temperature: tuple[float, ...] = ()
@@ -763,7 +760,7 @@ class Preset:
     @property
     def latent_side(self) -> int:
         """Positions of the deep latent along each side of a picture."""
-        return self.codec.scales[-1] // LATENT_BLOCK
+        return self.codec.scales[-1] // BLOCK
 
     @property
     def spec(self) -> Spec:

@@ -12,7 +12,7 @@ left out and listed, as one of ten thousand downloads is always cut short; above
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -134,10 +134,9 @@ def load_rows(root: Path) -> list[Row]:
         DataError: no annotations, a line that cannot be used, a missing file, a cluster in two
             splits, or too few images. The text names the line.
     """
-    source = find_annotations(root)
-    rows = [_row(root, where, line) for where, line in _lines(source) if line.strip()]
+    rows = [_row(named) for named in named_files(root)]
     _check_clusters(rows)
-    _check_splits(source, rows)
+    _check_splits(find_annotations(root), rows)
     return rows
 
 
@@ -168,7 +167,32 @@ def _check_splits(source: object, rows: Sequence[Row]) -> None:
             )
 
 
-def _row(root: Path, where: str, line: str) -> Row:
+@dataclass(frozen=True)
+class Named:
+    """A line that names a file.
+
+    Attributes:
+        where: names the line, for error messages.
+        path: of the file.
+        values: all that the line says.
+    """
+
+    where: str
+    path: Path
+    values: dict[str, Any]
+
+
+def named_files(root: Path) -> list[Named]:
+    """The files that the annotations of a data folder name, whatever else they say.
+
+    Raises:
+        DataError: no annotations, a line that is no object or names no file, or a missing file.
+    """
+    lines = _lines(find_annotations(root))
+    return [_named(root, where, line) for where, line in lines if line.strip()]
+
+
+def _named(root: Path, where: str, line: str) -> Named:
     try:
         values = object_of(line)
     except ValueError as exc:
@@ -180,6 +204,11 @@ def _row(root: Path, where: str, line: str) -> Row:
         raise DataError(
             f"{where} names {shown(values['file'])}, which is missing; add it or delete the line."
         )
+    return Named(where, path, values)
+
+
+def _row(named: Named) -> Row:
+    where, path, values = named.where, named.path, named.values
     adjectives = _adjectives(where, values.get("adjectives"))
     identity = str(values.get("id", values["file"]))
     cluster = str(values.get("cluster", identity))
@@ -352,10 +381,25 @@ def turned(
     square: UInt8Array, words: tuple[str, ...], rng: np.random.Generator
 ) -> tuple[UInt8Array, tuple[str, ...]]:
     """One of the eight turns and flips of a square, with adjectives that turn along."""
-    turns = int(rng.integers(4))
+    square, quarter = turned_square(square, rng)
+    return square, turned_words(words) if quarter else words
+
+
+def turned_square(
+    square: UInt8Array, rng: np.random.Generator, *, upright: bool = False
+) -> tuple[UInt8Array, bool]:
+    """One of the eight turns and flips of a square, and whether it lies on its side then.
+
+    Args:
+        upright: it has a top, so it is mirrored at most.
+    """
+    turns = 0 if upright else int(rng.integers(4))
     square = np.rot90(square, turns)
     if rng.integers(2):
         square = square[:, ::-1]
-    if turns % 2:
-        words = tuple(TURNED.get(word, word) for word in words)
-    return np.ascontiguousarray(square), words
+    return np.ascontiguousarray(square), turns % 2 == 1
+
+
+def turned_words(words: Iterable[str]) -> tuple[str, ...]:
+    """Adjectives of a picture that was turned by a quarter."""
+    return tuple(TURNED.get(word, word) for word in words)

@@ -159,7 +159,7 @@ class Fit:
         fit, state = self.fit, self.state
         rank = self.together.rank
         torch.manual_seed(fit.seed * 1_000_003 + state.step + rank * APART)
-        rng = np.random.default_rng((fit.seed, state.step, rank)[: 2 + (rank > 0)])
+        rng = np.random.default_rng((fit.seed, state.step, rank))
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(fit, state.step, state.float_end)
         self.task.module.train()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from t2a_edge.errors import CheckpointError
 from t2a_edge.spec import Spec
@@ -18,6 +18,47 @@ from train.qat import convert, on_int8_grid
 from train.refiner import Refiner
 from train.text import TextEngine
 from train.transformer import Transformer
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a checkpoint of a whole model says of itself; see `Model` for the fields."""
+
+    preset: Preset
+    vocabulary: tuple[str, ...]
+    card: dict[str, Any]
+
+
+def described(path: Path) -> tuple[Description, dict[str, Tensor]]:
+    """A checkpoint's description, and its tensors.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or does not describe a whole model.
+    """
+    tensors, about = load_tensors(path)
+    try:
+        preset = Preset.from_json(about["preset"])
+        return Description(preset, tuple(about["vocabulary"]), dict(about["card"])), tensors
+    except KeyError as exc:
+        raise CheckpointError(
+            f"{path} lacks {exc}; expected a checkpoint of a whole model. "
+            "Make one with `python -m train checkpoint`."
+        ) from exc
+    except (AttributeError, TypeError, ValueError) as exc:
+        raise CheckpointError(
+            f"{path} does not describe its model ({exc}); restore it, or make one with "
+            "`python -m train checkpoint`."
+        ) from exc
+
+
+def loaded_codec(preset: Preset, tensors: dict[str, Tensor]) -> Codec:
+    """The codec of a whole model's tensors, its codebook as INT8 stores it."""
+    codec, own = Codec(preset.codec), with_prefix(tensors, "codec")
+    book = on_int8_grid(own["quantizer.codebook"].float())  # float16 left the steps
+    ones = torch.ones(len(book))
+    own |= {"quantizer.codebook": book, "quantizer.sums": book, "quantizer.counts": ones}
+    load_module(codec, own, "codec")
+    return codec
 
 
 @dataclass
@@ -89,27 +130,10 @@ class Model:
         Raises:
             CheckpointError: the file is missing, damaged, or does not fit its own preset.
         """
-        tensors, about = load_tensors(path)
-        try:
-            preset = Preset.from_json(about["preset"])
-            vocabulary, card = tuple(about["vocabulary"]), dict(about["card"])
-        except KeyError as exc:
-            raise CheckpointError(
-                f"{path} lacks {exc}; expected a checkpoint of a whole model. "
-                "Make one with `python -m train checkpoint`."
-            ) from exc
-        except (AttributeError, TypeError, ValueError) as exc:
-            raise CheckpointError(
-                f"{path} does not describe its model ({exc}); restore it, or make one with "
-                "`python -m train checkpoint`."
-            ) from exc
-        codec, generator = Codec(preset.codec), Generator(preset)
-        codec_tensors = with_prefix(tensors, "codec")
-        book = on_int8_grid(codec_tensors["quantizer.codebook"].float())  # float16 left the steps
-        codec_tensors["quantizer.codebook"] = book
-        codec_tensors["quantizer.sums"] = book
-        codec_tensors["quantizer.counts"] = torch.ones(len(book))
-        load_module(codec, codec_tensors, "codec")
+        told, tensors = described(path)
+        preset = told.preset
+        codec, generator = loaded_codec(preset, tensors), Generator(preset)
+        book = codec.quantizer.codebook
         generator_tensors = with_prefix(tensors, "generator")
         generator_tensors["transformer.codebook"] = book
         load_module(generator, generator_tensors, "generator")
@@ -120,7 +144,7 @@ class Model:
             # checkpoints from before a refiner could have several scales lack it
             refiner_tensors.setdefault("scale_in", torch.zeros_like(refiner.scale_in))
             load_module(refiner, refiner_tensors, "refiner")
-        model = cls(preset, codec, generator, refiner, vocabulary, card)
+        model = cls(preset, codec, generator, refiner, told.vocabulary, told.card)
         model.use_int8()
         return model
 

@@ -57,14 +57,10 @@ class StudioStore:
         seed: of the first composition; the next ones count on.
         cache: folder for the pixels; an unchanged studio does not paint again.
         workers: processes that paint.
-        anew: draw other true words for a picture at each view, words of form among them, and
-            leave pictures that have a top the right way up.
     """
 
-    def __init__(
-        self, count: int, size: int, seed: int, cache: Path, workers: int = 1, anew: bool = False
-    ) -> None:
-        self.size, self.anew = size, anew
+    def __init__(self, count: int, size: int, seed: int, cache: Path, workers: int = 1) -> None:
+        self.size = size
         self.key = f"{studio_version()}-{count}-{size}-{seed}"
         base = cache / f"studio-{hashlib.sha256(self.key.encode()).hexdigest()[:16]}"
         self.pixels, self.lines = base.with_suffix(".npy"), base.with_suffix(".jsonl")
@@ -95,16 +91,7 @@ class StudioStore:
         self, index: int, size: int, rng: np.random.Generator
     ) -> tuple[UInt8Array, tuple[str, ...]]:
         """The picture, turned and flipped, with adjectives that turn along."""
-        if not self.anew:
-            return turned(self.centre(index, size), self.adjectives(index), rng)
-        from train.studio.forms import UPRIGHT
-        from train.studio.words import adjectives
-
-        record, square = self.record(index), self.centre(index, size)
-        words = adjectives(record.composition, rng, record.seen, forms=True)
-        if UPRIGHT in record.seen.traits:
-            return np.ascontiguousarray(square[:, :: int(rng.choice([1, -1]))]), words
-        return turned(square, words, rng)
+        return turned(self.centre(index, size), self.adjectives(index), rng)
 
 
 def _paint_all(seeds: range, size: int, base: Path, workers: int) -> None:

@@ -23,9 +23,9 @@ from bench.judges.network import UInt8Array
 from t2a_edge.checks import shown
 from t2a_edge.documents import is_file, is_folder
 from t2a_edge.errors import DataError, PromptError
-from t2a_edge.metadata import object_of
 from t2a_edge.pixels import read_pixels
 from t2a_edge.prompt import parse_prompt
+from train.data import named_files
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 SIDES = ("train", "held-out")
@@ -114,17 +114,14 @@ def _painted(path: Path, side: str) -> Pictures:
 
 
 def _described(folder: Path, side: str) -> Pictures:
-    found = sorted(folder.glob("*.jsonl"))
-    if len(found) != 1:
-        raise DataError(f"{folder} has {len(found)} .jsonl files; expected one.")
     rows: list[tuple[str, tuple[str, ...]]] = []
-    for number, line in enumerate(_text(found[0]).splitlines(), start=1):
+    for named in named_files(folder):
+        told = named.values
         try:
-            told = object_of(line)
-            row = str(told["file"]), _words(told.get("adjectives", []))
-        except (ValueError, KeyError) as exc:
+            row = told["file"], _words(told.get("adjectives", []))
+        except ValueError as exc:
             raise DataError(
-                f"{found[0].name}, line {number} cannot be used ({exc}); expected "
+                f"{named.where} cannot be used ({exc}); expected "
                 '{"file": ..., "adjectives": [...]}.'
             ) from exc
         if not side or (told.get("split", "train") == "train") == (side == "train"):

@@ -1,6 +1,7 @@
 """The documentation: builds strictly, asks no other host for anything, shows code that exists."""
 
 import importlib
+import importlib.util
 import json
 import os
 import re
@@ -138,7 +139,9 @@ def test_every_python_command_that_is_shown_is_one():
     for where, (module, *words) in shown:
         if module.split(".")[0] not in RUN:
             continue
-        found = importlib.import_module(f"{module}.__main__" if module in RUN else module)
+        whole = importlib.util.find_spec(module)
+        is_package = whole is not None and whole.submodule_search_locations is not None
+        found = importlib.import_module(f"{module}.__main__" if is_package else module)
         commands = [value for value in vars(found).values() if isinstance(value, click.Command)]
         groups = [value for value in commands if isinstance(value, click.Group)]
         assert commands, where

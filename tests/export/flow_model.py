@@ -16,6 +16,7 @@ from t2a_edge.bundle import engine_file
 from t2a_edge.form import SIDE as FORM_SIDE
 from t2a_edge.runner import OnnxRunner, session_options
 from t2a_edge.spec import Spec
+from tests.tiny_model import spec_of
 from train.codec import Codec
 from train.config import Preset, load_preset
 from train.models.chooser import Query
@@ -117,13 +118,7 @@ def small_model() -> WholeModel:
 
 def small_spec() -> Spec:
     """The shapes of `small_model`."""
-    preset = small_preset()
-    return Spec(
-        image_size=preset.data.image_size, scales=preset.codec.scales,
-        codebook_size=preset.codec.codebook_size, code_dim=preset.codec.code_dim,
-        max_words=preset.text.max_words, max_bytes=preset.text.max_bytes,
-        depth=preset.latent.depth, forms=FORMS,
-    )  # fmt: skip
+    return spec_of(small_preset(), FORMS)
 
 
 @lru_cache(maxsize=2)

@@ -18,7 +18,7 @@ from tests.tiny import FORMS, tiny_spec
 from tests.tiny_model import tiny_model
 from train.models import latents as of_latents
 from train.models import painter as of_painter
-from train.models.painter import Guidance, Words, painted
+from train.models.painter import Words, painted
 
 MODEL, SPEC = tiny_model(), tiny_spec()
 
@@ -115,7 +115,7 @@ def test_the_sampler_draws_what_training_does(runner, prompt, form_strength):
         torch.full((1,), float(level)),
         Words(torch.from_numpy(words.text_embedding[None]),
               torch.from_numpy(words.word_weights[None])),
-        steps=5, guidance=Guidance(3.0), distilled=True,
+        steps=5, guidance_scale=3.0,
     ).numpy()  # fmt: skip
     assert len(steps) == 5
     np.testing.assert_allclose(steps[-1], expected, atol=1e-4)

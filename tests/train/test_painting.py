@@ -5,14 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
-from t2a_edge.errors import ConfigError
+from t2a_edge.errors import CheckpointError, ConfigError
 from t2a_edge.form import form_of
+from t2a_edge.pixels import read_pixels
+from train.__main__ import main
 from train.checkpoint import read_report
 from train.config import load_preset
 from train.models.chooser import ENOUGH, heard, logits_of, naming_loss
 from train.models.latents import DeepLatent
-from train.models.painter import HATS, Guidance, Words, guided, hats, painted, velocity_loss
+from train.models.painter import HATS, Led, Words, hats, painted, velocity_loss
 from train.painting.bank import fitted_codec, patches
 from train.painting.chooser_task import named_words, word_labels
 from train.painting.forms_stage import train_forms, trained_forms
@@ -61,6 +64,39 @@ def test_views_are_encoded_once(painted_run, tiny_checkpoint, monkeypatch):
     studio, paintings = prepared(painted_run, start).views
     assert studio.records is not None
     assert paintings.records is None
+
+
+def test_words_are_drawn_anew_at_each_view(ready):
+    rng = np.random.default_rng(3)
+    for row in range(4):
+        assert len({tuple(ready.mix.words(0, row, rng)) for _ in range(8)}) > 1
+    first = ready.mix.words(0, 1, np.random.default_rng(9))
+    assert first == ready.mix.words(0, 1, np.random.default_rng(9))
+
+
+def test_a_runs_painters_draw_prompts_into_files(painted_run, tiny_checkpoint, tmp_path):
+    for flags in ([], ["--distilled"]):
+        out = tmp_path / f"drawn{len(flags)}"
+        arguments = [
+            "drawn", "warm -dark", "dotted", "--preset", "tiny", "--run", str(painted_run.folder),
+            "--data", str(painted_run.data), "--model", str(tiny_checkpoint), "--seeds", "2",
+            "--out", str(out), *flags,
+        ]  # fmt: skip
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, result.output
+        names = sorted(path.name for path in out.iterdir())
+        assert names == ["dotted-0.png", "dotted-1.png", "warm-dark-0.png", "warm-dark-1.png"]
+        assert read_pixels(out / "dotted-0.png").shape == (32, 32, 3)
+
+
+def test_a_run_without_forms_says_so(tiny_run, tiny_checkpoint, tmp_path):
+    arguments = [
+        "drawn", "warm", "--preset", "tiny", "--run", str(tmp_path), "--data", str(tiny_run.data),
+        "--model", str(tiny_checkpoint), "--out", str(tmp_path / "o"),
+    ]  # fmt: skip
+    result = CliRunner().invoke(main, arguments)
+    assert isinstance(result.exception, CheckpointError)
+    assert not (tmp_path / "o").exists()
 
 
 def test_held_out_views_are_never_drawn(ready):
@@ -132,7 +168,7 @@ def test_codes_of_forms_lose_less_with_each_stage():
     ]
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 0.5 * 32**2
-    assert torch.equal(codec.again(forms), codec.decode(codes))
+    assert torch.equal(codec.encode_all(forms), codes)
 
 
 def test_patches_lie_row_by_row():
@@ -168,16 +204,18 @@ def test_steps_from_noise_end_at_what_the_painter_knows():
     words = Words(torch.zeros(2, 1, 8), torch.tensor([[1.0], [0.0]]))
     form, level = torch.zeros(2, 64, 64), torch.zeros(2)
     drawn = painted(
-        Knowing(), torch.randn(2, 4, 3), form, level, words, steps=5, guidance=Guidance(2.0)
+        Led(Knowing(), 1.0), torch.randn(2, 4, 3), form, level, words, steps=5, guidance_scale=2.0
     )
     assert torch.allclose(drawn[0], torch.full((4, 3), 2.0), atol=1e-5)  # twice as far
     assert torch.allclose(drawn[1], torch.zeros(4, 3), atol=1e-5)
 
 
 def test_words_to_avoid_are_what_guidance_leads_away_from():
-    words = Words(torch.zeros(1, 2, 8), torch.tensor([[0.0, -1.0]]))
-    form, level = torch.zeros(1, 64, 64), torch.ones(1)
-    away = guided(Knowing(), torch.zeros(1, 4, 3), level, form, 0 * level, words, Guidance(2.0))
+    weights, level = torch.tensor([[0.0, -1.0]]), torch.ones(1)
+    away = Led(Knowing(), 1.0)(
+        torch.zeros(1, 4, 3), level, torch.zeros(1, 64, 64), 0 * level, 2 * level,
+        torch.zeros(1, 2, 8), weights,
+    )  # fmt: skip
     assert torch.allclose(away, torch.full((1, 4, 3), -1.0))
 
 
@@ -189,9 +227,11 @@ class Formed(torch.nn.Module):
 
 
 def test_a_form_is_followed_further_than_the_painter_would():
-    words = Words(torch.zeros(1, 1, 8), torch.tensor([[1.0]]))
-    form, level = torch.zeros(1, 64, 64), torch.ones(1)
-    led = guided(Formed(), torch.zeros(1, 4, 3), level, form, 0 * level, words, Guidance(3.0, 1.5))
+    level = torch.ones(1)
+    led = Led(Formed(), 1.5)(
+        torch.zeros(1, 4, 3), level, torch.zeros(1, 64, 64), 0 * level, 3 * level,
+        torch.zeros(1, 1, 8), torch.ones(1, 1),
+    )  # fmt: skip
     assert torch.allclose(led, torch.full((1, 4, 3), 1.5))
 
 
@@ -208,11 +248,11 @@ def test_a_form_at_full_noise_and_a_word_of_no_weight_still_draw(tiny_run):
 
 
 def test_what_words_say_of_a_form_adds_up_to_enough():
-    logits = torch.tensor([[[5.0, 0.5, -2.0], [-3.0, 2.0, 1.0]]])
+    logits = torch.tensor([[[50.0, 0.5, -2.0], [-3.0, 20.0, 1.0]]])
     wanted = heard(logits, torch.tensor([[1.0, 1.0]]))
     assert wanted.tolist() == [[ENOUGH - 3, 0.5 + ENOUGH, -2 + 1]]
     avoiding = heard(logits, torch.tensor([[1.0, -0.5]]))
-    assert avoiding.tolist() == [[ENOUGH + 0.5, 0.5 - 1, -2 - 0.5]]
+    assert avoiding.tolist() == [[ENOUGH + 1.5, 0.5 - 10, -2 - 0.5]]
     assert heard(logits, torch.zeros(1, 2)).tolist() == [[0, 0, 0]]
 
 

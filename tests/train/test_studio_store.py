@@ -8,7 +8,8 @@ from click.testing import CliRunner
 from train import studio_store
 from train.codec_task import images_from_uint8
 from train.config import load_preset
-from train.data import TURNED, PictureMix
+from train.data import TURNED, PictureMix, turned_square
+from train.painting.views import StudioViews
 from train.studio import sample
 from train.studio.forms import UPRIGHT
 from train.studio.record import Record
@@ -114,22 +115,18 @@ def test_painting_that_was_stopped_goes_on_where_it_was(tmp_path, make, monkeypa
         assert store.adjectives(index) == whole.adjectives(index)
 
 
-def test_words_are_drawn_anew_at_each_view_when_asked(make):
-    store = make(anew=True)
-    rng = np.random.default_rng(3)
-    for index in range(4):
-        assert len({store.view(index, SIZE, rng)[1] for _ in range(8)}) > 1
-    first = store.view(1, SIZE, np.random.default_rng(9))[1]
-    assert first == store.view(1, SIZE, np.random.default_rng(9))[1]
-
-
 def test_a_picture_with_a_top_is_mirrored_only(make):
-    store = make(anew=True)
+    store = make()
     index = next(i for i in range(COUNT) if UPRIGHT in store.record(i).seen.traits)
     square = store.centre(index, SIZE)
+    sides = (square, square[:, ::-1])
     for seed in range(8):
-        view = store.view(index, SIZE, np.random.default_rng(seed))[0]
-        assert any(np.array_equal(view, side) for side in (square, square[:, ::-1]))
+        view, quarter = turned_square(square, np.random.default_rng(seed), upright=True)
+        assert any(np.array_equal(view, side) for side in sides)
+        assert not quarter
+    views = list(StudioViews(store).views())
+    assert any(np.array_equal(views[index].square, side) for side in sides)
+    assert not views[index].quarter
 
 
 def test_command_paints_a_corpus(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from train.checkpoint import load_tensors, save_tensors
+from train.checkpoint import cached_tensors
 from train.lexicon.glove import load_glove
 from train.lexicon.minilm import MiniLM
 from train.lexicon.wordnet import DEFAULT, WordNet
@@ -60,23 +60,22 @@ def cached_teachers(
         DataError: a teacher is missing or damaged.
     """
     key = hashlib.sha256("\n".join((TEMPLATE, str(SENSES), *words)).encode()).hexdigest()
-    if path.is_file():
-        tensors, about = load_tensors(path)
-        if about.get("key") == key:
-            return Teachers(tuple(words), **tensors)
+    found = cached_tensors(path, key, lambda: _asked(words, wordnet, sources))
+    return Teachers(tuple(words), **found)
+
+
+def _asked(words: Sequence[str], wordnet: WordNet, sources: Sources) -> dict[str, Tensor]:
     minilm = MiniLM(sources.minilm)
     glove, rank = load_glove(sources.glove, words)
     spoken = [word.replace("-", " ") for word in words]
     glosses = [f"{s}: {wordnet.definition(w, SENSES)}" for w, s in zip(words, spoken, strict=True)]
-    tensors = {
+    return {
         "plain": minilm.embed(spoken),
         "template": minilm.embed([TEMPLATE.format(word=s) for s in spoken]),
         "gloss": minilm.embed(glosses),
         "glove": glove,
         "rank": rank,
     }
-    save_tensors(path, tensors, {"key": key, "words": list(words)})
-    return Teachers(tuple(words), **tensors)
 
 
 def lexicon_words(wordnet: WordNet, labelled: Sequence[str], max_bytes: int) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from train.qat import QatLinear
 
 BLOCK = 4  # side of the block of a form that the encoder's outermost positions cover
-ENOUGH = 1.0  # logit from which a word is as good as true
+ENOUGH = 4.0  # logit from which a word is as good as true
 WIDTHS = (64, 128, 160)  # of the encoder, from 16 x 16 positions to 4 x 4
 
 

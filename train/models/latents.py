@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.config import LATENT_BLOCK as BLOCK
+from t2a_edge.spec import BLOCK
 
 LEAST_VARIANCE = 0.01  # of a component of the canvas, as a share of the strongest one's
 

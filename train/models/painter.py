@@ -21,14 +21,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2a_edge.spec import MOST_GUIDANCE
 from t2a_edge.form import SIDE, SPREAD
 from train.config import PainterConfig
-from train.qat import QatConv2d, QatLinear
+from train.qat import QatLinear
 from train.text import mean_word
 from train.transformer import NO_WORD, attend
 
 HATS = 16  # supports of a number's piecewise linear features
-MOST_GUIDANCE = 8.0
 LEAST_LEVEL = 0.05  # below it a loss as velocity would outweigh all others
 
 
@@ -55,16 +55,12 @@ def hats(values: Tensor) -> Tensor:
 
 
 class PaintBlock(nn.Module):
-    """A convolution between neighbours, attention over words and all positions, a perceptron."""
+    """Attention over words and all positions, and a perceptron."""
 
     def __init__(self, config: PainterConfig) -> None:
         super().__init__()
         width = config.width
-        self.heads, self.near = config.heads, None
-        if config.near:
-            self.near_norm = nn.LayerNorm(width)
-            self.near = QatConv2d(width, config.near)
-            self.near_out = QatLinear(config.near, width)
+        self.heads = config.heads
         self.attention_norm = nn.LayerNorm(width)
         self.qkv = QatLinear(width, 3 * width)
         self.text_kv = QatLinear(width, 2 * width)
@@ -73,8 +69,7 @@ class PaintBlock(nn.Module):
         self.mlp_in = QatLinear(width, config.mlp_ratio * width)
         self.mlp_out = QatLinear(config.mlp_ratio * width, width)
         self.modulation = nn.Parameter(torch.zeros(4, width))
-        outs = [self.attention_out, self.mlp_out] + ([self.near_out] if config.near else [])
-        for layer in outs:
+        for layer in (self.attention_out, self.mlp_out):
             nn.init.normal_(layer.weight, std=0.02 / config.layers**0.5)
 
     def forward(self, x: Tensor, modulation: Tensor, text: Tensor, bias: Tensor) -> Tensor:
@@ -86,8 +81,6 @@ class PaintBlock(nn.Module):
             text: (B, W, D).
             bias: (B, 1, 1, W + N), of attention.
         """
-        if self.near is not None:
-            x = x + self.near_out(self._near(self.near_norm(x)))
         scale, shift, mlp_scale, mlp_shift = torch.split(modulation + self.modulation, 1, dim=1)
         y = self.attention_norm(x) * (1 + scale) + shift
         q, k, v = (self._heads(part) for part in self.qkv(y).chunk(3, dim=-1))
@@ -97,14 +90,6 @@ class PaintBlock(nn.Module):
         y = self.mlp_norm(x) * (1 + mlp_scale) + mlp_shift
         added: Tensor = self.mlp_out(F.gelu(self.mlp_in(y)))
         return x + added
-
-    def _near(self, x: Tensor) -> Tensor:
-        """(B, N, D) -> (B, N, near): what lies around each position."""
-        assert self.near is not None
-        side = round(x.shape[1] ** 0.5)
-        grid = x.view(len(x), side, side, -1).permute(0, 3, 1, 2)  # channels last in memory
-        around: Tensor = F.relu(self.near(grid)).permute(0, 2, 3, 1).flatten(1, 2)
-        return around
 
     def _heads(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, heads, N, hd)."""
@@ -199,69 +184,67 @@ def velocity_loss(clean: Tensor, predicted: Tensor, level: Tensor) -> Tensor:
     return ((predicted - clean) / scale).square().mean()
 
 
-@dataclass(frozen=True)
-class Guidance:
-    """How far a painter that is not distilled is led, beyond what it says by itself.
+class Led(nn.Module):
+    """A painter that is not distilled, asked as a distilled one is: it follows its guidance input.
 
-    Attributes:
-        words: 1 is the model's own strength of the words; one number, or one for each picture.
-        form: the same of the form.
+    It is asked with the words, with the words to avoid alone or none, and with neither words nor
+    form. Source: Brooks et al. 2023, arXiv:2211.09800 (two conditions, each with its guidance).
+
+    Args:
+        form_guidance: how far the form is followed, where 1 is the painter's own strength.
     """
 
-    words: float | Tensor = 1.0
-    form: float = 1.0
+    def __init__(self, painter: nn.Module, form_guidance: float) -> None:
+        super().__init__()
+        self.painter, self.form_guidance = painter, form_guidance
+
+    def forward(
+        self,
+        latents: Tensor,
+        level: Tensor,
+        form: Tensor,
+        form_level: Tensor,
+        guidance: Tensor,
+        text_embedding: Tensor,
+        word_weights: Tensor,
+    ) -> Tensor:
+        """The clean latents; see the module for the shapes."""
+        count, ones = len(latents), torch.ones(len(latents))
+        wanted, avoided = word_weights.clamp_min(0), (-word_weights).clamp_min(0)
+        forms, levels, weights = [form, form], [form_level, form_level], [wanted, avoided]
+        if self.form_guidance != 1:
+            forms.append(torch.randn(form.shape))
+            levels.append(ones)
+            weights.append(torch.zeros_like(wanted))
+        asked = len(forms)
+        clean: Tensor = self.painter(
+            latents.repeat(asked, 1, 1), level.repeat(asked), torch.cat(forms), torch.cat(levels),
+            ones.repeat(asked), text_embedding.repeat(asked, 1, 1), torch.cat(weights),
+        )  # fmt: skip
+        worded, wordless, *formless = torch.split(clean, count)
+        led = wordless + guidance[:, None, None] * (worded - wordless)
+        for nothing in formless:
+            led = led + (self.form_guidance - 1) * (wordless - nothing)
+        return led
 
 
 @torch.no_grad()
 def painted(
     painter: nn.Module, noise: Tensor, form: Tensor, form_level: Tensor, words: Words, *,
-    steps: int, guidance: Guidance, distilled: bool = False,
+    steps: int, guidance_scale: float,
 ) -> Tensor:  # fmt: skip
     """Latents (B, N, D) of pictures, from noise in equal steps.
 
     Args:
+        painter: distilled, or `Led`.
         noise: (B, N, D), standard normal.
         form, form_level: as the painter takes them.
-        distilled: the painter follows its guidance input, and was taught how to follow the form;
-            if not it is asked three times a step.
+        guidance_scale: 1 is the model's own strength of the words.
     """
     x, count = noise, len(noise)
+    strength = torch.full((count,), guidance_scale)
     for step in range(steps, 0, -1):
         level = torch.full((count,), step / steps)
-        if distilled:
-            strength = torch.as_tensor(guidance.words, dtype=torch.float32).expand(count)
-            clean = painter(x, level, form, form_level, strength, words.embedding, words.weights)
-        else:
-            clean = guided(painter, x, level, form, form_level, words, guidance)
+        clean = painter(x, level, form, form_level, strength, words.embedding, words.weights)
         x = x + (clean - x) / step  # of the way that is left, one step of `step`
     return x
-
-
-def guided(
-    painter: nn.Module, x: Tensor, level: Tensor, form: Tensor, form_level: Tensor, words: Words,
-    guidance: Guidance,
-) -> Tensor:  # fmt: skip
-    """The clean latents, led by words and form further than the painter would go: (B, N, D).
-
-    It is asked with the words, with the words to avoid alone or none, and with neither words nor
-    form. Source: Brooks et al. 2023, arXiv:2211.09800 (two conditions, each with its guidance).
-    """
-    count, ones = len(x), torch.ones(len(x))
-    wanted, avoided = words.weights.clamp_min(0), (-words.weights).clamp_min(0)
-    forms, levels = [form, form], [form_level, form_level]
-    weights = [wanted, avoided]
-    if guidance.form != 1:
-        forms.append(torch.randn(form.shape))
-        levels.append(ones)
-        weights.append(torch.zeros_like(wanted))
-    asked = len(forms)
-    clean: Tensor = painter(
-        x.repeat(asked, 1, 1), level.repeat(asked), torch.cat(forms), torch.cat(levels),
-        ones.repeat(asked), words.embedding.repeat(asked, 1, 1), torch.cat(weights),
-    )  # fmt: skip
-    answers = torch.split(clean, count)
-    strength = torch.as_tensor(guidance.words, dtype=torch.float32).expand(count)
-    led = answers[1] + strength[:, None, None] * (answers[0] - answers[1])
-    if guidance.form != 1:
-        led = led + (guidance.form - 1) * (answers[1] - answers[2])
-    return led

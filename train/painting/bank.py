@@ -44,10 +44,6 @@ class FormCodec:
         """As `encode`, of any number."""
         return torch.cat([self.encode(part) for part in torch.split(forms, FORMS_AT_ONCE)])
 
-    def again(self, forms: Tensor) -> Tensor:
-        """(M, 64, 64) int8 -> the same as their codes leave them."""
-        return self.decode(self.encode_all(forms))
-
     def decode(self, codes: Tensor, stages: int | None = None) -> Tensor:
         """Codes (M, N, S) -> forms (M, 64, 64) int8, of the first so many stages."""
         total = torch.zeros(*codes.shape[:2], self.tables.shape[-1], dtype=torch.int32)

@@ -11,7 +11,7 @@ from t2a_edge.errors import ConfigError
 from t2a_edge.vocabulary import known_words, poles
 from train.codec_task import autocast
 from train.config import Preset
-from train.data import TURNED
+from train.data import turned_words
 from train.models.chooser import Chooser, naming_loss
 from train.models.painter import floats_of_form
 from train.painting.painter_task import VALIDATED, ViewMix, WordTable
@@ -47,7 +47,7 @@ def word_labels(views: Views, words: Sequence[str]) -> Int8Array:
             shown = forms_shown(seen.traits, seen.visible)
             said += tuple(word for names in shown.values() for word in names)
             if views.quarter[row]:
-                said = tuple(TURNED.get(word, word) for word in said)
+                said = turned_words(said)
             labels[row] = 0
         labels[row, [place[word] for word in said if word in place]] = 1
     return labels

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from t2a_edge.spec import MOST_GUIDANCE
 from t2a_edge.vocabulary import known_words
 from train.codec_task import autocast
 from train.config import Preset
-from train.models.painter import MOST_GUIDANCE, Guidance, Painter, Words, guided, velocity_loss
+from train.models.painter import Led, Painter, Words, velocity_loss
 from train.painting.painter_task import LEVELS, ViewMix, WordTable, noised_form
 from train.qat import prepare
 
@@ -20,7 +21,7 @@ MOST_AVOIDED = 2
 class DistilTask:
     """Student and teacher; see `train.loop.Task`.
 
-    The teacher is asked three times, see `train.models.painter.guided`; the student is told all of
+    The teacher is asked three times, see `train.models.painter.Led`; the student is told all of
     it at once, and how far to follow the words. Source: Meng et al. 2023, arXiv:2210.03142.
 
     Args:
@@ -32,7 +33,8 @@ class DistilTask:
         self, preset: Preset, mix: ViewMix, table: WordTable, teacher: Painter, count: int
     ) -> None:
         self.preset, self.mix, self.table = preset, mix, table
-        self.teacher = teacher.eval().requires_grad_(False)
+        frozen = teacher.eval().requires_grad_(False)
+        self.teacher = Led(frozen, preset.painter.form_guidance)
         self.count, self.words = count, sorted(known_words())
         self.module: nn.Module = copy.deepcopy(teacher).requires_grad_(True)
 
@@ -51,11 +53,11 @@ class DistilTask:
         self, x: Tensor, level: Tensor, form: Tensor, form_level: Tensor, words: Words,
         scale: Tensor,
     ) -> Tensor:  # fmt: skip
+        given = (x, level, form, form_level, scale, words.embedding, words.weights)
         with torch.no_grad(), autocast():
-            led = Guidance(scale, self.preset.painter.form_guidance)
-            wanted = guided(self.teacher, x, level, form, form_level, words, led)
+            wanted = self.teacher(*given)
         with autocast():
-            clean = self.module(x, level, form, form_level, scale, words.embedding, words.weights)
+            clean = self.module(*given)
         return velocity_loss(wanted, clean, level)
 
     def _avoided(self, prompts: list[list[str]], rng: np.random.Generator) -> list[list[str]]:

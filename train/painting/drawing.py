@@ -1,43 +1,48 @@
 """Pictures of prompts by the stages of a run, before there is a bundle of them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
-from t2a_edge.form import resampling_matrices
+from t2a_edge.form import WINDOWS, resampling_matrices
+from t2a_edge.image import file_name
 from t2a_edge.prompt import Prompt
 from train.codec_task import uint8_from_images
-from train.data import UInt8Array
 from train.models.chooser import Query
-from train.models.painter import Guidance, Words, floats_of_form
+from train.models.painter import Words, floats_of_form
 from train.painting.model import Bank
-from train.painting.stages import GUIDANCE, STEPS, Prepared, draw
+from train.painting.painter_task import WordTable
+from train.painting.stages import Parts, draw
 
-TEMPERATURE = 0.5
-WINDOWS = 16  # of a form, along each axis; as many more are mirrored
+AT_ONCE = 16
 
 
 class Drawer:
     """Draws prompts with a painter, its query and its bank.
 
     Args:
-        distilled: the painter takes guidance as an input.
+        painter: distilled, or led.
+        temperature: of the choice of a form.
+        most_words: of a prompt.
     """
 
     def __init__(
-        self, ready: Prepared, query: Query, bank: Bank, painter: nn.Module, *, distilled: bool
-    ) -> None:
-        self.ready, self.query, self.bank, self.painter = ready, query, bank, painter
-        self.distilled = distilled
+        self, start: Parts, query: Query, bank: Bank, painter: nn.Module, temperature: float,
+        most_words: int,
+    ) -> None:  # fmt: skip
+        self.start, self.query, self.bank, self.painter = start, query, bank, painter
+        self.temperature, self.table = temperature, WordTable(start.text, most_words)
         self.matrices = torch.from_numpy(resampling_matrices())
 
     def words(self, prompts: Sequence[Prompt]) -> Words:
         """The words of prompts with their weights, those to avoid behind."""
         wanted = [[term for term in prompt.terms if term.weight > 0] for prompt in prompts]
         avoided = [[term for term in prompt.terms if term.weight < 0] for prompt in prompts]
-        words = self.ready.table.of(
+        words = self.table.of(
             [[term.word for term in terms] for terms in wanted],
             [[term.word for term in terms] for terms in avoided],
         )
@@ -47,29 +52,24 @@ class Drawer:
         return words
 
     @torch.no_grad()
-    def choose(
-        self, prompt: Prompt, rng: np.random.Generator, temperature: float, count: int
-    ) -> Tensor:
-        """Forms for a prompt, (count, 64, 64) float32 of spread 1."""
-        words = self.words([prompt])
-        scores = self.bank.scores(self.query(words.embedding), words.weights)[0].numpy()
-        noise = rng.gumbel(size=(count, len(scores))) * temperature
+    def forms(self, words: Words, rng: np.random.Generator) -> Tensor:
+        """A form for each prompt, cut and mirrored by chance: (B, 64, 64) float32 of spread 1."""
+        scores = self.bank.scores(self.query(words.embedding), words.weights).numpy()
+        noise = rng.gumbel(size=scores.shape) * self.temperature
         rows = torch.from_numpy((scores + noise).argmax(1))
         forms = self.bank.codec.decode(self.bank.codes[rows]).float()
-        down = self.matrices[torch.from_numpy(rng.integers(WINDOWS, size=count))]
-        along = self.matrices[torch.from_numpy(rng.integers(2 * WINDOWS, size=count))]
+        down = self.matrices[torch.from_numpy(rng.integers(len(WINDOWS), size=len(rows)))]
+        along = self.matrices[torch.from_numpy(rng.integers(len(self.matrices), size=len(rows)))]
         return floats_of_form(down @ forms @ along.transpose(1, 2) / 64**2)
 
-    def pictures(
-        self, prompts: Sequence[Prompt], seed: int, *, temperature: float = TEMPERATURE,
-        guidance: Guidance = GUIDANCE, steps: int = STEPS, form_level: float = 0.0,
-    ) -> UInt8Array:  # fmt: skip
-        """One picture of each prompt, (B, H, W, 3) uint8."""
-        rng = np.random.default_rng(seed)
-        forms = torch.cat([self.choose(prompt, rng, temperature, 1) for prompt in prompts])
-        words = self.words(prompts)
-        images = draw(
-            self.ready, self.painter, words, forms, rng, steps=steps,
-            guidance=guidance, form_level=form_level, distilled=self.distilled,
-        )  # fmt: skip
-        return uint8_from_images(images)
+    def save(self, prompts: Sequence[Prompt], seeds: Sequence[int], folder: Path) -> None:
+        """Write a picture of each prompt for each seed, named by both."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for seed in seeds:
+            rng = np.random.default_rng(seed)
+            for at in range(0, len(prompts), AT_ONCE):
+                part = prompts[at : at + AT_ONCE]
+                words = self.words(part)
+                images = draw(self.start, self.painter, words, self.forms(words, rng), rng)
+                for prompt, pixels in zip(part, uint8_from_images(images), strict=True):
+                    Image.fromarray(pixels).save(folder / file_name(prompt.text, seed))

@@ -19,7 +19,6 @@ from train.checkpoint import (
 from train.config import Preset
 from train.models.chooser import Chooser, Query, logits_of, naming_loss
 from train.models.painter import floats_of_form
-from train.painting.bank import FormCodec
 from train.painting.chooser_task import UNKNOWN, ChooserTask, Int8Array, named_words
 from train.painting.model import Bank
 from train.painting.stages import Prepared
@@ -92,9 +91,11 @@ def filled_bank(
     chooser = task.module
     with torch.no_grad():
         query = chooser.query(task.words)[:, :-1]
-    given = zip(ready.sources.values(), ready.views, task.labels, counts, strict=True)
-    for pictures, source, labels, count in given:
-        found = candidates(chooser, source, labels, query, ready.form_codec, pictures.each)
+    given = zip(
+        ready.sources.values(), ready.views, ready.mix.again, task.labels, counts, strict=True
+    )
+    for pictures, source, again, labels, count in given:
+        found = candidates(chooser, source, again, labels, query, pictures.each)
         picked = found.rows[chosen_rows(found, count)]
         forms.append(torch.from_numpy(source.forms[picked]))
         known.append(torch.from_numpy(labels[picked]))
@@ -166,18 +167,18 @@ def _keys(chooser: Chooser, forms: Tensor) -> Tensor:
 
 @torch.no_grad()
 def candidates(
-    chooser: Chooser, source: Views, labels: Int8Array, query: Tensor, codec: FormCodec, each: int
+    chooser: Chooser, source: Views, again: Int8Array, labels: Int8Array, query: Tensor, each: int
 ) -> Candidates:
     """Keys of a source's training views, and how well their words find them.
 
     Args:
+        again: (M, 64, 64), forms as their codes leave them.
         labels: (M, V), which words are true of each view.
         query: (V, Q), of each word.
         each: views of a picture, which follow each other.
     """
     rows = np.flatnonzero(~source.held_out)
-    forms = torch.from_numpy(source.forms[rows])
-    keys = _keys(chooser, codec.decode(codec.encode(forms)))
+    keys = _keys(chooser, torch.from_numpy(again[rows]))
     true = torch.from_numpy(labels[rows] == 1).float()
     said = true @ query / true.sum(1, keepdim=True).clamp_min(1)  # (M, Q)
     own = (said * (keys - keys.mean(0))).sum(1).numpy()

@@ -7,15 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from t2a_edge.errors import CheckpointError
-from train.checkpoint import load_module, load_tensors, save_tensors, with_prefix
+from train.checkpoint import load_module, save_tensors, with_prefix
 from train.codec import Codec
 from train.config import Preset
+from train.model import described, loaded_codec
 from train.models.chooser import Query, heard, logits_of
 from train.models.latents import DeepLatent
 from train.models.painter import Painter
 from train.painting.bank import FormCodec
-from train.qat import convert, on_int8_grid
+from train.qat import convert
 from train.text import TextEngine
 
 
@@ -116,30 +116,18 @@ class WholeModel:
         Raises:
             CheckpointError: the file is missing, damaged, or does not fit its own preset.
         """
-        tensors, about = load_tensors(path)
-        try:
-            preset = Preset.from_json(about["preset"])
-            vocabulary, card = tuple(about["vocabulary"]), dict(about["card"])
-        except (KeyError, AttributeError, TypeError, ValueError) as exc:
-            raise CheckpointError(
-                f"{path} does not describe its model ({exc}); restore it, or make one with "
-                "`python -m train checkpoint`."
-            ) from exc
-        config, width = preset.latent, preset.transformer.width
+        told, tensors = described(path)
+        preset, config = told.preset, told.preset.latent
+        width, codec = preset.transformer.width, loaded_codec(preset, tensors)
         text, query = TextEngine(preset.text, width), Query(width, preset.form.key)
         painter = Painter(preset.painter, config.depth, width, preset.latent_side)
         latent = DeepLatent(preset.codec.code_dim, config.components, config.depth)
-        codec, of_codec = Codec(preset.codec), with_prefix(tensors, "codec")
-        book = on_int8_grid(of_codec["quantizer.codebook"].float())  # float16 left the steps
-        ones = torch.ones(len(book))
-        of_codec |= {"quantizer.codebook": book, "quantizer.sums": book, "quantizer.counts": ones}
-        load_module(codec, of_codec, "codec")
         for name, module in (
             ("text", text), ("query", query), ("painter", painter), ("latent", latent),
         ):  # fmt: skip
             load_module(module, with_prefix(tensors, name), name)
         bank = Bank.of(with_prefix(tensors, "bank"))
-        model = cls(preset, text, query, bank, painter, latent, codec, vocabulary, card)
+        model = cls(preset, text, query, bank, painter, latent, codec, told.vocabulary, told.card)
         model.use_int8()
         return model
 

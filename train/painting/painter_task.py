@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from t2a_edge.errors import ConfigError
 from train.codec_task import autocast
 from train.config import PainterConfig, Preset, WordingConfig
-from train.data import TURNED
+from train.data import turned_words
 from train.models.latents import DeepLatent
 from train.models.painter import Painter, Words, floats_of_form, velocity_loss
 from train.painting.views import Views
@@ -132,7 +132,7 @@ class ViewMix:
             return []
         said = adjectives(record.composition, rng, record.seen, forms=True)
         if source.quarter[row]:
-            said = tuple(TURNED.get(word, word) for word in said)
+            said = turned_words(said)
         words = self.wording.reworded(said, rng)
         return words[: int(rng.choice(config.caps or (self.most,)))]
 

@@ -19,22 +19,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2a_edge.spec import BLOCK
 from train.checkpoint import (
+    cached_tensors,
     file_sha256,
     load_module,
     load_stage,
     load_tensors,
-    save_tensors,
     with_prefix,
     write_report,
 )
 from train.codec import Codec
 from train.codec_task import autocast, contact_sheet, images_from_uint8
-from train.config import LATENT_BLOCK
 from train.data import PictureStore, PixelStore, load_rows
 from train.model import Model
 from train.models.latents import DeepLatent
-from train.models.painter import Guidance, Painter, Words, painted
+from train.models.painter import Led, Painter, Words, painted
 from train.painting.bank import FormCodec, fitted_codec
 from train.painting.distil_task import DistilTask
 from train.painting.painter_task import PainterTask, ViewMix, WordTable, new_painter
@@ -54,32 +54,41 @@ from train.studio_store import StudioStore
 from train.text import TextEngine
 
 FITTED_FORMS = 6000  # that the tables of form codes are fitted to
-STEPS, GUIDANCE = 8, Guidance(3.0, 1.6)
+STEPS, GUIDANCE = 8, 3.0
 REPORTED, SHEET, AT_ONCE = 200, 32, 16  # held-out pictures of each store
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A finished model's codec and text engine, the pictures, and the deep latent.
+class Parts:
+    """A finished model's codec and text engine, and the deep latent: what drawing needs.
 
     Attributes:
         codec: without fake-quantisation, which only slows it down here.
-        stores: pictures of the studio and of the data folder.
-        sources: views of the studio, the annotated paintings, and others where given.
-        key: names the codec and the shape of the deep latent.
     """
 
     codec: Codec
     text: TextEngine
     deep: DeepLatent
-    stores: dict[str, PictureStore]
-    sources: dict[str, Source]
-    key: str
 
     @property
     def side(self) -> int:
         """Positions of the deep latent along each side of a picture."""
-        return self.codec.quantizer.config.scales[-1] // LATENT_BLOCK
+        return self.codec.quantizer.config.scales[-1] // BLOCK
+
+
+@dataclass(frozen=True)
+class Opened(Parts):
+    """The same, and the pictures.
+
+    Attributes:
+        stores: pictures of the studio and of the data folder.
+        sources: views of the studio, the annotated paintings, and others where given.
+        key: names the codec and the shape of the deep latent.
+    """
+
+    stores: dict[str, PictureStore]
+    sources: dict[str, Source]
+    key: str
 
 
 @dataclass(frozen=True)
@@ -102,15 +111,12 @@ class Prepared(Opened):
 def opened(run: Run, model_path: Path, more: Path | None, studio_cache: Path) -> Opened:
     """Paint and read what is missing; fit the deep latent."""
     model, key = Model.load(model_path), file_sha256(model_path)
-    codec = model.codec.eval()
-    disable(codec)
-    codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    codec = _plain_codec(model)
     config, size = run.preset.latent, run.preset.data.image_size
     pixels = PixelStore(load_rows(run.data), run.preset.data.shorter_side, run.folder / "cache")
     store = StudioStore(
-        config.studio_pictures, size, run.preset.data.studio_seed, studio_cache, run.workers,
-        anew=True,
-    )  # fmt: skip
+        config.studio_pictures, size, run.preset.data.studio_seed, studio_cache, run.workers
+    )
     sources: dict[str, Source] = {
         "studio": StudioViews(store),
         "paintings": PaintingViews(pixels, config.painting_views, size, config.recoloured),
@@ -122,6 +128,31 @@ def opened(run: Run, model_path: Path, more: Path | None, studio_cache: Path) ->
     deep = _deep_latent(codec, list(sources.values()), run, key)
     shape = f"{key[:16]}-{config.components}-{config.depth}"
     return Opened(codec, model.text, deep, {"studio": store, "paintings": pixels}, sources, shape)
+
+
+def drawing_parts(run: Run, model_path: Path) -> Parts:
+    """What drawing needs, the deep latent as the run has it."""
+    model = Model.load(model_path)
+    deep = _untold_latent(run)
+    load_module(deep, load_tensors(_latent_file(run))[0], "latent")
+    return Parts(_plain_codec(model), model.text, deep)
+
+
+def _plain_codec(model: Model) -> Codec:
+    codec = model.codec.eval()
+    disable(codec)
+    codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return codec
+
+
+def _latent_file(run: Run) -> Path:
+    config = run.preset.latent
+    return run.folder / "cache" / f"latent-{config.components}-{config.depth}.safetensors"
+
+
+def _untold_latent(run: Run) -> DeepLatent:
+    config = run.preset.latent
+    return DeepLatent(run.preset.codec.code_dim, config.components, config.depth)
 
 
 def prepared(run: Run, start: Opened) -> Prepared:
@@ -147,45 +178,37 @@ def prepared(run: Run, start: Opened) -> Prepared:
 
 
 def _deep_latent(codec: Codec, sources: list[Source], run: Run, key: str) -> DeepLatent:
-    config = run.preset.latent
-    path = run.folder / "cache" / f"latent-{config.components}-{config.depth}.safetensors"
-    about = {"key": "-".join([key, *(source.key for source in sources)])}
-    if path.is_file():
-        tensors, told = load_tensors(path)
-        if told.get("key") == about["key"]:
-            deep = DeepLatent(codec.quantizer.config.code_dim, config.components, config.depth)
-            load_module(deep, tensors, "latent")
-            return deep
-    deep = fitted(codec, sources, config.components, config.depth)
-    save_tensors(path, deep.state_dict(), about)
+    config, deep = run.preset.latent, _untold_latent(run)
+    tensors = cached_tensors(
+        _latent_file(run),
+        "-".join([key, *(source.key for source in sources)]),
+        lambda: fitted(codec, sources, config.components, config.depth).state_dict(),
+    )
+    load_module(deep, tensors, "latent")
     return deep
 
 
 def _form_codec(views: list[Views], run: Run, key: str) -> FormCodec:
-    config, path = run.preset.form, run.folder / "cache" / "form-codes.safetensors"
-    about = {"key": f"{key}-{config.stages}-{config.codes}-{[len(v) for v in views]}"}
-    if path.is_file():
-        tensors, told = load_tensors(path)
-        if told.get("key") == about["key"]:
-            return FormCodec(tensors["tables"])
-    each = FITTED_FORMS // len(views)
-    forms = [v.forms[np.linspace(0, len(v) - 1, min(each, len(v))).astype(int)] for v in views]
-    codec = fitted_codec(torch.from_numpy(np.concatenate(forms)), config.stages, config.codes)
-    save_tensors(path, {"tables": codec.tables}, about)
-    return codec
+    config, each = run.preset.form, FITTED_FORMS // len(views)
+
+    def tables() -> dict[str, Tensor]:
+        forms = [v.forms[np.linspace(0, len(v) - 1, min(each, len(v))).astype(int)] for v in views]
+        whole = torch.from_numpy(np.concatenate(forms))
+        return {"tables": fitted_codec(whole, config.stages, config.codes).tables}
+
+    path = run.folder / "cache" / "form-codes.safetensors"
+    about = f"{key}-{config.stages}-{config.codes}-{[len(v) for v in views]}"
+    return FormCodec(cached_tensors(path, about, tables)["tables"])
 
 
 def _coded_forms(views: Views, codec: FormCodec, path: Path) -> npt.NDArray[np.int8]:
     """Forms as their codes leave them, (M, 64, 64); the codes are found once."""
     digest = hashlib.sha256(codec.tables.numpy().tobytes() + views.forms.tobytes())
-    about = {"key": digest.hexdigest()}
-    if path.is_file():
-        tensors, told = load_tensors(path)
-        if told.get("key") == about["key"]:
-            return codec.decode(tensors["codes"]).numpy()
-    codes = codec.encode_all(torch.from_numpy(views.forms))
-    save_tensors(path, {"codes": codes}, about)
-    return codec.decode(codes).numpy()
+    found = cached_tensors(
+        path, digest.hexdigest(),
+        lambda: {"codes": codec.encode_all(torch.from_numpy(views.forms))},
+    )  # fmt: skip
+    return codec.decode(found["codes"]).numpy()
 
 
 def train_painter(run: Run, ready: Prepared) -> dict[str, Any]:
@@ -201,7 +224,8 @@ def train_painter(run: Run, ready: Prepared) -> dict[str, Any]:
         return {}
     task.module.eval()
     folder = run.folder / "painter"
-    contact_sheet([repainted(ready, task.module.average)], 8, folder / "repainted.png")
+    led = Led(task.module.average, run.preset.painter.form_guidance)
+    contact_sheet([repainted(ready, led)], 8, folder / "repainted.png")
     report = {**stage_effort(state), "float_steps": state.float_end}
     return write_report(folder, {**report, "val": task.validate()})
 
@@ -257,7 +281,7 @@ def train_distilled(run: Run, ready: Prepared) -> dict[str, Any]:
     if run.preset.distil_fit.qat_steps:
         convert(student)
     folder = run.folder / "distilled"
-    contact_sheet([repainted(ready, student, distilled=True)], 8, folder / "repainted.png")
+    contact_sheet([repainted(ready, student)], 8, folder / "repainted.png")
     report = {**stage_effort(state), "float_steps": state.float_end}
     return write_report(folder, {**report, "val": task.validate()})
 
@@ -272,8 +296,15 @@ def trained_distilled(run: Run) -> tuple[Painter, str]:
     return painter.eval(), key
 
 
+def drawing_painter(run: Run, *, distilled: bool) -> nn.Module:
+    """The run's painter as `draw` takes it: distilled, or led."""
+    if distilled:
+        return trained_distilled(run)[0]
+    return Led(trained_painter(run)[0], run.preset.painter.form_guidance)
+
+
 @torch.no_grad()
-def pictures(start: Opened, latents: Tensor) -> Tensor:
+def pictures(start: Parts, latents: Tensor) -> Tensor:
     """Latents (B, N, D) -> images (B, 3, H, W) in [-1, 1], by way of the codec's indices."""
     return decoded(start.codec, start.deep.compose(latents.float()))
 
@@ -288,29 +319,18 @@ def decoded(codec: Codec, canvas: Tensor) -> Tensor:
 
 
 def draw(
-    ready: Prepared, painter: nn.Module, words: Words, form: Tensor, rng: np.random.Generator, *,
-    steps: int = STEPS, guidance: Guidance = GUIDANCE, form_level: float = 0.0,
-    distilled: bool = False,
-) -> Tensor:  # fmt: skip
-    """Images of words in given forms, (B, 64, 64) float32."""
-    count, depth = len(form), len(ready.deep.block_rows)
-    shape = (count, ready.side**2, depth)
-    noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-    level = torch.full((count,), form_level)
-    if form_level:
-        other = torch.from_numpy(rng.standard_normal(form.shape, dtype=np.float32))
-        form = (1 - form_level) * form + form_level * other
-    with autocast():
-        latents = painted(
-            painter, noise, form, level, words, steps=steps, guidance=guidance,
-            distilled=distilled,
-        )  # fmt: skip
-    return pictures(ready, latents)
-
-
-def repainted(
-    ready: Prepared, painter: nn.Module, count: int = 24, *, distilled: bool = False
+    start: Parts, painter: nn.Module, words: Words, form: Tensor, rng: np.random.Generator
 ) -> Tensor:
+    """Images of words in given forms, (B, 64, 64) float32, by a distilled or led painter."""
+    shape = (len(form), start.side**2, len(start.deep.block_rows))
+    noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+    whole = torch.zeros(len(form))  # the form without noise
+    with autocast():
+        latents = painted(painter, noise, form, whole, words, steps=STEPS, guidance_scale=GUIDANCE)
+    return pictures(start, latents)
+
+
+def repainted(ready: Prepared, painter: nn.Module, count: int = 24) -> Tensor:
     """Held-out forms in the words of other held-out views: images (2 B, 3, H, W)."""
     rng = np.random.default_rng(3)
     batches = ready.mix.held_out(rng)
@@ -319,5 +339,5 @@ def repainted(
     prompts = [p for batch in batches for p in batch.prompts[-each:]]
     latents = torch.cat([batch.latents[:each] for batch in batches])
     words = ready.table.of(prompts)
-    drawn = draw(ready, painter, words, form, rng, distilled=distilled)
+    drawn = draw(ready, painter, words, form, rng)
     return torch.cat([pictures(ready, latents), drawn])

@@ -19,14 +19,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from t2a_edge.documents import is_file
-from t2a_edge.errors import DataError
 from t2a_edge.form import form_of
-from t2a_edge.metadata import object_of
 from t2a_edge.pixels import read_pixels
 from train.augment import recoloured
 from train.codec import Codec
 from train.codec_task import autocast, images_from_uint8
-from train.data import PixelStore, UInt8Array, turned
+from train.data import PixelStore, UInt8Array, named_files, turned, turned_square
 from train.models.latents import DeepLatent
 from train.studio.forms import UPRIGHT
 from train.studio.record import Record
@@ -100,14 +98,11 @@ class StudioViews:
         for index in range(len(self)):
             rng = np.random.default_rng((7, index))
             record = self.store.record(index)
-            quarters = 0 if UPRIGHT in record.seen.traits else int(rng.integers(4))
-            square = np.rot90(self.store.centre(index, self.store.size), quarters)
-            if rng.integers(2):
-                square = square[:, ::-1]
-            yield View(
-                np.ascontiguousarray(square), record.words, record.line(), quarters % 2 == 1,
-                index in held_out,
+            square, quarter = turned_square(
+                self.store.centre(index, self.store.size), rng,
+                upright=UPRIGHT in record.seen.traits,
             )  # fmt: skip
+            yield View(square, record.words, record.line(), quarter, index in held_out)
 
 
 @dataclass(frozen=True)
@@ -172,14 +167,10 @@ class WordlessViews:
     files: list[Path] = field(init=False)
 
     def __post_init__(self) -> None:
-        found = sorted(self.folder.glob("*.jsonl"))
-        if len(found) != 1:
-            raise DataError(f"{self.folder} has {len(found)} .jsonl files; expected one.")
-        lines = [object_of(line) for line in found[0].read_text(encoding="utf-8").splitlines()]
-        kept = [a for a in lines if not self.kinds or a.get("kind") in self.kinds]
+        named = named_files(self.folder)
+        kept = [n.path for n in named if not self.kinds or n.values.get("kind") in self.kinds]
         order = np.random.default_rng(13).permutation(len(kept))
-        files = [self.folder / str(kept[number]["file"]) for number in order]
-        object.__setattr__(self, "files", files)
+        object.__setattr__(self, "files", [kept[number] for number in order])
 
     @property
     def key(self) -> str:

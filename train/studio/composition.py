@@ -76,7 +76,7 @@ class Study:
         values: every axis to the number it was painted with.
         traits: words for what was drawn, such as "splattered" or "vertical".
         measured: colour statistics of the picture.
-        visible: how far its forms stand off from what is about them, in Lab.
+        visible: how far its forms stand off from what is about them, in L*.
     """
 
     values: Mapping[str, float]

@@ -5,12 +5,14 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from train.studio.colour import FloatArray, lab_from_rgb, rgb_from_lab
-from train.studio.measure import correct
+from train.studio.measure import correct, lift
 from train.studio.media import QUIET, ROUGH, Surface
 from train.studio.surface import Scene
 
 DRY_ODDS = (0.25, 0.2, 0.22, 0.2, 0.13)  # of the rough media, in their order
 WET_ODDS = (0.0, 0.0, 0.0, 0.6, 0.4)
+SHOWN = 6.0  # how far forms are to stand off, in L*, where nothing subtle was asked for
+FAINT = 3.0  # and where it was
 FELT = 0.35  # texture from which a surface is rough (or, below its negative, flat)
 
 
@@ -56,6 +58,9 @@ def finish(scene: Scene, wanted: dict[str, float]) -> npt.NDArray[np.uint8]:
     lab = _soften(scene, lab)
     # corrected before the texture, which a gain in contrast would blow up
     lab = correct(lab, wanted)
+    if "misty" not in scene.traits:
+        subtle = wanted.get("contrast", 0.0) < 0
+        lab = lift(lab, FAINT if subtle else SHOWN)
     surface = Surface(lab, scene.guide, scene.surface_rng)
     surface.lay(medium, strength)
     return rgb_from_lab(lab)

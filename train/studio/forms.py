@@ -8,8 +8,13 @@ picture is not so even in colour that it cannot be made out.
 from collections.abc import Iterable
 from functools import cache
 
-VISIBLE = 2.3  # how far forms must stand off from their surroundings, in Lab, to be named
+VISIBLE = 2.3  # how far forms must stand off from their surroundings, in L*, to be named
 SOFT = ("misty",)  # forms that are named however faint they are
+# marks of fine or even patterns, which have to stand off further
+NEEDS: dict[str, float] = {
+    "camouflaged": 4.0, "kaleidoscopic": 6.0, "ornamental": 6.0, "plaid": 4.0, "threadlike": 3.5,
+    "orbital": 3.0, "webbed": 3.5, "pointillist": 4.0,
+}  # fmt: skip
 
 # mark -> its words, the plainest first
 FORMS: dict[str, tuple[str, ...]] = {
@@ -111,7 +116,9 @@ def forms_shown(marks: Iterable[str], visible: float) -> dict[str, tuple[str, ..
 
     Args:
         marks: what was drawn.
-        visible: how far the picture's forms stand off from what is about them, in Lab.
+        visible: how far the picture's forms stand off from what is about them, in L*.
     """
-    plain = visible >= VISIBLE
-    return {m: FORMS[m] for m in sorted(marks) if m in FORMS and (plain or m in SOFT)}
+    return {
+        m: FORMS[m] for m in sorted(marks)
+        if m in FORMS and (m in SOFT or visible >= NEEDS.get(m, VISIBLE))
+    }  # fmt: skip

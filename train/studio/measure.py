@@ -22,6 +22,9 @@ SCALES = {
     "temperature": (-0.6, 0.3, 0.95),  # share of chroma that is warm, less the cool share
 }
 KEEP = 0.55  # of the strength asked for; a picture that measures less is corrected up to it
+BROAD = 4.0  # sigma of the blur that leaves no forms, in 64ths of the side
+HUE_LIFT = 0.5  # L* that a step of hue may become, at most
+MOST_GAIN = 2.2  # that faint lightness is spread by, at most
 CHROMATIC = 13.0  # C* from which a pixel counts as coloured
 
 # hue -> regions of (hue angle from, to, L* from, to, C* from, to)
@@ -106,17 +109,52 @@ def measure(image: npt.NDArray[np.uint8]) -> Measured:
 
 
 def visibility(image: npt.NDArray[np.uint8]) -> float:
-    """How far a picture's forms stand off from what is about them, in Lab.
+    """How far a picture's forms stand off from what is about them, in L* alone.
 
     The root mean square of what a broad blur takes away, on a copy without grain: two plain
     fields side by side have almost none of it, and neither have lines as pale as their ground.
+    Colour does not count: the form of a picture is taken from its lightness.
 
     Args:
         image: (H, W, 3) uint8 sRGB.
     """
-    lab = lab_from_rgb(shrink(image.astype(np.float32), 64).round().astype(np.uint8))
-    broad = gaussian_filter(lab, (4, 4, 0))
-    return float(np.sqrt(((lab - broad) ** 2).sum(axis=-1).mean()))
+    light = lab_from_rgb(shrink(image.astype(np.float32), 64).round().astype(np.uint8))[..., 0]
+    return float(np.sqrt(((light - gaussian_filter(light, BROAD)) ** 2).mean()))
+
+
+def lift(lab: FloatArray, least: float) -> FloatArray:
+    """Bring forms into a picture's lightness where they lie in its hues, or are all too faint.
+
+    Shapes of one lightness are told apart by their hue alone, and a grey copy loses them: the
+    main way in which their hues differ is laid on their lightness, then all of it is spread.
+
+    Args:
+        lab: (H, W, 3) Lab.
+        least: how far forms are to stand off, as `visibility`.
+
+    Returns:
+        (H, W, 3) Lab, possibly the same array.
+    """
+    small = shrink(lab, 64)
+    off = small - gaussian_filter(small, (BROAD, BROAD, 0))  # (rows, columns, 3)
+    seen = float(np.sqrt((off[..., 0] ** 2).mean()))
+    if seen >= least:
+        return lab
+    flat = off.reshape(-1, 3)  # (pixels, 3)
+    way = np.linalg.eigh(flat[:, 1:].T @ flat[:, 1:])[1][:, 1].astype(np.float32)
+    along = flat[:, 1:] @ way
+    with_light = float(along @ flat[:, 0])
+    # hues join the lightness they go with; where they go with none, the warmer is the lighter
+    way = way if (with_light or float(way.sum())) > 0 else -way
+    reach = max(float(np.sqrt((along**2).mean())), 1e-3)
+    share = min((least - seen) / reach, HUE_LIFT)
+    light = lab[..., 0] + share * ((lab[..., 1:] - small[..., 1:].mean((0, 1))) @ way)
+    off_light = flat[:, 0] + share * (flat[:, 1:] @ way)
+    gain = np.clip(least / max(float(np.sqrt((off_light**2).mean())), 1e-3), 1.0, MOST_GAIN)
+    lab = lab.copy()
+    middle = float(small[..., 0].mean())
+    lab[..., 0] = np.clip(middle + (light - float(light.mean())) * gain, 3, 97)
+    return lab
 
 
 def shrink(image: FloatArray, side: int) -> FloatArray:

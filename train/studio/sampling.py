@@ -27,7 +27,8 @@ OPEN = frozenset((
     "constellation", "splinters", "weave", "loops", "pulse", "ripples", "clouds", "wisps",
     "ink", "tangle", "meander", "feathers", "cracks", "stipple", "drips", "labyrinth",
     "branches", "knots", "bubbles", "stars", "hatching", "brushwork", "lattice", "zigzags",
-    "ribbons",
+    "ribbons", "halftone", "discs", "columns", "beams", "rods", "whorl", "strewn", "solids",
+    "amoebas", "spokes", "spray", "herringbone", "plaid", "scales", "spiral", "sunburst",
 ))  # fmt: skip
 HUED = 0.5  # share of compositions with a named hue
 STRONG = 0.5  # weakest value of an axis that is set

@@ -77,18 +77,25 @@ class Scene:
         level = self.palette.lab[:, 0]
         return INK if abs(level[INK] - level[tone]) > abs(level[LIGHT] - level[tone]) else LIGHT
 
+    def behind(self, *tones: int) -> int:
+        """INK or LIGHT, whichever stands off in L* from all of some colours."""
+        level = self.palette.lab[:, 0]
+        return max((INK, LIGHT), key=lambda row: min(abs(level[row] - level[t]) for t in tones))
+
     def apart(self, tone: int, least: float = 26.0) -> int:
-        """A colour that can be told from another: one of those at least so far away in Lab."""
+        """A colour that can be told from another by eye and in grey: so far away in Lab."""
+        light = np.abs(self.palette.lab[:, 0] - self.palette.lab[tone, 0])
         gap = np.linalg.norm((self.palette.lab - self.palette.lab[tone]) * (1, 0.7, 0.7), axis=1)
         # where a hue was asked for, the main colours carry it and the others only relieve it
         rows = [*self.palette.main, *self.palette.main, INK, LIGHT, ACCENT]
         if self.hues:
-            own = [row for row in self.asked if gap[row] >= 0.6 * least]
+            own = [r for r in self.asked if gap[r] >= 0.6 * least and light[r] >= 0.4 * least]
             if own and self.rng.random() < 0.6:
                 return int(self.rng.choice(own))
             rows = [*self.asked * 3, *self.palette.main, INK, LIGHT]
         far = [row for row in rows if gap[row] >= min(least, 0.75 * float(gap[rows].max()))]
-        return int(self.rng.choice(far))
+        apart = min(0.5 * least, 0.75 * float(light[far].max()))  # a grey copy tells them too
+        return int(self.rng.choice([row for row in far if light[row] >= apart]))
 
     def colour(self, tone: int, shade: float = 0.0, alpha: float = 1.0) -> int:
         """A packed ARGB colour near a palette colour."""
@@ -317,7 +324,6 @@ class Scene:
             else:
                 drop = ellipse(px, py, r, r * rng.uniform(0.75, 1), turn, 14)
             self.fill(drop, tone, gradient=0, steady=True)
-        self.traits.add("splattered")
 
 
 def _odds(flat: float) -> tuple[float, float, float]:

@@ -19,6 +19,7 @@ COLOURED = 0.08  # of the picture: with less colour than this no hue is named
 PLAIN = 0.38  # weakest value of an axis that is put into words
 MOST, FEWEST = 6, 3  # adjectives to a picture
 MOOD_ODDS = 0.5
+PLAINLY = 1.6  # added for a word that is the one thing a picture shows: its family says which
 FORM_SALIENCE = 2.6  # of a form's name: what a picture is of is said first
 
 
@@ -80,17 +81,17 @@ RULES: dict[str, Rule] = {
     "stark": lambda f: f.chroma < 18,
     "crisp": lambda f: f.v["texture"] < 0.3 and not f.any("hazy", "blurred", "atmospheric"),
     "bold": lambda f: f.v["weight"] > -0.4 and not f.any("blurred"),
-    "geometric": lambda f: not f.any("gestural"),
+    "geometric": lambda f: "geometric" in f.has,
     "jagged": lambda f: "jagged" in f.has,
     "sharp": lambda f: f.any("sharp", "jagged"),
-    "angular": lambda f: f.any("angular", "sharp", "geometric", "jagged"),
+    "angular": lambda f: f.any("angular", "jagged"),
     "rigid": lambda f: f.v["order"] > 0.1 and f.v["energy"] < 0.4,
     "wavy": lambda f: "wavy" in f.has,
     "flowing": lambda f: f.any("flowing", "wavy", "fluid"),
     "fluid": lambda f: f.any("flowing", "wavy", "fluid"),
-    "organic": lambda f: f.any("organic", "fluid"),
+    "organic": lambda f: "organic" in f.has,
     "curved": lambda f: True,
-    "scattered": lambda f: f.any("scattered", "splattered"),
+    "scattered": lambda f: "scattered" in f.has,
     "turbulent": lambda f: f.v["energy"] > 0.3,
     "messy": lambda f: f.any("messy", "gestural", "splattered"),
     "chaotic": lambda f: f.v["order"] < -0.6 and f.v["density"] > -0.6,
@@ -120,14 +121,14 @@ RULES: dict[str, Rule] = {
     "translucent": lambda f: "translucent" in f.has,
     "atmospheric": lambda f: f.any("atmospheric", "hazy", "blurred"),
     "deep": lambda f: f.v["depth"] > 0.6,
-    "linear": lambda f: f.any("linear", "striped"),
+    "linear": lambda f: "linear" in f.has,
     "striped": lambda f: "striped" in f.has,
     "vertical": lambda f: "vertical" in f.has and "horizontal" not in f.has,
     "horizontal": lambda f: "horizontal" in f.has and "vertical" not in f.has,
-    "diagonal": lambda f: "diagonal" in f.has,
-    "swirling": lambda f: f.any("swirling", "spiral"),
-    "circular": lambda f: f.any("circular", "round"),
-    "round": lambda f: f.any("circular", "round", "spiral"),
+    "diagonal": lambda f: "diagonal" in f.has and not f.any("vertical", "horizontal"),
+    "swirling": lambda f: "swirling" in f.has,
+    "circular": lambda f: "circular" in f.has,
+    "round": lambda f: f.any("circular", "round"),
     "radial": lambda f: "radial" in f.has,
     "spiral": lambda f: "spiral" in f.has,
     "fragile": lambda f: f.any("delicate") or f.v["weight"] < -0.7,
@@ -140,6 +141,7 @@ RULES: dict[str, Rule] = {
 DRAWN = frozenset((
     "splattered", "striped", "spiral", "grainy", "symmetrical", "vertical", "horizontal",
     "diagonal", "translucent", "wavy", "radial", "swirling", "explosive", "jagged", "rhythmic",
+    "circular", "linear", "layered", "scattered", "organic", "geometric", "angular",
 ))  # fmt: skip
 MOOD_RULES: dict[str, Rule] = {
     "playful": lambda f: f.v["chroma"] > 0.1 and f.light > 48 and f.v["contour"] > -0.1
@@ -180,7 +182,8 @@ def true_words(composition: Composition, seen: Study, plain: float = PLAIN) -> d
                 continue  # near the middle the pole itself is in doubt
             if word not in RULES or RULES[word](facts):
                 special = 0.35 * (word in RULES)  # narrower words say more
-                found[word] = min(abs(value), 1.0) + asked + special + 0.3 * drawn
+                shows = PLAINLY * (f"shows:{word}" in facts.has)
+                found[word] = min(abs(value), 1.0) + asked + special + 0.3 * drawn + shows
     for hue, share in facts.hues.items():
         if share >= HUE_SHARE or (hue in composition.hues and share >= 0.2):
             found[hue] = 0.5 + share + 0.4 * (hue in composition.hues)
@@ -233,7 +236,8 @@ def adjectives(
     ranked = list(dict.fromkeys((*firsts.values(), *ranked)))
     for word in ranked:
         axis = poles().get(word, ("hue" if word in HUES else "form", 0))[0]
-        most = 2 if axis in ("hue", "direction", "form") else 1 + (rng.random() < 0.18)
+        two = axis in ("hue", "direction", "form") or f"shows:{word}" in seen.traits
+        most = 2 if two else 1 + (rng.random() < 0.18)
         if len(said) >= wanted or of_axis.get(axis, 0) >= most or _clash(word, said):
             continue
         of_axis[axis] = of_axis.get(axis, 0) + 1

@@ -9,7 +9,9 @@ import train.studio.families.growth
 import train.studio.families.interlace
 import train.studio.families.lines
 import train.studio.families.marks
+import train.studio.families.masses
 import train.studio.families.optics
+import train.studio.families.plain
 import train.studio.families.points
 import train.studio.families.radial
 import train.studio.families.signs

@@ -19,18 +19,17 @@ def colour_fields(s: Scene) -> None:
     glaze(s, 2)
     upright = rng.random() < 0.22
     s.traits |= {"vertical" if upright else "horizontal", "luminous", "atmospheric"}
-    s.traits |= set() if upright else {"stacked"}
-    if s.values["order"] > 0.5:
-        s.traits.add("symmetrical")
     n = int(rng.integers(2, 4)) if s.values["density"] < -0.3 else int(rng.integers(3, 6))
     shares = rng.dirichlet(np.full(n, 3.0))
     gap, margin = 0.02 + 0.03 * rng.random(), s.mix("weight", 0.16, 0.06)
-    soft = s.mix("contrast", 0.022, 0.007)
+    soft = s.mix("contrast", 0.014, 0.006)
     top = margin * 0.8
-    tones = list(rng.permutation(s.palette.main))
+    tones = [s.apart(GROUND, 34)]
+    while len(tones) < n:
+        tones.append(s.apart(tones[-1], 28))
     for i, share in enumerate(shares):
         height = share * (1 - 1.6 * margin)
-        tone = ACCENT if i == int(np.argmin(shares)) and n > 2 else int(tones[i % len(tones)])
+        tone = ACCENT if i == int(np.argmin(shares)) and n > 2 else tones[i]
         field = span(margin, top + gap / 2, 1 - margin, top + height - gap / 2)
         field = field + rng.normal(0, 0.006, (4, 2)) * (s.values["order"] < 0.6)
         if upright:
@@ -64,8 +63,9 @@ def mist(s: Scene) -> None:
     s.wet = True
     s.traits |= {"atmospheric", "luminous", "hazy", "misty"}
     drift = s.values["direction"] < 0.1
-    for i in range(s.count(10, 34)):
-        r = rng.uniform(0.07, 0.3)
+    tones = [s.apart(GROUND, 34), s.apart(GROUND, 24), GROUND]
+    for i in range(s.count(8, 20)):
+        r = rng.uniform(0.1, 0.3)
         x, y = rng.uniform(-0.1, 1.1, 2)
         if drift:
             cloud = ellipse(x, y, r * 2.4, r * 0.5, rng.normal(0, 0.12))
@@ -73,14 +73,12 @@ def mist(s: Scene) -> None:
             cloud = blob(rng, x, y, r, 0.35)
         s.fill(
             cloud,
-            s.pick(0.03),
+            tones[i % len(tones)] if rng.random() < 0.7 else s.pick(0.03),
             shade=rng.uniform(-0.6, 0.6),
-            alpha=rng.uniform(0.25, 0.75),
+            alpha=rng.uniform(0.35, 0.85),
             soft=rng.uniform(0.25, 0.6) * r * (0.6 if i % 3 else 0.12),
             gradient=0.4,
         )
-    if drift:
-        s.traits.add("horizontal")
     for k in range(5):  # a glow, brightest in its middle
         s.disc(fx, fy, 0.2 - 0.035 * k, LIGHT if k > 2 else ACCENT, alpha=0.2, soft=0.035,
                gradient=0)  # fmt: skip
@@ -95,14 +93,12 @@ def washes(s: Scene) -> None:
     s.ground(GROUND, shade=0.3)
     divide(s)
     s.wet = True
-    s.traits |= {"translucent", "layered", "overlapping", "fluid", "washed"}
+    s.traits |= {"translucent", "layered", "overlapping", "fluid", "washed", "shows:translucent"}
     dark = s.palette.lab[GROUND, 0] < 40
     mode = skia.BlendMode.kScreen if dark else skia.BlendMode.kMultiply
     n = s.count(4, 20)
     fx, fy = focus(s)
     long = rng.random() < 0.35
-    if long:
-        s.traits.add("horizontal")
     for i in range(n):
         r = 0.32 * (1 - i / n) ** 0.8 + 0.04
         x, y = rng.uniform(0.05, 0.95, 2) * 0.85 + 0.15 * np.array([fx, fy])
@@ -111,7 +107,7 @@ def washes(s: Scene) -> None:
             pool = s.hand(pool, 0.012)
         else:
             pool = blob(rng, x, y, r * rng.uniform(0.7, 1.2), s.mix("contour", 0.14, 0.34))
-        tone, shade = s.pick(0.15), rng.uniform(0, 0.9)
+        tone, shade = s.apart(GROUND, 30) if i % 3 else s.pick(0.15), rng.uniform(-0.3, 0.5)
         edge = 0.003 + 0.01 * rng.random()
         s.fill(pool, tone, shade=shade, alpha=rng.uniform(0.55, 0.9), soft=edge, mode=mode,
                gradient=0.9)  # fmt: skip
@@ -136,8 +132,8 @@ def pointillism(s: Scene) -> None:
     """Fields made of many dots of pure colour, large shapes only to be guessed."""
     rng = s.rng
     s.ground()
-    n = s.count(480, 1000)
-    order, size = s.values["order"], s.mix("weight", 0.011, 0.019)
+    n = s.count(480, 900)
+    order, size = s.values["order"], s.mix("weight", 0.013, 0.02)
     if order > 0.4:
         side = int(n**0.5)
         gx, gy = np.meshgrid(np.arange(side), np.arange(side))
@@ -147,12 +143,13 @@ def pointillism(s: Scene) -> None:
     else:
         points = rng.uniform(-0.02, 1.02, (n, 2))
     fx, fy = focus(s)
-    tones = list(rng.permutation(s.palette.main))
+    tones = [s.apart(GROUND, 34)]
+    while len(tones) < 4:
+        tones.append(s.apart(tones[-1], 30))
     bend = rng.normal(0, 1, (3, 2))
     glaze(s, 8)
     away = np.hypot(points[:, 0] - fx, points[:, 1] - fy)
     if s.values["direction"] > 0.25:
-        s.traits |= {"circular", "radial"}
         zone = away * 5 + 0.25 * np.sin(points @ bend[0] * 3)
     else:
         zone = 2.4 * (np.sin(points @ bend[1] * 2.4) + points[:, 1] * 1.4)

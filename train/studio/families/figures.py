@@ -19,14 +19,14 @@ def web(s: Scene) -> None:
     s.ground(shade=-0.2)
     divide(s)
     glaze(s, 2)
-    s.traits |= {"webbed", "radial", "linear", "delicate"}
+    s.traits |= {"webbed", "radial", "delicate"}
     fx, fy = focus(s)
-    spokes, turns = s.count(11, 22), s.count(7, 15)
+    spokes, turns = s.count(9, 14), s.count(5, 9)
     loose = 0.35 * (1 - s.values["order"]) / 2
     a = TAU * (np.arange(spokes) + rng.normal(0, loose, spokes)) / spokes + rng.uniform(0, TAU)
     reach = rng.uniform(0.55, 1.1, spokes) if rng.random() < 0.4 else np.full(spokes, 1.2)
-    tone = s.apart(GROUND, 40)
-    width = s.mix("weight", 0.0026, 0.007)
+    tone = s.against(GROUND)
+    width = s.mix("weight", 0.009, 0.014)
     d = np.stack([np.cos(a), np.sin(a)], 1)
     for k in range(spokes):
         s.line(np.array([[fx, fy], (fx, fy) + d[k] * reach[k]]), tone, width * 1.3)
@@ -54,10 +54,10 @@ def flames(s: Scene) -> None:
     """Tongues of fire that leap from a bed, each within a paler one, their tips licking aside."""
     rng = s.rng
     s.ground(shade=-0.3)
-    s.traits |= {"flaming", "flowing", "curved", "vertical", "upright", "layered"}
-    tones = [s.apart(GROUND, 30)]
+    s.traits |= {"flaming", "flowing", "curved", "upright"}
+    tones = [s.apart(GROUND, 36)]
     for _ in range(3):
-        tones.append(s.apart(tones[-1], 16))
+        tones.append(s.apart(tones[-1], 24))
     tones.sort(key=lambda row: float(s.palette.lab[row, 0]))
     fires = [(rng.uniform(0.4, 0.6), rng.uniform(0.7, 1.0))] if rng.random() < 0.4 else [
         (x + rng.normal(0, 0.03), rng.uniform(0.4, 0.9))
@@ -124,14 +124,14 @@ def diamonds(s: Scene) -> None:
     """Tall lozenges side by side like a harlequin's coat, fine lines across them at times."""
     rng = s.rng
     s.ground()
-    s.traits |= {"harlequin", "geometric", "angular", "regular", "structured", "diagonal"}
-    n = s.count(4, 9)
+    s.traits |= {"harlequin", "geometric", "angular", "regular", "structured"}
+    n = s.count(4, 7)
     tall = rng.uniform(1.4, 2.1)
     pick, bend = plan(s, 3, 0.05), warp(s, 0.5, turn=False)
     w, h = 1 / n, tall / n
     unit = np.array([[0, -h / 2], [w / 2, 0], [0, h / 2], [-w / 2, 0]]) * 1.01
     lines: list[Points] = []
-    with s.within(stage(s, 0.7, plain=True)):
+    with s.within(stage(s, 0.7)):
         for i in range(-n, 4 * n):
             for j in range(-int(n / tall) - 1, int(4 * n / tall) + 2):
                 x, y = (i / 2) / n, (j + 0.5 * (i % 2)) * h
@@ -163,11 +163,11 @@ def camouflage(s: Scene) -> None:
     s.traits |= {"camouflaged", "organic", "curved"}
     noise = Noise(rng)
     x, y = grid(s.size)
-    cycles = s.mix("density", 1.6, 3.4)
+    cycles = s.mix("density", 1.5, 2.6)
     stretch = np.float32(rng.choice([1.0, 1.0, 0.6, 1.7]))
     tones = [s.pick(0)]
     for _ in range(3):
-        tones.append(s.apart(tones[-1], 18))
+        tones.append(s.apart(tones[-1], 32))
     levels = [(np.ones_like(x), tones[0], 0.0)]
     for tone in tones[1 : int(rng.integers(3, 5))]:
         field = noise.layer(3, 0.38).at(x, np.asarray(y * stretch, np.float32), cycles)

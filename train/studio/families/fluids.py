@@ -30,19 +30,19 @@ def marble(s: Scene) -> None:
     """Paint floated on water and combed: folded bands, thin veins of another colour between."""
     rng = s.rng
     s.ground()
-    s.traits |= {"marbled", "fluid", "flowing", "swirling", "organic", "curved"}
+    s.traits |= {"marbled", "fluid", "flowing", "curved"}
     noise = Noise(rng)
     x, y = grid(s.size)
     bend, fold = noise.layer(2), noise.layer(2)
     power = s.mix("energy", 0.1, 0.24)
-    cycles = s.mix("density", 1.2, 2.4)
+    cycles = s.mix("density", 1.1, 1.7)
     u = x + power * bend.at(x, y, cycles)
     v = y + power * fold.at(x, y, cycles)
     u2 = u + 0.5 * power * fold.at(u, v, cycles * 1.5)
     v2 = v + 0.5 * power * bend.at(u, v, cycles * 1.5)
     lean = rng.uniform(0, np.pi)
     way = u2 * np.cos(lean) + v2 * np.sin(lean)
-    n = s.count(4, 11)
+    n = s.count(4, 7)
     field = (way + 0.8) * n * 1.1 + 0.5 * noise.layer(2).at(u2, v2, 2.0)
     tones = _ladder(s, int(rng.integers(3, 6)))
     vein = s.against(tones[0])
@@ -69,7 +69,7 @@ def clouds(s: Scene) -> None:
     rng = s.rng
     s.ground()
     s.wet = True
-    s.traits |= {"cloudy", "curved", "atmospheric", "layered", "round", "upright"}
+    s.traits |= {"cloudy", "curved", "atmospheric", "upright"}
     level = s.palette.lab[:, 0]
     if level[LIGHT] - level[GROUND] < 22:  # a sky against which pale clouds are seen
         s.ground(min(s.palette.main, key=lambda row: abs(level[LIGHT] - 36 - level[row])))
@@ -79,7 +79,7 @@ def clouds(s: Scene) -> None:
     if rng.random() < 0.4:
         sx, sy = rng.uniform(0.2, 0.8, 2)
         s.disc(sx, sy, rng.uniform(0.07, 0.15), ACCENT, gradient=0.2)
-    if rng.random() < 0.45:
+    if rng.random() < 0.2:
         _sky(s)
         return
     low_sky = rng.random() < 0.5
@@ -141,19 +141,19 @@ def wisps(s: Scene) -> None:
     for k in range(int(s.count(1, 4))):
         turn = rng.uniform(0, TAU) if k else rng.choice([-1.57, 0.3, -0.8, 2.0])
         knots_ = rng.normal(0, 1, (4, 3))
-        tone = s.apart(GROUND, 34)
+        tone = s.against(GROUND) if k == 0 else s.apart(GROUND, 40)
         sway = s.mix("energy", 0.07, 0.17)
-        strands = 150 if k == 0 else 90
+        strands = 110 if k == 0 else 70
         y0, length = rng.normal(0, 0.1) * (k > 0), rng.uniform(0.9, 1.35)
         for v in np.linspace(-1, 1, strands):
             # a sheet seen edge on: where it folds, its threads lie close
             fold = np.sin(1.6 * v + knots_[0, 0] + 4.2 * t * (1 + 0.3 * knots_[0, 1]))
             fold = fold + 0.5 * np.sin(3.1 * v + 7.5 * t + knots_[1, 0])
-            spread = 0.012 + 0.15 * t**1.3 * (1 + 0.4 * np.sin(5 * t + knots_[1, 1]))
+            spread = 0.03 + 0.2 * t**1.3 * (1 + 0.4 * np.sin(5 * t + knots_[1, 1]))
             y = y0 + sway * t * np.sin(5.2 * t + knots_[2, 0] + 0.25 * v) + spread * fold
             x = length * (t - 0.5) + 0.06 * t * np.sin(4 * t + 2 * v + knots_[2, 1])
             line = turned(np.stack([x, y], 1), float(turn), 0.5, 0.5)
-            s.line(line, tone, 0.0034, shade=0.3 * np.sin(3 * v), alpha=0.15)
+            s.line(line, tone, 0.009, shade=0.3 * np.sin(3 * v), alpha=0.13)
     companions(s)
 
 
@@ -163,21 +163,21 @@ def ripples(s: Scene) -> None:
     """Rings that run out from drops and cross one another, or sand combed by water."""
     rng = s.rng
     s.ground()
-    s.traits |= {"rippled", "wavy", "fluid", "curved", "rhythmic"}
+    s.traits |= {"rippled", "fluid", "curved", "rhythmic"}
     x, y = grid(s.size)
     n = 1 if s.values["order"] > 0.7 else int(rng.integers(1, 4))
-    cycles = s.mix("density", 8, 20) / (1.0 if n == 1 else 1.35)
+    cycles = s.mix("density", 5, 11) / (1.0 if n == 1 else 1.2)
     eyes = [focus(s)] + [tuple(rng.uniform(0.05, 0.95, 2)) for _ in range(n - 1)]
     field = np.zeros_like(x)
     sand = rng.random() < 0.3
-    tones = _ladder(s, 3, 22)
+    tones = _ladder(s, 3, 36)
     if sand:
         noise = Noise(rng)
         lean = float(rng.normal(0, 0.25))
         way = y * np.cos(lean) + x * np.sin(lean) + 0.045 * noise.layer(2).at(x, y, 1.6)
         field = np.sin(TAU * cycles * 0.8 * way)
     else:
-        s.traits |= {"circular", "round"} | ({"concentric"} if n == 1 else set())
+        s.traits |= {"round"} | ({"concentric"} if n == 1 else set())
         total = np.full_like(x, 1e-6)
         for k, eye in enumerate(eyes):
             squash = float(rng.uniform(0.55, 1.0)) if s.values["depth"] > 0.2 else 1.0
@@ -210,16 +210,16 @@ def contours(s: Scene) -> None:
     """Heights of a land in closed steps, as on a map: filled like strata, or drawn as lines."""
     rng = s.rng
     s.ground()
-    s.traits |= {"contoured", "layered", "organic", "curved"}
+    s.traits |= {"contoured", "curved"}
     noise = Noise(rng)
     x, y = grid(s.size)
     field = noise.layer(3, 0.35).at(x, y, rng.uniform(1.0, 2.2))
     field = field + 1.6 * np.exp(-(_far(x, y, focus(s)) ** 2) / 0.06)
-    n = s.count(6, 16)
+    n = s.count(5, 11)
     low, high = float(np.quantile(field, 0.02)), float(np.quantile(field, 0.995))
     heights = np.linspace(low, high, n)
     steep = slope(field)
-    tones = _ladder(s, int(rng.integers(2, 5)))
+    tones = _ladder(s, int(rng.integers(2, 5)), 30)
     levels = []
     if rng.random() < 0.55:  # cut paper, each sheet throwing a shadow
         shift = max(s.size // 90, 1)
@@ -231,9 +231,8 @@ def contours(s: Scene) -> None:
                 levels.append((0.45 * above(fallen, height, steep, 0.05) * (1 - cover), INK, -0.5))
             levels.append((cover, tones[int(at) % len(tones)], 0.9 * (2 * (at % 1) - 1)))
     else:
-        s.traits.add("linear")
-        pen = s.apart(GROUND, 36)
-        wide = s.mix("weight", 0.003, 0.009) * s.size
+        pen = s.apart(GROUND, 46)
+        wide = s.mix("weight", 0.008, 0.016) * s.size
         levels.append((above(field, heights[int(n * 0.6)], steep), s.pick(0.1), 0.0))
         for k, height in enumerate(heights):
             line = np.clip(wide * (1.8 if k % 4 == 0 else 1) / 2 + 0.5
@@ -262,7 +261,7 @@ def ink(s: Scene) -> None:
     paper = LIGHT if rng.random() < 0.6 else GROUND
     s.ground(paper, shade=0.3)
     s.wet = True
-    s.traits |= {"inked", "fluid", "organic", "curved"}
+    s.traits |= {"inked", "fluid", "curved"}
     noise = Noise(rng)
     x, y = grid(s.size)
     shore, run = noise.layer(3, 0.42), noise.layer(2, 0.4)
@@ -312,7 +311,7 @@ def drips(s: Scene) -> None:
     s.ground(shade=0.2)
     divide(s)
     glaze(s, 2)
-    s.traits |= {"dripping", "vertical", "fluid", "upright", "gestural"}
+    s.traits |= {"dripping", "vertical", "fluid", "upright"}
     bars = [rng.uniform(-0.02, 0.12)] + [rng.uniform(0.25, 0.55)] * (rng.random() < 0.4)
     for top in bars:
         tone = s.apart(GROUND, 32)
@@ -326,8 +325,8 @@ def drips(s: Scene) -> None:
             whole = np.vstack([np.stack([t, edge], 1), [[1.2, -0.2], [-0.2, -0.2]]])
             s.fill(whole, tone, shade=0.0, gradient=0.2, angle=0.0)
         runs = []
-        for _ in range(s.count(7, 30)):
-            x, w = rng.uniform(0.02, 0.98), s.mix("weight", 0.008, 0.024) * rng.uniform(0.5, 1.4)
+        for _ in range(s.count(7, 22)):
+            x, w = rng.uniform(0.02, 0.98), s.mix("weight", 0.014, 0.03) * rng.uniform(0.6, 1.4)
             long = rng.gamma(2.0, 0.14)
             y0 = float(np.interp(x, t, edge)) - 0.01
             y = np.linspace(0, 1, 24)

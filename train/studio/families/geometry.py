@@ -14,7 +14,7 @@ from train.studio.families.layout import (
 )
 from train.studio.families.registry import family
 from train.studio.palette import ACCENT, GROUND, INK, LIGHT
-from train.studio.shapes import TAU, arc, box, ellipse, regular, span, turned, wedge
+from train.studio.shapes import TAU, arc, box, ellipse, regular, span, turned
 from train.studio.surface import Scene
 
 
@@ -42,8 +42,7 @@ def grid(s: Scene) -> None:
     """Fields of plain colour held by heavy lines, most of them empty."""
     rng = s.rng
     s.ground(GROUND)
-    s.traits |= {"horizontal", "vertical", "linear", "rigid", "structured", "geometric"}
-    s.traits.add("gridded")
+    s.traits |= {"gridded", "rigid", "structured", "geometric", "shows:geometric"}
     cells: list[tuple[float, ...]] = []
     _split(s, (-0.02, -0.02, 1.02, 1.02), round(s.mix("density", 2, 6)), cells)
     rng.shuffle(cells)
@@ -55,7 +54,7 @@ def grid(s: Scene) -> None:
         tone = int(rng.choice([GROUND, LIGHT])) if plain else s.pick(0.2)
         s.fill(span(*cell), tone, shade=rng.uniform(-0.25, 0.35), gradient=0.12, steady=True,
                angle=0.0 if i % 2 else np.pi / 2)  # fmt: skip
-    width = s.mix("weight", 0.004, 0.026)
+    width = s.mix("weight", 0.012, 0.028)
     line = INK if s.palette.lab[GROUND, 0] > 38 else (LIGHT if rng.random() < 0.6 else INK)
     for x0, y0, x1, y1 in cells:
         thick = width * rng.choice([0.8, 1, 1.3])
@@ -71,7 +70,7 @@ def suprematist(s: Scene) -> None:
     s.ground(GROUND, shade=0.3)
     divide(s)
     lean = rng.choice([-1, 1]) * rng.uniform(0.75, 1.25) * s.mix("energy", 0.04, 0.85)
-    s.traits |= {"geometric"} | ({"diagonal", "tilted"} if abs(lean) > 0.3 else set())
+    s.traits |= {"geometric", "angular"} | ({"diagonal", "tilted"} if abs(lean) > 0.5 else set())
     fx, fy = focus(s)
     n = s.count(5, 34)
     alpha = depth_alpha(s, 1, 0.85)
@@ -93,7 +92,7 @@ def suprematist(s: Scene) -> None:
         else:
             long = rng.choice([1.0, 1.5, 4.0, 7.0], p=[0.25, 0.3, 0.25, 0.2])
             outline = box(x, y, r * 1.1 * min(long, 3.2), r * 1.4 / long, turn)
-        tone = s.pick(0.14) if rng.random() < 0.75 else s.against(GROUND)
+        tone = s.apart(GROUND, 30) if rng.random() < 0.75 else s.against(GROUND)
         shadow(s, outline)
         s.fill(outline, tone, angle=turn, alpha=alpha, gradient=0.3)
     for _ in range(s.count(2, 7)):
@@ -156,7 +155,7 @@ def bauhaus(s: Scene) -> None:
     s.ground(GROUND, shade=0.3)
     divide(s)
     glaze(s, 4)
-    s.traits |= {"geometric"}
+    s.traits |= {"geometric", "shows:geometric"}
     fx, fy = focus(s)
     alpha = depth_alpha(s, 1, 0.72)
     r = s.mix("weight", 0.15, 0.27)
@@ -195,50 +194,62 @@ def bauhaus(s: Scene) -> None:
                        steady=True)  # fmt: skip
 
 
-@family(order=(0.6, 1), direction=(0.1, 1), density=(-0.3, 1), contour=(-0.9, 0.9),
-        energy=(-0.8, 0.3), depth=(-1, 0.5))  # fmt: skip
+@family(order=(0.6, 1), direction=(0.1, 1), density=(-0.3, 1), contour=(0.2, 1),
+        energy=(-0.8, 0.3), depth=(-1, 0.3))  # fmt: skip
 def ornament(s: Scene) -> None:
-    """A rosette: the same figures turned about the middle, ring after ring."""
+    """Round ornament: a rosette of petals, beads and scallops, or its motif repeated as a tile."""
     rng = s.rng
     s.ground()
-    s.traits |= {"symmetrical", "regular", "radial", "structured", "circular", "ornamental"}
-    folds = int(rng.choice([4, 6, 8, 10, 12]))
-    rings = s.count(3, 8)
-    alpha = depth_alpha(s, 1, 0.8)
-    edge = 0.66
-    s.disc(0.5, 0.5, 0.47, s.pick(0), gradient=0.3)
+    s.traits |= {"symmetrical", "regular", "structured", "ornamental"}
+    if rng.random() < 0.4:  # a printed cloth: the rosette in rows, small figures between
+        n = int(rng.choice([2, 2, 3]))
+        tones = [s.apart(GROUND, 36)]
+        tones += [s.apart(tones[0], 30), s.apart(GROUND, 36)]
+        folds, petals = int(rng.choice([6, 8, 8])), int(rng.integers(2))
+        for i in range(-1, n + 1):
+            for j in range(-1, n + 1):
+                x, y = (i + 0.5) / n, (j + 0.5) / n
+                _rosette(s, x, y, 0.44 / n, folds, 2, tones, petals)
+                for a in np.pi / 4 + np.arange(4) * np.pi / 2:
+                    scroll = ellipse(0.07 / n, 0, 0.07 / n, 0.035 / n, 0, 20)
+                    s.many([turned(scroll, a, x + 0.5 / n, y + 0.5 / n)], tones[2])
+        return
+    s.traits.add("shows:symmetrical")
+    tones = [s.apart(GROUND, 36)]
+    tones += [s.apart(tones[0], 34), s.apart(tones[0], 34)]
+    folds = int(rng.choice([6, 8, 8, 10, 12]))
+    _rosette(s, 0.5, 0.5, 0.49, folds, min(s.count(2, 5), 4), tones, int(rng.integers(2)))
+    corner = rng.random() < 0.6
+    for x, y in ((0, 0), (1, 0), (0, 1), (1, 1)) if corner else ():
+        _rosette(s, x, y, 0.19, folds, 1, tones[::-1], 1)
+
+
+def _rosette(
+    s: Scene, x: float, y: float, r: float, folds: int, rings: int, tones: list[int], first: int
+) -> None:
+    """Rings of round figures about a heart, each ring in a tone apart from the one before."""
+    s.many([ellipse(x, y, r, r, 0, 72)], tones[0], shade=-0.2)
+    beads = [(a, 0.92 * r, 0.05 * r) for a in TAU * np.arange(2 * folds) / (2 * folds)]
+    s.many([ellipse(x + far * np.cos(a), y + far * np.sin(a), size, size, 0, 16)
+            for a, far, size in beads], tones[1])  # fmt: skip
     for k in range(rings):
-        r = edge * (1 - k / rings)
-        tone, shade = s.pick(0.14), rng.uniform(-0.3, 0.3)
-        turn = (k % 2) * np.pi / folds
-        kind, size = rng.integers(4), r * rng.uniform(0.8, 1.25) * np.pi / folds * 0.6
-        size *= s.mix("weight", 0.65, 1.1)
-        if rng.random() < 0.4:
-            s.disc(0.5, 0.5, r * 0.94, s.pick(0.05), gradient=0.2)
+        edge, deep = 0.84 * r * (1 - k / (rings + 0.4)), 0.84 * r / (rings + 0.4)
+        if k:
+            s.many([ellipse(x, y, edge, edge, 0, 60)], tones[k % 2], shade=0.2 * (-1) ** k)
+        wide = min(1.02 * (edge - deep / 2) * np.sin(np.pi / folds), deep * 0.62)
         for f in range(folds):
-            a = turn + TAU * f / folds - TAU / 4
-            if s.values["contour"] < 0:
-                unit = [regular(0, 0, size, 3), box(0, 0, size * 1.5, size * 1.5, np.pi / 4),
-                        box(0, 0, size * 2.4, size * 0.6),
-                        regular(0, 0, size, 6)][kind]  # fmt: skip
-            else:
-                unit = [
-                    ellipse(0, 0, size, size),
-                    ellipse(0, 0, size * 1.6, size * 0.7),
-                    ellipse(0, 0, size * 0.6, size * 1.1),
-                    ellipse(0, 0, size, size),
-                ][kind]
-            spot = turned(unit, a, 0.5 + r * 0.85 * np.cos(a), 0.5 + r * 0.85 * np.sin(a))
-            s.fill(spot, tone, shade=shade, alpha=alpha, angle=a, gradient=0.2, steady=True)
-            if k % 2 == 0 and kind != 1:
-                s.fill(
-                    wedge(
-                        0.5, 0.5, r * 0.42, r * 0.5, a - 0.7 * np.pi / folds, 1.4 * np.pi / folds
-                    ),
-                    tone,
-                    shade=-shade,
-                    gradient=0.1,
-                    steady=True,
-                )
-    s.disc(0.5, 0.5, edge / rings * 0.7, ACCENT)
-    s.disc(0.5, 0.5, edge / rings * 0.3, LIGHT)
+            a = TAU * (f + 0.5 * (k % 2)) / folds
+            if (k + first) % 2:  # scallops
+                far = edge - wide
+                shapes = [ellipse(far, 0, wide, wide, 0, 26),
+                          ellipse(far, 0, wide * 0.5, wide * 0.5, 0, 20)]  # fmt: skip
+            else:  # petals with an eye
+                far = edge - deep * 0.5
+                shapes = [ellipse(far, 0, deep * 0.5, wide * 0.72, 0, 30),
+                          ellipse(far + 0.1 * deep, 0, deep * 0.22, wide * 0.3, 0, 18)]  # fmt: skip
+            eye = tones[2] if tones[2] != tones[(k + 1) % 2] else tones[k % 2]
+            s.many([turned(shapes[0], a, x, y)], tones[(k + 1) % 2], shade=0.1)
+            s.many([turned(shapes[1], a, x, y)], eye)
+    heart = 0.84 * r * 0.4 / (rings + 0.4)
+    s.many([ellipse(x, y, heart * 1.35, heart * 1.35, 0, 30)], tones[rings % 2], shade=-0.3)
+    s.many([ellipse(x, y, heart, heart, 0, 30)], ACCENT)

@@ -18,23 +18,22 @@ def _petal(length: float, width: float, tip: float) -> Points:
 
 
 def _flower(s: Scene, x: float, y: float, r: float, tone: int, heart: int) -> None:
+    """Round petals about a round heart, each with its own edge."""
     rng = s.rng
-    n = int(rng.choice([5, 6, 8, 8, 12]))
-    tip, turn = float(rng.choice([0.0, 0.5, 1.0])), rng.uniform(0, TAU)
-    layers = 2 if r > 0.08 and rng.random() < 0.6 else 1
-    for layer in range(layers):
-        length, hue = r * (1 - 0.38 * layer), tone if layer == 0 else s.apart(tone, 12)
-        width = length * np.pi / n * rng.uniform(0.75, 1.05)
-        back = s.against(hue)
-        for k in range(n):
-            a = turn + TAU * (k + 0.5 * layer) / n
-            petal = turned(_petal(length, width, tip), a, x, y)
-            s.many([petal], hue, shade=-0.35 + 0.35 * (k % 2) + 0.3 * layer, angle=a)
-            if r > 0.07:
-                vein = turned(np.array([[0.3, 0], [0.8, 0]]) * length, a, x, y)
-                s.line(vein, back, max(r * 0.014, 0.0016), alpha=0.55)
-    s.many([ellipse(x, y, r * 0.27, r * 0.27, 0, 22)], heart)
-    for k in range(7 if r > 0.06 else 0):
+    n, turn = int(rng.choice([5, 5, 6, 7, 8])), rng.uniform(0, TAU)
+    far, size = 0.6 * r, r * min(1.25 * np.sin(np.pi / n) * 0.62 + 0.06, 0.42)
+    slim = rng.uniform(0.85, 1.0)
+    for k in (*range(0, n, 2), *range(1, n, 2)):
+        a = turn + TAU * k / n
+        for grown, shade in ((1.0, -0.9), (0.88, 0.25 if k % 2 else -0.05)):
+            petal = ellipse(far, 0, (r - far) * grown, size * slim * grown, 0, 26)
+            s.many([turned(petal, a, x, y)], tone, shade=shade, angle=a)
+        if r > 0.09:
+            fold = turned(np.array([[0.34, 0], [0.72, 0]]) * r, a, x, y)
+            s.line(fold, tone, max(r * 0.03, 0.002), shade=-0.9)
+    s.many([ellipse(x, y, r * 0.32, r * 0.32, 0, 26)], s.against(tone), shade=-0.2)
+    s.many([ellipse(x, y, r * 0.27, r * 0.27, 0, 26)], heart)
+    for k in range(7 if r > 0.08 else 0):
         a = TAU * k / 7
         s.many([ellipse(x + r * 0.17 * np.cos(a), y + r * 0.17 * np.sin(a), r * 0.035, r * 0.035,
                         0, 8)], s.apart(heart))  # fmt: skip
@@ -49,13 +48,13 @@ def flowers(s: Scene) -> None:
     s.ground()
     divide(s)
     glaze(s, 2)
-    s.traits |= {"floral", "organic", "curved", "round"}
-    n = s.count(2, 26)
+    s.traits |= {"floral", "curved"}
+    n = s.count(2, 16)
     stems = s.values["density"] < 0.4 and rng.random() < 0.6
-    tones = [s.apart(GROUND), s.apart(GROUND), s.pick(0.2)]
+    tones = [s.apart(GROUND, 32), s.apart(GROUND, 32), s.apart(GROUND)]
     heart, green = ACCENT, s.apart(GROUND, 18)
-    points = places(s, n, 0.1)
-    radii = sizes(s, n, 0.05, 0.2 if n > 8 else 0.34)
+    points = places(s, n, 0.12)
+    radii = sizes(s, n, 0.1, 0.2 if n > 8 else 0.36)
     for (x, y), r in zip(points, radii, strict=False):
         if not stems:
             continue
@@ -70,10 +69,6 @@ def flowers(s: Scene) -> None:
             s.many([turned(leaf, -np.pi / 2 + way * rng.uniform(0.5, 0.9), *at)], green,
                    shade=rng.uniform(-0.3, 0.4))  # fmt: skip
     for i, ((x, y), r) in enumerate(zip(points, radii, strict=False)):
-        if not stems and r > 0.06:
-            for _ in range(3):
-                leaf = turned(_petal(r * 1.5, r * 0.3, 1.0), rng.uniform(0, TAU), x, y)
-                s.many([leaf], green, shade=rng.uniform(-0.4, 0.4))
         _flower(s, x, y, r, tones[i % 3], heart)
 
 
@@ -108,23 +103,22 @@ def branches(s: Scene) -> None:
     s.ground(shade=0.2)
     divide(s)
     glaze(s, 3)
-    s.traits |= {"branching", "organic", "linear", "delicate"}
+    s.traits |= {"branching"}
     if rng.random() < 0.4:  # a low sun behind
         x, y = rng.uniform(0.25, 0.75, 2)
         s.disc(x, y, rng.uniform(0.14, 0.28), s.pick(0.4), gradient=0.4)
-    tone = s.apart(GROUND, 36)
-    depth, fork = round(s.mix("density", 5, 7)), s.mix("order", 0.62, 0.42)
-    wide = s.mix("weight", 0.018, 0.05)
+    tone = s.against(GROUND)
+    depth, fork = round(s.mix("density", 4, 6)), s.mix("order", 0.62, 0.42)
+    wide = s.mix("weight", 0.04, 0.07)
     kind = int(rng.integers(4))
     if kind == 0:  # outwards from a middle
-        s.traits.add("radial")
         fx, fy = focus(s)
         n = int(rng.integers(5, 8))
         trunks = [(fx, fy, TAU * k / n, 0.13, wide * 0.6, depth - 1) for k in range(n)]
     elif kind == 1:  # lightning and rivers, from a side
         trunks = [(-0.04, rng.uniform(0.25, 0.75), 0.0, 0.26, wide, depth)]
     else:
-        s.traits |= {"upright", "vertical"}
+        s.traits |= {"upright"}
         n = 1 if rng.random() < 0.6 else 2
         xs = rng.uniform(0.3, 0.7, 1) if n == 1 else rng.uniform(0.15, 0.85, 2)
         up = -np.pi / 2 if kind == 2 else np.pi / 2
@@ -137,7 +131,7 @@ def branches(s: Scene) -> None:
         s.many(limbs, tone)
         if rng.random() < 0.45:
             bud = s.apart(GROUND)
-            r = rng.uniform(0.004, 0.014)
+            r = rng.uniform(0.008, 0.018)
             s.many([ellipse(px, py, r, r, 0, 12) for px, py in tips[:: 1 if r < 0.01 else 2]], bud)
 
 
@@ -148,37 +142,37 @@ def leaves(s: Scene) -> None:
     rng = s.rng
     s.ground()
     divide(s)
-    s.traits |= {"leafy", "organic", "curved"}
+    s.traits |= {"leafy", "curved"}
     alpha = depth_alpha(s, 1, 0.85)
-    tones = [s.apart(GROUND), s.apart(GROUND), s.pick(0.1)]
-    rib = s.against(tones[0])
+    tones = [s.apart(GROUND, 34), s.apart(GROUND, 34), s.apart(GROUND)]
+    rib = GROUND
 
     def leaf(x: float, y: float, r: float, a: float, tone: int) -> None:
-        outline = _petal(r, r * rng.uniform(0.2, 0.3), 1.0)
+        outline = _petal(r, r * rng.uniform(0.24, 0.34), 1.0)
         shade = rng.uniform(-0.3, 0.3)
         half = outline[:16]
         s.many([turned(outline, a, x, y)], tone, shade=shade, alpha=alpha, angle=a)
         s.many([turned(half, a, x, y)], tone, shade=shade + 0.5, alpha=alpha, angle=a + 0.6)
-        s.line(turned(np.array([[-0.12, 0], [0.94, 0]]) * r, a, x, y), rib, max(0.012 * r, 0.002))
+        s.line(turned(np.array([[-0.12, 0], [0.94, 0]]) * r, a, x, y), rib, max(0.022 * r, 0.003))
         for u in np.linspace(0.2, 0.75, 5) if r > 0.1 else ():
             for side in (-1, 1):
                 vein = np.array([[u, 0], [u + 0.12, side * 0.2 * np.sin(np.pi * u)]]) * r
-                s.line(turned(vein, a, x, y), rib, max(0.006 * r, 0.0012), alpha=0.7)
+                s.line(turned(vein, a, x, y), rib, max(0.012 * r, 0.002), alpha=0.8)
 
     if rng.random() < 0.5:  # sprays
-        for _ in range(s.count(1, 7)):
+        for _ in range(s.count(2, 5)):
             way, bow = rng.uniform(0, TAU), rng.normal(0, 0.25)
-            t = np.linspace(-0.62, 0.62, 15)
+            t = np.linspace(-0.72, 0.72, 9)
             stem = turned(np.stack([t, bow * (t**2 - 0.1)], 1), way,
                           *rng.uniform(0.25, 0.75, 2))  # fmt: skip
             tone = tones[int(rng.integers(3))]
-            s.line(smooth(stem, 50), tone, 0.006, shade=-0.5)
-            size = s.mix("weight", 0.12, 0.26)
-            for i in range(1, 15):
+            s.line(smooth(stem, 50), tone, 0.012, shade=-0.5)
+            size = s.mix("weight", 0.26, 0.36)
+            for i in range(1, 9):
                 d = stem[i] - stem[i - 1]
                 a = float(np.arctan2(d[1], d[0]))
                 for side in (-1, 1):
-                    r = size * (1 - 0.5 * abs(i - 6) / 8)
+                    r = size * (1 - 0.4 * abs(i - 4) / 5)
                     leaf(
                         float(stem[i, 0]),
                         float(stem[i, 1]),
@@ -187,8 +181,9 @@ def leaves(s: Scene) -> None:
                         tone,
                     )
         return
-    n = s.count(5, 40)
-    for (x, y), r in zip(places(s, n, 0.05), sizes(s, n, 0.12, 0.42), strict=False):
+    n = s.count(9, 34)
+    large = float(np.interp(n, [9, 34], [0.62, 0.4]))
+    for (x, y), r in zip(places(s, n, 0.0), sizes(s, n, 0.2, large), strict=False):
         a = rng.uniform(0, TAU)
         d = np.array([np.cos(a), np.sin(a)]) * r / 2
         leaf(x - d[0], y - d[1], r, a, tones[int(rng.integers(3))])
@@ -201,11 +196,11 @@ def feathers(s: Scene) -> None:
     rng = s.rng
     s.ground()
     divide(s)
-    s.traits |= {"feathery", "organic", "curved", "delicate", "linear"}
+    s.traits |= {"feathery", "curved", "delicate"}
     n = s.count(1, 8)
     points = places(s, n, 0.26)
     way = rng.uniform(0, TAU)
-    for (x, y), size in zip(points, sizes(s, n, 0.42, 1.1 if n < 4 else 0.8), strict=False):
+    for (x, y), size in zip(points, sizes(s, n, 0.6, 1.2 if n < 4 else 0.9), strict=False):
         a = way + rng.normal(0, 0.35)
         bow = rng.normal(0, 0.22)
         count = int(60 + 110 * size)
@@ -242,11 +237,11 @@ def cells(s: Scene) -> None:
     rng = s.rng
     s.ground()
     s.traits |= {"cellular", "organic", "curved", "round"}
-    n = s.count(14, 90)
+    n = s.count(10, 44)
     # discs thrown where there is room; each grows until it touches
     points: list[Points] = []
     radii: list[float] = []
-    most = min(1.0 / n**0.5, 0.16)
+    most = min(1.0 / n**0.5, 0.22)
     for _ in range(n * 14):
         p = rng.uniform(-0.05, 1.05, 2)
         r = most * rng.uniform(0.4, 1.0)
@@ -287,13 +282,13 @@ def bubbles(s: Scene) -> None:
     divide(s)
     glaze(s, 4)
     s.traits |= {"bubbly", "round", "circular", "translucent", "overlapping", "curved"}
-    n = s.count(9, 80)
+    n = s.count(7, 36)
     dark = s.palette.lab[GROUND, 0] < 62
     rim = LIGHT if dark else INK
     crowd = s.values["density"] > 0.3
     fx, _ = focus(s)
     for i in range(n):
-        r = 0.012 + (0.15 if n < 40 else 0.1) * (1 - i / n) ** 2.2 * rng.uniform(0.7, 1.1)
+        r = 0.025 + (0.17 if n < 20 else 0.13) * (1 - i / n) ** 2.2 * rng.uniform(0.7, 1.1)
         y = rng.uniform(0, 1) ** (0.6 if crowd else 1.0)
         x = rng.uniform(0, 1) if crowd else fx + rng.normal(0, 0.13 + 0.2 * y)
         tone = s.pick(0.1)
@@ -302,7 +297,7 @@ def bubbles(s: Scene) -> None:
                gradient=0)  # fmt: skip
         t = np.linspace(0, TAU, 40)
         ring = np.stack([x + r * np.cos(t), y + r * np.sin(t)], 1)
-        s.line(ring, rim, max(r * 0.055, 0.003), closed=True)
+        s.line(ring, rim, max(r * 0.1, 0.008), closed=True)
         for start, length, wide in ((3.6, 1.0, 0.1), (0.6, 0.6, 0.05)):
             a = np.linspace(start, start + length, 12)
             glint = np.stack([x + 0.74 * r * np.cos(a), y + 0.74 * r * np.sin(a)], 1)

@@ -26,7 +26,7 @@ def ribbons(s: Scene) -> None:
     rng = s.rng
     s.ground(shade=0.2)
     divide(s)
-    s.traits |= {"ribboned", "flowing", "curved", "fluid", "overlapping", "layered"}
+    s.traits |= {"ribboned", "flowing", "curved", "fluid", "overlapping"}
     t = np.linspace(0, 1, 90)
     for k in range(s.count(2, 8)):
         turn = rng.uniform(0, TAU)
@@ -63,10 +63,9 @@ def braid(s: Scene) -> None:
     s.ground()
     divide(s)
     glaze(s, 2)
-    s.traits |= {"braided", "overlapping", "layered", "rhythmic", "curved"}
+    s.traits |= {"braided", "overlapping", "rhythmic", "curved"}
     n = min(s.count(1, 4), 5)
     turn = float(rng.choice([0, np.pi / 2, np.pi / 4, -np.pi / 4]))
-    s.traits.add({0: "horizontal", 2: "vertical"}.get(round(turn / (np.pi / 4)), "diagonal"))
     pitch = 0.86 / n
     reach = min(pitch * 0.36, 0.15)
     bow = rng.normal(0, 0.06)
@@ -120,9 +119,7 @@ def knots(s: Scene) -> None:
         a, far = TAU * p * t + turn, r + swing * np.cos(q * TAU * t)
         line = np.stack([x + far * np.cos(a), y + far * np.sin(a)], 1)
         level = np.sin(q * TAU * t)
-        if s.values["order"] > 0.5:
-            s.traits |= {"symmetrical", "radial"}
-    width = s.mix("weight", 0.04, 0.085) * (3 / (p + 1))
+    width = s.mix("weight", 0.055, 0.09) * (3 / (p + 1)) ** 0.8
     step = 6
     order = sorted(range(0, 720, step), key=lambda i: float(level[min(i + step // 2, 720)]))
     for i in order:
@@ -140,14 +137,14 @@ def lattice(s: Scene) -> None:
     """Slats crossed on the slant with gaps one looks through, at a few soft suns behind."""
     rng = s.rng
     s.ground(shade=0.2)
-    s.traits |= {"latticed", "linear", "diagonal", "overlapping", "structured"}
+    s.traits |= {"latticed", "overlapping", "structured"}
     for _ in range(int(rng.integers(1, 4))):
         x, y = rng.uniform(0.1, 0.9, 2)
         s.disc(x, y, rng.uniform(0.1, 0.26), s.pick(0.3), gradient=0.5)
-    n = s.count(4, 11)
-    one, other = s.apart(GROUND, 30), s.apart(GROUND, 30)
+    n = s.count(3, 6)
+    one, other = s.apart(GROUND, 40), s.apart(GROUND, 40)
     rim = s.against(one)
-    width = s.mix("weight", 0.1, 0.36) / n
+    width = s.mix("weight", 0.16, 0.36) / n
     lean = np.pi / 4 + rng.normal(0, 0.06)
     jitter = 0.12 * (1 - s.values["order"]) / n
     with s.within(stage(s, 0.55)):
@@ -177,7 +174,7 @@ def loops(s: Scene) -> None:
     s.ground(shade=0.2)
     divide(s)
     s.traits |= {"looped", "curved", "flowing", "gestural", "rhythmic"}
-    n = s.count(1, 7)
+    n = s.count(1, 5)
     turn = float(rng.choice([0, np.pi / 2, rng.uniform(0, np.pi)]))
     t = np.linspace(0, 1, 420)
     for row in range(n):
@@ -189,8 +186,8 @@ def loops(s: Scene) -> None:
         x = 1.25 * t - 0.62 + 1.15 * r * swell * np.cos(a)
         y = y0 + r * swell * np.sin(a) + 0.05 * np.sin(4 * t + row)
         line = turned(np.stack([x, y], 1), turn, 0.5, 0.5)
-        tone = s.apart(GROUND, 36)
-        wide = s.mix("weight", 0.007, 0.03) * (1 + 0.5 / n)
+        tone = s.apart(GROUND, 46)
+        wide = s.mix("weight", 0.016, 0.034) * (1 + 0.5 / n)
         width = wide * (0.75 + 0.4 * np.sin(a + 0.8))
         s.many([ribbon(line[i : i + 36], width[i : i + 36]) for i in range(0, 420, 34)], tone)
     companions(s)
@@ -208,15 +205,15 @@ def tangle(s: Scene) -> None:
     for k in range(int(rng.integers(1, 4))):
         fx, fy = focus(s) if k == 0 else rng.uniform(0.2, 0.8, 2)
         reach = s.mix("density", 0.26, 0.42) * (1 if k == 0 else rng.uniform(0.4, 0.7))
-        knots_ = s.count(26, 110) if k == 0 else 24
+        knots_ = s.count(22, 60) if k == 0 else 16
         far = reach * rng.uniform(0.1, 1, knots_) ** 0.6
         a = np.cumsum(rng.normal(1.9, 1.1, knots_) * rng.choice([-1, 1], knots_, p=[0.3, 0.7]))
         wild = 0.8 + 0.4 * rng.random()
         points = np.stack([fx + far * np.cos(a) * wild, fy + far * np.sin(a) / wild], 1)
         loose = [points[0] + rng.normal(0, 0.45, 2)] if rng.random() < 0.6 else []
         line = smooth(np.vstack([*loose, points]), 10 * knots_)
-        tone = s.apart(GROUND, 34) if k == 0 else s.pick(0.4)
-        width = s.mix("weight", 0.0045, 0.016) * rng.uniform(0.8, 1.3)
+        tone = s.against(GROUND) if k == 0 else s.apart(GROUND, 36)
+        width = s.mix("weight", 0.009, 0.018) * rng.uniform(0.8, 1.3)
         s.line(line, tone, width)
         if rng.random() < 0.4:
             s.line(line + 0.006, s.apart(GROUND, 24), width * 0.4)
@@ -235,7 +232,7 @@ def meander(s: Scene) -> None:
             tone, shade = pick((x, y), i)
             s.fill(turned(np.array([[-0.3, -0.2], [0.3, -0.2], [0.3, 0.2], [-0.3, 0.2]]),
                           rng.normal(0, 0.3), x, y), tone, shade=shade, gradient=0.2)  # fmt: skip
-    s.traits |= {"meandering", "curved", "flowing", "fluid", "wavy"}
+    s.traits |= {"meandering", "curved", "flowing", "fluid"}
     bends = max(round(s.mix("energy", 2, 5)), 2)
     turn = float(rng.choice([0, np.pi / 2, rng.uniform(0, np.pi)]))
     t = np.linspace(-0.1, 1.1, 300)

@@ -32,7 +32,6 @@ def places(s: Scene, n: int, margin: float = 0.06) -> Points:
         rng.shuffle(grid)  # the largest come first, and are not to stand in one row
         return margin + (1 - 2 * margin) * grid + rng.normal(0, jitter + 1e-9, grid.shape)
     if order < -0.4:
-        s.traits.add("scattered")
         centres = rng.uniform(margin, 1 - margin, (max(n // 6, 2), 2))
         chosen = centres[rng.integers(0, len(centres), n)]
         near = chosen + rng.normal(0, 0.14, (n, 2))
@@ -90,7 +89,7 @@ def direction(s: Scene) -> float:
 def depth_alpha(s: Scene, flat: float = 1.0, deep: float = 0.6) -> float:
     """Opacity of shapes that overlap: see-through when the picture is deep."""
     if s.values["depth"] > 0.35:
-        s.traits |= {"layered", "overlapping"}
+        s.traits.add("overlapping")
         if s.rng.random() < 0.7:
             s.traits.add("translucent")
             return deep

@@ -5,7 +5,7 @@ import numpy as np
 from train.studio.families.layout import divide, focus, glaze, places
 from train.studio.families.registry import family
 from train.studio.palette import ACCENT, GROUND, INK, LIGHT
-from train.studio.shapes import TAU, blob, resample, turned, wobble
+from train.studio.shapes import TAU, blob, ellipse, resample, turned, wobble
 from train.studio.surface import Scene
 
 
@@ -47,38 +47,53 @@ def _wander(s: Scene, x: float, y: float, length: float, curl: float) -> np.ndar
     return np.asarray(np.array([x, y]) + np.cumsum(steps, axis=0))
 
 
+def _splash(s: Scene, x: float, y: float, r: float, tone: int) -> None:
+    """A blot where paint struck: arms that end in drops, and drops that flew further."""
+    rng = s.rng
+    arms = int(rng.integers(7, 14))
+    t = TAU * np.arange(240) / 240
+    far = np.full(240, 0.62) + 0.06 * wobble(rng, 240, 5)
+    drops = []
+    for k in range(arms):
+        a = TAU * k / arms + rng.normal(0, 0.2)
+        long, slim = rng.uniform(0.2, 1.0), rng.uniform(0.07, 0.14)
+        off = np.abs((t - a + np.pi) % TAU - np.pi)
+        far = (
+            far + long * np.exp(-((off / slim) ** 1.4)) + 0.25 * np.exp(-((off / (3 * slim)) ** 2))
+        )
+        for reach in (0.75 + long, 1.25 + long * rng.uniform(0.8, 1.6)):
+            size = r * rng.uniform(0.07, 0.17)
+            drops.append(ellipse(x + r * reach * np.cos(a), y + r * reach * np.sin(a), size * 1.3,
+                                 size, a, 16))  # fmt: skip
+    body = np.stack([x + r * far * np.cos(t), y + r * far * np.sin(t)], 1)
+    s.fill(body, tone, gradient=0.15, steady=True)
+    s.many(drops, tone)
+
+
 @family(texture=(0.5, 1), energy=(0.3, 1), order=(-1, -0.2), contour=(0.1, 1),
         direction=(-0.2, 0.5), depth=(-0.3, 0.3))  # fmt: skip
 def splatter(s: Scene) -> None:
-    """Flung and dripped paint: skeins, drops, pools."""
+    """Flung paint: blots with arms, and drops about them."""
     rng = s.rng
     s.ground()
     glaze(s, 3)
-    s.traits |= {"splattered", "messy", "explosive", "rough", "splashed"}
+    s.traits |= {"splattered", "messy", "explosive", "rough", "splashed", "shows:splattered"}
     fx, fy = focus(s)
-    for _ in range(s.count(2, 7)):
-        x, y = np.array([fx, fy]) + rng.normal(0, 0.22, 2)
-        s.fill(
-            blob(rng, x, y, rng.uniform(0.03, 0.13) * s.mix("weight", 0.6, 1.4), 0.45), s.pick(0.2)
+    tones = [s.apart(GROUND, 34), s.apart(GROUND, 34), s.apart(GROUND)]
+    for k in range(s.count(2, 9)):
+        x, y = np.array([fx, fy]) if k == 0 else rng.uniform(0.08, 0.92, 2)
+        r = (rng.uniform(0.13, 0.2) if k == 0 else rng.uniform(0.04, 0.12)) * s.mix(
+            "weight", 0.75, 1.25
         )
-    for i in range(s.count(9, 40)):  # skeins thrown from the wrist
+        _splash(s, x, y, r, tones[int(rng.integers(3))])
+    for _ in range(s.count(3, 9)):
         x, y = rng.uniform(0.1, 0.9, 2)
-        line = _wander(s, x, y, rng.uniform(0.5, 1.8), 0.22)
-        tone = s.pick(0.12) if i % 3 else int(rng.choice([INK, LIGHT]))
-        width = s.mix("weight", 0.0025, 0.009) * rng.uniform(0.5, 2.2)
-        s.stroke(line, tone, width * 1.2, taper=0.8, uneven=0.45)
-        for _ in range(6):
-            px, py = line[int(rng.integers(len(line)))]
-            s.disc(px, py, width * (0.5 + 1.3 * rng.random() ** 3), tone, gradient=0, steady=True)
-    for _ in range(s.count(5, 14)):
+        s.splatter(x, y, rng.uniform(0.15, 0.4), s.count(10, 26), tones[int(rng.integers(3))],
+                   s.mix("weight", 0.02, 0.04))  # fmt: skip
+    for _ in range(int(rng.integers(0, 3))):  # a thread or two, thrown from the wrist
         x, y = rng.uniform(0.1, 0.9, 2)
-        s.splatter(
-            x, y, rng.uniform(0.1, 0.35), s.count(16, 44), s.pick(0.3), s.mix("weight", 0.008, 0.02)
-        )
-    for _ in range(s.count(1, 7)):
-        x, y = rng.uniform(0.05, 0.95), rng.uniform(0, 0.5)
-        run = np.array([[x, y], [x + rng.normal(0, 0.004), y + rng.uniform(0.2, 0.5)]])
-        s.line(run, s.pick(0.2), rng.uniform(0.003, 0.008))
+        line = _wander(s, x, y, rng.uniform(0.4, 0.8), 0.16)
+        s.stroke(line, tones[0], s.mix("weight", 0.012, 0.024), taper=0.8, uneven=0.45)
 
 
 @family(texture=(0.2, 1), density=(-1, 0.2), energy=(-0.2, 1), contour=(-0.5, 1),
@@ -89,16 +104,10 @@ def gesture(s: Scene) -> None:
     s.ground(GROUND, shade=0.2)
     divide(s)
     glaze(s, 3)
-    s.traits |= {"gestural", "rough", "calligraphic", "brushed"}
-    s.traits |= (
-        {"fluid"}
-        if s.values["contour"] > 0.3
-        else {"angular"}
-        if s.values["contour"] < -0.3
-        else set()
-    )
+    s.traits |= {"gestural", "rough", "calligraphic"}
+    s.traits |= {"fluid"} if s.values["contour"] > 0.3 else set()
     fx, fy = focus(s)
-    for _ in range(s.count(2, 8)):  # thin colour under the writing
+    for _ in range(s.count(1, 3)):  # thin colour under the writing
         x, y = rng.uniform(0.15, 0.85, 2)
         line = _gesture(s, x, y, rng.uniform(0.12, 0.3))
         s.stroke(line, s.pick(0.1), rng.uniform(0.06, 0.17), alpha=0.9, taper=0.25, bristles=16,
@@ -108,8 +117,8 @@ def gesture(s: Scene) -> None:
         x, y = (fx, fy) if i == 0 else rng.uniform(0.2, 0.8, 2)
         line = _gesture(s, x, y, 0.4 if i == 0 else rng.uniform(0.12, 0.3))
         width = s.mix("weight", 0.035, 0.12) * (1.1 if i == 0 else rng.uniform(0.4, 0.9))
-        tone = s.against(GROUND) if i == 0 or rng.random() < 0.45 else s.pick(0.3)
-        s.stroke(line, tone, width, taper=0.35, bristles=26, dry=rng.uniform(0.2, 0.6), uneven=0.16)
+        tone = s.against(GROUND) if i == 0 or rng.random() < 0.6 else s.apart(GROUND, 30)
+        s.stroke(line, tone, width, taper=0.9, uneven=0.3)  # swelling and thinning, as from a pen
     if s.values["energy"] > 0.35:
         s.splatter(fx, fy, 0.4, 22, s.against(GROUND), 0.008)
     x, y = rng.uniform(0.2, 0.8, 2)
@@ -122,7 +131,7 @@ def improvisation(s: Scene) -> None:
     """Patches of colour that run into each other under a tangle of dark lines."""
     rng = s.rng
     s.ground()
-    s.traits |= {"overlapping", "messy", "turbulent", "layered", "jumbled"}
+    s.traits |= {"overlapping", "messy", "turbulent", "jumbled"}
     n = s.count(26, 60)
     for i in range(n):
         x, y = rng.uniform(-0.05, 1.05, 2)
@@ -153,10 +162,9 @@ def dabs(s: Scene) -> None:
     rng = s.rng
     s.ground()
     s.traits |= {"gestural", "textured", "dabbed"}
-    n = s.count(110, 420)
+    n = s.count(110, 260)
     points = places(s, n, -0.03) if s.values["order"] > 0.45 else rng.uniform(-0.03, 1.03, (n, 2))
     base = rng.choice([0, np.pi / 2, 0.8, -0.8])
-    s.traits.add({0: "horizontal", 1: "diagonal"}.get(round(abs(base)), "vertical"))
     fx, fy = focus(s)
     length = 1.25 / n**0.5
     side = rng.normal(0, 1, (2, 2))

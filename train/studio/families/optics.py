@@ -10,32 +10,30 @@ from train.studio.shapes import TAU, Points, arc, box, ellipse, regular, span, t
 from train.studio.surface import Scene, path_of
 
 
-@family(order=(0.1, 1), density=(-0.7, 0.8), direction=(-0.2, 1), energy=(-1, 0.35),
-        depth=(-0.5, 0.35), contour=(-1, 1), weight=(-0.35, 0.35), texture=(-1, 0.7))  # fmt: skip
+@family(order=(0.1, 1), density=(-0.7, 0.8), direction=(-0.4, 0.3), energy=(-1, 0.35),
+        depth=(-0.5, 0.35), contour=(-1, -0.3), weight=(-0.35, 0.35),
+        texture=(-1, 0.7))  # fmt: skip
 def nested(s: Scene) -> None:
-    """One figure within itself, again and again: squares, discs or polygons, to one point."""
+    """One figure with corners within itself, again and again, to one point: never round."""
     rng = s.rng
     s.ground()
-    s.traits |= {"concentric", "nested", "structured", "rhythmic"}
-    round_ = s.values["contour"] > 0
-    sides = 0 if round_ else int(rng.choice([4, 4, 4, 3, 6, 8]))
-    s.traits |= {"circular", "round", "curved"} if round_ else {"geometric", "angular"}
-    n = s.count(4, 16)
-    several = s.values["density"] > 0.2 and rng.random() < 0.45
-    if several:  # a field of four or nine, each in other colours
-        m = int(rng.choice([2, 2, 3]))
-        nests = [((i + 0.5) / m, (j + 0.5) / m, 0.47 / m) for i in range(m) for j in range(m)]
-        n = max(n // 2, 4)
+    s.traits |= {"nested", "structured", "rhythmic", "geometric", "angular"}
+    sides = int(rng.choice([4, 4, 4, 4, 3, 3, 5, 6]))
+    n = s.count(4, 10)
+    several = s.values["density"] > 0.2 and rng.random() < 0.35
+    if several:  # a field of four, each in other colours
+        nests = [((i + 0.5) / 2, (j + 0.5) / 2, 0.235) for i in range(2) for j in range(2)]
+        n = int(np.clip(n // 2, 3, 5))
     else:
-        nests = [(*focus(s), 0.95 if rng.random() < 0.4 else rng.uniform(0.38, 0.46))]
+        nests = [(*focus(s), 0.95 if rng.random() < 0.4 else rng.uniform(0.4, 0.46))]
         nests[0] = (0.5, 0.5, nests[0][2]) if rng.random() < 0.5 else nests[0]
-    spin = float(rng.choice([0, 0, 0, 0.1, 0.16])) * (sides > 0)
+    spin = float(rng.choice([0, 0, 0, 0.1, 0.16]))
     sink = rng.uniform(-0.35, 0.35, 2) * (s.values["order"] < 0.6)
     even = rng.random() < 0.6
     for x, y, r in nests:
         tones = [s.pick(0), 0, 0]
-        tones[1] = s.apart(tones[0])
-        tones[2] = s.apart(tones[1])
+        tones[1] = s.apart(tones[0], 32)
+        tones[2] = s.apart(tones[1], 32)
         if several:
             s.many(
                 [span(x - r * 1.07, y - r * 1.07, x + r * 1.07, y + r * 1.07)], s.apart(tones[0])
@@ -43,13 +41,13 @@ def nested(s: Scene) -> None:
         for k in range(n):
             u = k / n if even else (k / n) ** 0.75
             size = r * (1 - u)
-            mx, my = np.array([x, y]) + sink * r * u * 0.8
-            tone = tones[k % 2] if n > 8 else tones[k % 3]
+            mx, my = np.array([x, y]) + sink * r * u * 0.6
+            tone = tones[k % 2] if n > 6 else tones[k % 3]
             tone = ACCENT if k == n - 1 else tone
-            outline = (ellipse(mx, my, size, size, 0, 70) if round_ else
-                       regular(mx, my, size * (1.35 if sides == 4 else 1.15), sides,
-                               (TAU / 8 if sides == 4 else -TAU / 4) + spin * k))  # fmt: skip
-            s.fill(outline, tone, shade=0.25 * np.sin(2.4 * k), gradient=0.12, steady=True)
+            far = size * {4: 1.35, 3: 1.3}.get(sides, 1.1)
+            outline = regular(mx, my + 0.15 * size * (sides == 3), far, sides,
+                              (TAU / 8 if sides == 4 else -TAU / 4) + spin * k)  # fmt: skip
+            s.fill(outline, tone, shade=0.2 * np.sin(2.4 * k), gradient=0.12, steady=True)
     if not several and s.values["order"] > 0.5 and not spin:
         s.traits.add("symmetrical" if nests[0][:2] == (0.5, 0.5) and not sink.any() else "balanced")
 
@@ -96,14 +94,14 @@ def pulse(s: Scene) -> None:
     """Many even lines that swell and pinch until the flat sheet seems to heave."""
     rng = s.rng
     s.ground()
-    s.traits |= {"undulating", "wavy", "linear", "striped", "rhythmic", "flowing", "regular"}
+    s.traits |= {"undulating", "wavy", "rhythmic", "flowing", "regular", "shows:wavy"}
     one = s.pick(0) if s.hues else int(rng.choice([INK, s.pick(0)]))
     other = s.apart(one, 40)
     third = s.apart(one) if rng.random() < 0.35 else one
-    n = s.count(14, 34)
+    n = s.count(7, 14)
     t = np.linspace(-0.3, 1.3, 90)
     waves, phase = rng.uniform(0.8, 1.8), rng.uniform(0, TAU)
-    swing, slip = s.mix("energy", 0.04, 0.11), rng.uniform(0.6, 2.4) * rng.choice([-1, 1])
+    swing, slip = s.mix("energy", 0.06, 0.12), rng.uniform(0.6, 2.4) * rng.choice([-1, 1])
     knot = rng.uniform(0.3, 0.7, 2)
     kind = int(rng.integers(3))
     turn = float(rng.choice([0, np.pi / 2]))
@@ -129,32 +127,31 @@ def pulse(s: Scene) -> None:
 
 
 @family(order=(0.6, 1), density=(0, 1), direction=(0.2, 1), energy=(-0.6, 0.35),
-        contour=(-1, 0.3), depth=(-0.3, 0.35), texture=(-1, 0.3), weight=(-0.35, 0.35))  # fmt: skip
+        contour=(-1, -0.2), depth=(-0.3, 0.35), texture=(-1, 0.3),
+        weight=(-0.35, 0.35))  # fmt: skip
 def kaleidoscope(s: Scene) -> None:
     """Chance splinters mirrored round the middle, as in a tube of coloured glass."""
     rng = s.rng
     s.ground()
-    s.traits |= {"kaleidoscopic", "symmetrical", "radial", "angular", "structured", "sharp"}
+    s.traits |= {"kaleidoscopic", "symmetrical", "structured", "sharp", "shows:symmetrical"}
     folds = int(rng.choice([3, 4, 6, 6, 8]))
     slice_ = np.pi / folds
-    n = s.count(12, 34)
+    n = s.count(16, 30)
     turn = rng.uniform(0, TAU) if rng.random() < 0.5 else -TAU / 4
-    glass = path_of(ellipse(0.5, 0.5, 0.47, 0.47, 0, 96), True)
+    glass = path_of(ellipse(0.5, 0.5, 0.49, 0.47, 0, 96), True)
     whole = path_of(span(-0.1, -0.1, 1.1, 1.1), True)
-    with s.within(glass if rng.random() < 0.45 else whole):
+    tone = s.pick(0)
+    with s.within(glass if rng.random() < 0.25 else whole):
         for k in range(n):
             r = 0.78 * np.sqrt(rng.uniform(0.0, 1))
             a = rng.uniform(0, slice_)
-            size = (0.2 * (1 - k / n) + 0.035) * (0.5 + r)
+            size = (0.24 * (1 - k / n) + 0.05) * (0.5 + r)
             corners = np.sort(rng.uniform(0, TAU, int(rng.integers(3, 5))))
-            if rng.random() < 0.2 + max(s.values["contour"], 0):
-                piece = ellipse(0, 0, size * 0.6, size * 0.6, 0, 24)
-            else:
-                far: Points = size * rng.uniform(0.6, 1.4, len(corners))
-                piece = np.stack([far * np.cos(corners), far * np.sin(corners)], 1)
+            far: Points = size * rng.uniform(0.6, 1.5, len(corners))
+            piece = np.stack([far * np.cos(corners), far * np.sin(corners)], 1)
             piece = piece + r * np.array([np.cos(a), np.sin(a)])
-            tone = s.pick(0.15) if k % 3 else int(rng.choice([INK, LIGHT, s.pick(0)]))
-            shade = rng.uniform(-0.6, 0.6)
+            tone = s.apart(tone, 30) if rng.random() < 0.8 else int(rng.choice([INK, LIGHT]))
+            shade = rng.uniform(-0.5, 0.5)
             for m in range(folds):
                 for flip in (1, -1):
                     copy = turned(piece * (1, flip), turn + 2 * slice_ * m, 0.5, 0.5)
@@ -168,11 +165,11 @@ def pleats(s: Scene) -> None:
     """Paper folded in rows and columns: its faces are lit and shaded by turns."""
     rng = s.rng
     s.ground()
-    s.traits |= {"folded", "geometric", "angular", "structured", "rhythmic"}
+    s.traits |= {"folded", "structured", "rhythmic"}
     n, rows = s.count(4, 9), int(rng.integers(2, 5))
     pick = plan(s, 2)
     turn = float(rng.choice([0, np.pi / 2, rng.normal(0, 0.3)]))
-    wide, high = rng.choice([0.62, 1.5]), rng.choice([0.5, 1.5])
+    wide, high = rng.choice([0.86, 1.5]), rng.choice([0.84, 1.5])
     rows = rows if high < 1 else rows + 2
     columns = 2 * n
     slant, lift = wide / columns * rng.uniform(0.3, 0.7), high / rows * rng.uniform(0.18, 0.34)
@@ -202,7 +199,7 @@ def steps(s: Scene) -> None:
     rng = s.rng
     s.ground()
     divide(s)
-    s.traits |= {"stepped", "geometric", "angular", "blocky", "structured", "rhythmic", "upright"}
+    s.traits |= {"stepped", "blocky", "structured", "rhythmic", "upright"}
     if rng.random() < 0.5:
         x, y = rng.uniform(0.15, 0.85), rng.uniform(0.1, 0.4)
         s.disc(x, y, rng.uniform(0.06, 0.14), ACCENT, gradient=0.3)
@@ -235,10 +232,9 @@ def zigzags(s: Scene) -> None:
     """Bands that turn sharply back and forth, nested from edge to edge or few on a ground."""
     rng = s.rng
     s.ground()
-    s.traits |= {"zigzag", "jagged", "angular", "sharp", "rhythmic", "linear"}
-    n = s.count(4, 15)
+    s.traits |= {"zigzag", "jagged", "angular", "sharp", "rhythmic"}
+    n = s.count(4, 11)
     turn = float(rng.choice([0, np.pi / 2, np.pi / 4]))
-    s.traits.add({0: "horizontal", 2: "vertical"}.get(round(turn / (np.pi / 4)), "diagonal"))
     teeth = int(rng.integers(2, 6)) if s.values["energy"] < 0.5 else int(rng.integers(4, 8))
     xs = np.linspace(-0.5, 1.5, 4 * teeth + 1)
     swing = rng.uniform(0.5, 0.9) / teeth * 0.5
@@ -248,10 +244,10 @@ def zigzags(s: Scene) -> None:
     few = s.values["density"] < 0.1 and rng.random() < 0.7
     tones = [s.pick(0), 0, 0, 0]
     for k in range(1, 4):
-        tones[k] = s.apart(tones[k - 1])
+        tones[k] = s.apart(tones[k - 1], 36)
     colours = int(rng.integers(2, 5))
     pitch = 1.0 / n
-    with s.within(stage(s, 2.0 if few else 0.65, plain=True)):
+    with s.within(stage(s, 2.0 if few else 0.65)):
         for i in range(-4, n + 5):
             if few and i % 3:
                 continue
@@ -268,33 +264,39 @@ def zigzags(s: Scene) -> None:
 @family(contour=(-1, -0.3), order=(0.1, 1), density=(0, 1), direction=(-1, -0.4),
         energy=(-0.6, 0.35), depth=(-0.8, 0.4), weight=(-0.4, 0.9), texture=(-1, 0.8))  # fmt: skip
 def herringbone(s: Scene) -> None:
-    """Short slanting planks that meet in a row of spines, like parquet and tweed."""
+    """Bricks laid at right angles, the end of each against the side of the next, like parquet."""
     rng = s.rng
-    s.ground(INK if rng.random() < 0.5 else LIGHT)
-    s.traits |= {"herringbone", "geometric", "linear", "regular", "structured", "rhythmic"}
-    n = int(np.clip(s.count(3, 8), 3, 9))
-    turn = float(rng.choice([0, np.pi / 2]))
-    pick = plan(s, 3, 0.06)
-    two = duo(s) if rng.random() < 0.4 else None
-    w = 1 / n
-    thick = w * rng.uniform(0.28, 0.42)
-    rise = w * rng.uniform(0.7, 1.0)
-    gap = s.mix("weight", 0.72, 0.94)
-    with s.within(stage(s, 0.6, plain=True)):
-        for i in range(-1, n + 1):
-            way = 1 if i % 2 else -1
-            for j in range(int(-0.4 / thick), int(1.4 / thick) + 1):
-                y, x = j * thick, i * w
-                a, b = (y, y + rise) if way > 0 else (y + rise, y)
-                plank = np.array(
-                    [[x, a], [x + w, b], [x + w, b + thick * gap], [x, a + thick * gap]]
-                )
-                plank[:, 0] = x + w / 2 + (plank[:, 0] - x - w / 2) * (0.96 if gap < 0.85 else 1.01)
-                plank = turned(plank - 0.5, turn, 0.5, 0.5)
-                middle = plank.mean(0)
-                tone, shade = pick(middle, i + j)
-                tone = two[j % 2] if two else tone
-                s.many([plank], tone, shade=shade + 0.3 * way, angle=turn + 0.8 * way)
+    one = s.pick(0)
+    joint = s.against(one)
+    s.ground(joint)
+    level = s.palette.lab[:, 0]
+    clear = [row for row in s.palette.main if abs(level[row] - level[joint]) > 26]
+    other = int(rng.choice([*clear, one]))
+    s.traits |= {"herringbone", "regular", "structured", "rhythmic"}
+    long = int(rng.choice([2, 3, 3, 4]))  # of a brick, in its widths
+    w = 1 / (long * rng.uniform(2.6, 4.2))  # of a brick, share of the side
+    turn = np.pi / 4 + float(rng.choice([0, np.pi / 2]))
+    gap = w * s.mix("weight", 0.26, 0.15)
+    pick = plan(s, 2)
+    zones = rng.random() < 0.35
+    reach = int(0.95 / w) + long
+    with s.within(stage(s, 0.6)):
+        for i in range(-reach, reach):
+            for j in range(-reach, reach):
+                k = (i - j) % (2 * long)
+                if k not in (0, 2 * long - 1):
+                    continue
+                wide, high = (long, 1) if k == 0 else (1, long)
+                brick = box((i + wide / 2) * w, (j + high / 2) * w, wide * w - gap, high * w - gap)
+                brick = turned(brick, turn, 0.5, 0.5)
+                at = brick.mean(0)
+                if not (-0.3 < at[0] < 1.3 and -0.3 < at[1] < 1.3):
+                    continue
+                tone = one if k == 0 else other
+                tone = pick(at, k)[0] if zones else tone
+                tone = tone if tone in clear else one
+                s.many([brick], tone, shade=rng.uniform(-0.25, 0.25) + 0.15 * (1 - 2 * (k == 0)),
+                       angle=turn + np.pi / 2 * (k != 0))  # fmt: skip
 
 
 @family(contour=(-0.9, 0.2), order=(-0.1, 1), density=(-0.2, 1), direction=(-0.9, -0.2),
@@ -303,10 +305,10 @@ def labyrinth(s: Scene) -> None:
     """A maze of one width of path: cut in straight passages, or in a round with gates."""
     rng = s.rng
     s.ground()
-    s.traits |= {"labyrinthine", "linear", "geometric", "structured"}
+    s.traits |= {"labyrinthine", "structured"}
     one, other = duo(s)
     other = s.apart(one, 36)
-    n = min(s.count(9, 17), 19)
+    n = min(s.count(7, 13), 14)
     seen = np.zeros((n, n), bool)
     at = (int(rng.integers(n)), int(rng.integers(n)))
     stack: list[tuple[int, int]] = []
@@ -333,7 +335,7 @@ def labyrinth(s: Scene) -> None:
         at, last = to, d
     turn = float(rng.choice([0, 0, 0, np.pi / 4]))
     scale = 1.06 if not turn else 1.5
-    with s.within(stage(s, 0.6, plain=True)):
+    with s.within(stage(s, 0.6)):
         s.fill(span(-0.1, -0.1, 1.1, 1.1), one, steady=True, gradient=0.2)
         moved = [turned((p / n - 0.5) * scale, turn, 0.5, 0.5) for p in passages]
         s.many(moved, other)

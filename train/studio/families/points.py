@@ -5,7 +5,7 @@ import numpy as np
 from train.studio.families.layout import divide, focus, glaze, places
 from train.studio.families.registry import family
 from train.studio.families.staging import plan, stage, warp
-from train.studio.palette import ACCENT, GROUND, INK, LIGHT
+from train.studio.palette import GROUND, INK, LIGHT
 from train.studio.shapes import TAU, Points, blob, box, ellipse, regular, ribbon, span, turned
 from train.studio.surface import Scene, path_of
 
@@ -13,22 +13,20 @@ from train.studio.surface import Scene, path_of
 @family(contour=(0.4, 1), order=(-0.8, 1), density=(-0.7, 0.9), direction=(0.2, 0.9),
         energy=(-0.8, 0.6), depth=(-1, 0.2), weight=(-0.7, 0.9), texture=(-1, 0.5))  # fmt: skip
 def dots(s: Scene) -> None:
-    """Round dots: in rows, or strewn with room, or swelling across the sheet like a raster."""
+    """Round dots: in rows, or strewn with room."""
     rng = s.rng
     s.ground()
     divide(s)
-    s.traits |= {"dotted", "round", "circular", "curved"}
-    n = s.count(5, 15)
+    s.traits |= {"dotted", "round", "curved"}
+    n = s.count(4, 10)
     pick, bend = plan(s, 3, 0.06), warp(s, 0.8)
     tones = [s.apart(GROUND, 30), s.apart(GROUND, 30)]
     plain = rng.random() < 0.4
-    fx, fy = focus(s)
-    side = rng.normal(0, 1, 2)
-    kind = int(rng.integers(3)) if s.values["order"] > -0.3 else 1
+    kind = int(rng.choice([0, 2])) if s.values["order"] > -0.3 else 1
     fat = s.mix("weight", 0.26, 0.44) / n
     spots: list[tuple[float, float, float]] = []
     if kind == 1:  # thrown, none touching
-        s.traits.add("scattered")
+        s.traits |= {"scattered", "shows:scattered"}
         for _ in range(n * n * 5):
             x, y, r = (
                 *rng.uniform(0, 1, 2),
@@ -45,11 +43,6 @@ def dots(s: Scene) -> None:
             for j in range(-n // 2, n + n // 2 + 1):
                 x, y = (i + 0.5 * (j % 2) * (kind == 0)) / n, j / n
                 r = fat
-                if kind == 2:  # a raster: size tells the tone of something behind
-                    s.traits.add("halftone")
-                    tide = np.sin(3 * (x * side[0] + y * side[1]))
-                    glow = 1.3 * np.exp(-((x - fx) ** 2 + (y - fy) ** 2) / 0.08)
-                    r = 0.5 / n * float(np.clip(0.5 + 0.28 * tide + 0.4 * glow - 0.2, 0.16, 1.02))
                 spots.append((x, y, r))
     with s.within(stage(s, 0.6) if kind != 1 else path_of(span(-0.1, -0.1, 1.1, 1.1), True)):
         for i, (x, y, r) in enumerate(spots):
@@ -60,6 +53,36 @@ def dots(s: Scene) -> None:
             tone, shade = (tones[0], 0.0) if plain else pick(middle, i)
             tone = tones[i % 2] if tone == GROUND else tone
             s.many([dot], tone, shade=shade)
+
+
+@family(contour=(0.2, 0.9), order=(0.3, 1), density=(-0.3, 0.9), direction=(0.1, 0.8),
+        energy=(-0.8, 0.6), depth=(-1, 0.3), weight=(-0.6, 0.6), texture=(-1, 0.1))  # fmt: skip
+def halftone(s: Scene) -> None:
+    """A printer's raster: dots in slanting rows that swell along a gradient until they join."""
+    rng = s.rng
+    one = s.pick(0) if s.hues else int(rng.choice([s.pick(0), INK, LIGHT]))
+    s.ground(s.apart(one, 46))
+    s.traits |= {"halftone", "regular", "rhythmic"}
+    n = min(max(s.count(10, 17), 10), 18)
+    turn = float(rng.choice([0, np.pi / 4, np.pi / 4, rng.uniform(0.2, 0.6)]))
+    fx, fy = focus(s)
+    kind, way = int(rng.integers(3)), float(rng.uniform(0, TAU))
+    flip = rng.random() < 0.5
+    reach = np.arange(-n, n + 1) / n
+    spots = turned(np.stack(np.meshgrid(reach, reach), -1).reshape(-1, 2), turn, 0.5, 0.5)
+    x, y = spots.T
+    if kind == 0:  # from one side to the other
+        tide = 0.5 + 0.75 * ((x - 0.5) * np.cos(way) + (y - 0.5) * np.sin(way))
+    elif kind == 1:  # about a point
+        tide = 1.05 - 1.5 * np.hypot(x - fx, y - fy)
+    else:  # in one great wave
+        tide = 0.5 + 0.5 * np.sin(TAU * 0.75 * (x * np.cos(way) + y * np.sin(way)) + way)
+    tide = np.clip(1 - tide if flip else tide, 0, 1)
+    radii = (0.1 + 0.58 * tide) / n
+    s.many(
+        [ellipse(px, py, r, r, 0, 18) for (px, py), r in zip(spots, radii, strict=True)
+         if -0.1 < px < 1.1 and -0.1 < py < 1.1], one,
+    )  # fmt: skip
 
 
 def turned_none(points: Points) -> Points:
@@ -74,9 +97,9 @@ def stipple(s: Scene) -> None:
     rng = s.rng
     s.ground(shade=0.3)
     s.traits |= {"stippled", "grainy", "textured"}
-    pen = s.apart(GROUND, 42)
-    other = s.apart(GROUND, 30) if rng.random() < 0.5 else pen
-    side = s.count(66, 92)
+    pen = s.apart(GROUND, 48)
+    other = s.apart(GROUND, 40) if rng.random() < 0.5 else pen
+    side = s.count(48, 66)
     gx, gy = np.meshgrid((np.arange(side) + 0.5) / side, (np.arange(side) + 0.5) / side)
     points = (
         np.stack([gx.ravel(), gy.ravel()], 1) + rng.uniform(-0.55, 0.55, (side * side, 2)) / side
@@ -116,14 +139,14 @@ def stipple(s: Scene) -> None:
             )
 
 
-@family(contour=(-0.2, 0.4), order=(-1, 0.1), density=(-0.5, 0.9), direction=(-0.3, 0.4),
+@family(contour=(-0.2, 0.4), order=(-1, -0.25), density=(-0.5, 0.9), direction=(-0.3, 0.4),
         energy=(-0.4, 0.35), depth=(-0.8, 0.2), weight=(-0.8, 0.6), texture=(0, 1))  # fmt: skip
 def speckles(s: Scene) -> None:
     """Plain large fields, flecked all over with specks of other colours like an egg or terrazzo."""
     rng = s.rng
     s.ground()
     divide(s)
-    s.traits |= {"speckled", "scattered"}
+    s.traits |= {"speckled", "scattered", "shows:scattered"}
     for _ in range(int(rng.integers(1, 4))):
         x, y = rng.uniform(0.1, 0.9, 2)
         s.fill(blob(rng, x, y, rng.uniform(0.15, 0.34), 0.2), s.pick(0.1), gradient=0.15)
@@ -158,12 +181,12 @@ def stars(s: Scene) -> None:
     s.ground(shade=-0.3)
     divide(s)
     glaze(s, 3)
-    s.traits |= {"starry", "stars", "sharp", "angular"}
-    n = s.count(5, 60)
+    s.traits |= {"starry", "stars", "sharp"}
+    n = s.count(5, 34)
     points = int(rng.choice([4, 5, 5, 6, 8]))
     waist = {4: 0.22, 5: 0.42, 6: 0.5, 8: 0.45}[points] * rng.uniform(0.85, 1.1)
     main = LIGHT if s.palette.lab[GROUND, 0] < 55 else INK
-    tones = [main, s.apart(GROUND, 32), ACCENT]
+    tones = [main, s.apart(GROUND, 40), s.apart(GROUND, 40)]
     big = s.mix("weight", 0.1, 0.2) * (9 / max(n, 9)) ** 0.3
     dust = [regular(x, y, 0.0018 + 0.002 * rng.random(), 6) for x, y in
             rng.uniform(0, 1, (s.count(30, 160), 2))]  # fmt: skip
@@ -173,7 +196,7 @@ def stars(s: Scene) -> None:
         s.disc(x, y, r, tones[1], gradient=0.2)
         s.disc(x + r * 0.42, y - r * 0.2, r * 0.82, GROUND, shade=-0.3, gradient=0)
     for i, (x, y) in enumerate(places(s, n, 0.06)):
-        r = big * max(1 - i / n, 0) ** 1.6 + 0.014
+        r = big * max(1 - i / n, 0) ** 1.6 + 0.025
         tone = tones[0 if rng.random() < 0.55 else int(rng.integers(1, 3))]
         turn = -TAU / 4 + (rng.normal(0, 0.3) if s.values["order"] < 0.3 else 0)
         s.many([_star(x, y, r, points, turn, waist)], tone)
@@ -195,10 +218,10 @@ def hatching(s: Scene) -> None:
     """Shapes drawn with nothing but strokes of the pen: hatched one way, then across."""
     rng = s.rng
     s.ground(shade=0.3)
-    s.traits |= {"hatched", "linear", "textured"}
-    pens = [s.apart(GROUND, 42), s.apart(GROUND, 30)]
-    n = s.count(4, 14)
-    gap, width = s.mix("density", 0.022, 0.013), s.mix("weight", 0.0022, 0.005)
+    s.traits |= {"hatched", "textured"}
+    pens = [s.against(GROUND), s.apart(GROUND, 44)]
+    n = s.count(3, 9)
+    gap, width = s.mix("density", 0.045, 0.03), s.mix("weight", 0.007, 0.011)
     base = rng.uniform(0, np.pi)
     fields = rng.random() < 0.35
     for k, (x, y) in enumerate(places(s, n, 0.08)):

@@ -11,7 +11,6 @@ from train.studio.families.layout import (
     glaze,
     places,
     shadow,
-    shape,
     sizes,
 )
 from train.studio.families.registry import family
@@ -22,12 +21,15 @@ from train.studio.shapes import (
     arc,
     blob,
     box,
+    ellipse,
     regular,
+    resample,
     ribbon,
     smooth,
     turned,
+    wobble,
 )
-from train.studio.surface import Scene
+from train.studio.surface import Scene, path_of
 
 
 def _creature(s: Scene, x: float, y: float, r: float) -> np.ndarray:
@@ -54,7 +56,7 @@ def biomorphs(s: Scene) -> None:
     divide(s)
     if s.values["texture"] > 0:
         glaze(s, 3)
-    s.traits |= {"organic", "curved", "fluid", "biomorphic"}
+    s.traits |= {"organic", "curved", "fluid", "biomorphic", "shows:organic"}
     n = s.count(3, 20)
     alpha = depth_alpha(s, 1, 0.8)
     large = s.mix("weight", 0.14, 0.3) * np.interp(n, [3, 20], [1.15, 0.8])
@@ -64,7 +66,7 @@ def biomorphs(s: Scene) -> None:
             if rng.random() < 0.5
             else blob(rng, x, y, r, rng.uniform(0.2, 0.45))
         )
-        tone = s.apart(GROUND, 18) if rng.random() < 0.78 else s.against(GROUND)
+        tone = s.apart(GROUND, 34) if rng.random() < 0.78 else s.against(GROUND)
         shadow(s, body, 0.01)
         s.fill(body, tone, alpha=alpha, gradient=0.25)
         if r > 0.08 and rng.random() < 0.75:
@@ -73,9 +75,9 @@ def biomorphs(s: Scene) -> None:
             s.fill(inner, s.pick(0.3), gradient=0.2)
             if rng.random() < 0.6:
                 s.disc(x + dx, y + dy, r * 0.12, s.against(tone))
-    for _ in range(s.count(1, 9)):
+    for _ in range(s.count(1, 3)):
         p = rng.uniform(0.1, 0.9, 2) + np.cumsum(rng.normal(0, 0.1, (5, 2)), axis=0)
-        s.line(smooth(p, 50), s.against(GROUND), rng.choice([0.003, 0.005]))
+        s.line(smooth(p, 50), s.against(GROUND), rng.choice([0.006, 0.01]))
         s.disc(p[-1, 0], p[-1, 1], rng.uniform(0.007, 0.018), s.pick(0.4))
 
 
@@ -167,7 +169,7 @@ STRAIGHT_SIGNS = (_star, _ladder, _arrow, _peak, _chequer, _zigzag)
 def _glyph(s: Scene, x: float, y: float, r: float, tone: int) -> None:
     """One sign, round or straight by the picture's contour."""
     turn = 0.0 if s.values["order"] > 0.3 else s.rng.normal(0, 0.5)
-    width = max(r * s.mix("weight", 0.07, 0.24), 0.0025)
+    width = max(r * s.mix("weight", 0.14, 0.28), 0.008)
     alphabet = ROUND_SIGNS if s.values["contour"] + s.rng.normal(0, 0.5) > 0 else STRAIGHT_SIGNS
     alphabet[int(s.rng.integers(len(alphabet)))](_Pen(s, x, y, r, turn, tone, width))
 
@@ -180,7 +182,7 @@ def signs(s: Scene) -> None:
     divide(s)
     glaze(s, 5)
     s.traits.add("hieroglyphic")
-    n = s.count(6, 52)
+    n = s.count(5, 26)
     r = 0.42 / n**0.5
     points = places(s, n, 0.09)
     if s.values["order"] > 0.5 and rng.random() < 0.6:
@@ -190,7 +192,7 @@ def signs(s: Scene) -> None:
             )
         s.traits |= {"structured"}
     for x, y in points:
-        tone = s.against(GROUND) if rng.random() < 0.55 else s.pick(0.3)
+        tone = s.against(GROUND) if rng.random() < 0.55 else s.apart(GROUND, 36)
         _glyph(s, x, y, r * rng.uniform(0.45, 1.0 + 0.4 * (s.values["order"] < 0)), tone)
 
 
@@ -210,12 +212,12 @@ def constellation(s: Scene) -> None:
             soft=0.08,
             gradient=0,
         )
-    s.traits |= {"atmospheric", "scattered", "stars", "delicate", "starry"}
-    n = s.count(9, 36)
+    s.traits |= {"atmospheric", "stars", "delicate", "starry"}
+    n = s.count(7, 20)
     star = LIGHT if s.palette.lab[GROUND, 0] < 55 else INK
     dust = rng.uniform(0, 1, (s.count(40, 220), 2))
     for x, y in dust:
-        r = 0.0012 + 0.0025 * rng.random() ** 3
+        r = 0.003 + 0.005 * rng.random() ** 3
         s.disc(x, y, r, star, alpha=rng.uniform(0.4, 1), gradient=0,
                steady=True)  # fmt: skip
     points = places(s, n, 0.1)
@@ -223,10 +225,10 @@ def constellation(s: Scene) -> None:
     for i in range(n):
         for j in np.argsort(gap[i])[1 : int(rng.integers(2, 4))]:
             if gap[i, j] < 0.35:
-                s.line(np.array([points[i], points[j]]), star, 0.0028, alpha=0.85)
+                s.line(np.array([points[i], points[j]]), star, 0.009, alpha=0.85)
     for i, (x, y) in enumerate(points):
-        r = 0.005 + 0.028 * rng.random() ** 3 * (1.6 if i % 5 == 0 else 1)
-        tone = s.pick(0.5) if rng.random() < 0.6 else star
+        r = 0.018 + 0.028 * rng.random() ** 2 * (1.5 if i % 5 == 0 else 1)
+        tone = s.pick(0.5) if rng.random() < 0.25 else star
         s.disc(x, y, r * 2.6, tone, alpha=0.3, soft=r, gradient=0)
         s.disc(x, y, r, tone, gradient=0.3)
         if r > 0.016:
@@ -238,34 +240,48 @@ def constellation(s: Scene) -> None:
         )
 
 
-@family(order=(-0.6, 1), density=(-1, 0.4), energy=(-0.9, 0.2), texture=(-1, 0.6),
-        direction=(-0.3, 0.3))  # fmt: skip
+@family(order=(-1, 0.3), density=(-0.8, 0.8), energy=(-0.9, 0.5), texture=(-0.6, 0.8),
+        depth=(0.2, 1), direction=(-0.3, 0.3))  # fmt: skip
 def cutouts(s: Scene) -> None:
-    """Large flat shapes that touch and overlap, as if cut from painted paper."""
+    """Torn and cut papers pasted over one another: pale torn edges, shadows, a patterned sheet."""
     rng = s.rng
     s.ground()
-    divide(s)
-    s.traits.add("collaged")
-    s.traits |= {"overlapping"} if s.values["depth"] > 0.3 else set()
-    alpha = depth_alpha(s, 1, 0.78)
-    mirror = s.values["order"] > 0.6
-    if mirror:
-        s.traits |= {"symmetrical", "balanced"}
-    n = s.count(3, 12)
+    s.traits |= {"collaged", "overlapping", "layered"}
+    n = s.count(5, 13)
+    big = s.mix("weight", 0.24, 0.36)
     fx, fy = focus(s)
-    big = s.mix("weight", 0.16, 0.33)
-    if s.values["weight"] > 0.4 and s.values["contour"] < 0:
-        s.traits.add("blocky")
-    spots = rng.uniform(0.1, 0.9, (n, 2)) if mirror else places(s, n, 0.12)[:n]
-    for i, (x, y) in enumerate(spots):
-        r = big * (1 - i / n) ** 0.9 + 0.04
-        outline = shape(s, x, y, r)
-        tone = s.pick(0.15) if i % 4 else int(rng.choice([*s.palette.main, INK]))
-        copies = [outline]
-        if mirror:  # over both axes: over one alone, shapes look out of the sheet like a face
-            copies += [(1, 0) + outline * (-1, 1), (0, 1) + outline * (1, -1), 1 - outline]
-        shade, angle = rng.uniform(-0.3, 0.3), rng.uniform(0, np.pi)
-        for copy in copies:
-            shadow(s, copy)
-            s.fill(copy, tone, alpha=alpha, shade=shade, gradient=0.15, angle=angle, steady=mirror)
-    s.disc(0.5 if mirror else fx, 0.5 if mirror else fy, 0.05, ACCENT)
+    last = GROUND
+    for i in range(n):
+        r = big * (1 - 0.55 * i / n) * rng.uniform(0.8, 1.2)
+        x, y = np.array([fx, fy]) + rng.normal(0, 0.25, 2)
+        x, y = np.clip([x, y], 0.08, 0.92)
+        round_ = s.values["contour"] + rng.normal(0, 0.4) > 0.3
+        torn = rng.random() < 0.65
+        sheet = (blob(rng, x, y, r, 0.2) if round_ else
+                 box(x, y, r * rng.uniform(1.2, 2.0), r * rng.uniform(1.2, 2.0),
+                     rng.normal(0, 0.5)))  # fmt: skip
+        line = resample(sheet, 120, closed=True)
+        if torn:
+            line = line + 0.02 * r / 0.25 * rng.normal(0, 0.45, (120, 2))
+            line = line + 0.05 * r * np.stack([wobble(rng, 120, 9), wobble(rng, 120, 9)], 1)
+        tone = s.apart(last, 30)
+        last = tone
+        s.fill(line + 0.012, INK, shade=-0.8, alpha=0.4, soft=0.008, gradient=0, steady=True)
+        if torn:  # the paper's white core shows where it tore
+            rim = line + 0.014 * np.stack([wobble(rng, 120, 6), wobble(rng, 120, 6)], 1)
+            s.fill(rim, s.against(tone), shade=0.3, gradient=0, steady=True)
+        s.fill(line, tone, gradient=0.1, steady=True)
+        if rng.random() < 0.3:
+            _print(s, line, x, y, r, tone)
+
+
+def _print(s: Scene, line: Points, x: float, y: float, r: float, tone: int) -> None:
+    """Stripes or dots printed on a cut paper."""
+    other, turn, step = s.apart(tone, 26), s.rng.uniform(0, np.pi), max(r / 4, 0.045)
+    rows = np.arange(-1.6 * r, 1.6 * r, step)
+    with s.within(path_of(line, True)):
+        if s.rng.random() < 0.5:
+            s.many([turned(box(0, v, 4 * r, 0.45 * step), turn, x, y) for v in rows], other)
+        else:
+            s.many([turned(ellipse(u, v, 0.28 * step, 0.28 * step, 0, 14), turn, x, y)
+                    for u in rows for v in rows], other)  # fmt: skip

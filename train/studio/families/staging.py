@@ -11,8 +11,10 @@ import numpy as np
 
 from train.studio.families.layout import focus
 from train.studio.palette import ACCENT, GROUND, INK, LIGHT
-from train.studio.shapes import TAU, Points, blob, box, ellipse, span, turned
+from train.studio.shapes import TAU, Points, box, ellipse, span, turned
 from train.studio.surface import Scene, path_of
+
+MOST_OF = 0.6  # of the sheet, that a pattern fills at least
 
 Warp = Callable[[Points], Points]
 Plan = Callable[[Sequence[float] | Points, int], tuple[int, float]]
@@ -24,56 +26,39 @@ def duo(s: Scene) -> tuple[int, int]:
     return one, s.apart(one)
 
 
-def stage(s: Scene, whole: float = 0.5, *, plain: bool = False) -> Any:
-    """Where the pattern is: the whole sheet, or a disc, window, field, band or island in it.
+def stage(s: Scene, whole: float = 0.5) -> Any:
+    """Where the pattern is: the whole sheet, or a disc, window, field or band that fills most.
 
     Args:
         whole: odds of the whole sheet at a middling density.
-        plain: no islands or panes, for patterns that need room to be told.
 
     Returns:
-        A skia path; what lies outside is ground.
+        A skia path of at least `MOST_OF` of the sheet; what lies outside is ground.
     """
     rng = s.rng
     s.stage = (0.5, 0.5, 0.75)
     if rng.random() < whole + 0.45 * s.values["density"]:
         return path_of(span(-0.1, -0.1, 1.1, 1.1), True)
-    fx, fy = focus(s)
-    kind = int(rng.integers(4 if plain else 6))
+    kind = int(rng.integers(4))
     if kind == 0:
-        r = rng.uniform(0.3, 0.44)
-        x, y = (float(np.clip(v, r * 0.85, 1 - r * 0.85)) for v in (fx, fy))
-        s.stage = (x, y, r)
-        return path_of(ellipse(x, y, r, r, 0, 90), True)
+        r = rng.uniform(0.455, 0.56)
+        s.stage = (0.5, 0.5, r)
+        return path_of(ellipse(0.5, 0.5, r, r, 0, 90), True)
     if kind == 1:
-        w, h = rng.uniform(0.5, 0.8, 2)
-        x, y = rng.uniform(0.06, 0.94 - w), rng.uniform(0.06, 0.94 - h)
+        w, h = rng.uniform(0.8, 0.94, 2)
+        x, y = rng.uniform(0.02, 0.98 - w), rng.uniform(0.02, 0.98 - h)
         s.stage = (x + w / 2, y + h / 2, max(w, h) / 2)
         return path_of(span(x, y, x + w, y + h), True)
     if kind == 2:  # a field with one long edge
         turn = rng.choice([0, 0.5, 1, 1.5]) * np.pi + rng.choice([0, 0, 0.35, -0.35])
         t = np.linspace(-1, 1, 30)
-        bow = 0.16 * max(s.values["contour"], 0) * np.sin(3 * t + rng.uniform(0, TAU))
-        edge = np.stack([t, bow - rng.uniform(-0.05, 0.2)], 1)
+        bow = 0.08 * max(s.values["contour"], 0) * np.sin(3 * t + rng.uniform(0, TAU))
+        edge = np.stack([t, bow - rng.uniform(0.22, 0.32)], 1)
         field = np.vstack([edge, [[1, 1.2], [-1, 1.2]]])
         return path_of(turned(field, turn, 0.5, 0.5), True)
-    if kind == 3:
-        turn = rng.choice([0, np.pi / 2, 0.7, -0.7])
-        return path_of(turned(box(0, rng.normal(0, 0.08), 2, rng.uniform(0.45, 0.66)), turn,
-                              0.5, 0.5), True)  # fmt: skip
-    if kind == 4:
-        x, y, r = 0.5 + 0.4 * (fx - 0.5), 0.5 + 0.4 * (fy - 0.5), rng.uniform(0.36, 0.46)
-        s.stage = (x, y, r)
-        return path_of(blob(rng, x, y, r, 0.14), True)
-    path = path_of(np.zeros((1, 2)), True)  # two or three windows, of unlike sizes
-    cuts = np.cumsum(rng.dirichlet([2.5] * int(rng.integers(2, 4))) * 0.88)
-    upright, left = rng.random() < 0.5, 0.06
-    for right in cuts + 0.06:
-        top = rng.uniform(0.05, 0.3)
-        pane = span(left, top, right - 0.035, top + rng.uniform(0.5, 0.65))
-        path.addPath(path_of(pane[:, ::-1] if upright else pane, True))
-        left = right
-    return path
+    turn = rng.choice([0, np.pi / 2, 0.7, -0.7])
+    return path_of(turned(box(0, rng.normal(0, 0.03), 2, rng.uniform(0.66, 0.82)), turn,
+                          0.5, 0.5), True)  # fmt: skip
 
 
 def companions(s: Scene) -> None:

@@ -3,31 +3,20 @@
 import numpy as np
 
 from train.studio.families.facets import cells_of
-from train.studio.families.layout import divide, focus, glaze, places
+from train.studio.families.layout import divide, focus, places
 from train.studio.families.registry import family
 from train.studio.families.staging import companions, plan
 from train.studio.noise import Noise
 from train.studio.palette import GROUND, INK, LIGHT
-from train.studio.shapes import TAU, Points, ribbon, span, turned
+from train.studio.shapes import TAU, Points, ellipse, smooth, span, turned
 from train.studio.surface import Scene
 
 
-def _crack(
-    rng: np.random.Generator, start: Points, way: float, length: float, wander: float
-) -> Points:
-    n = max(int(length * 34), 4)
-    heading = way + np.cumsum(rng.normal(0, wander, n))
-    heading = way + (heading - way) * 0.6
-    steps = np.stack([np.cos(heading), np.sin(heading)], 1) * length / n
-    return np.vstack([start, start + np.cumsum(steps, axis=0)])
-
-
-def _mud(s: Scene, dark: int, wide: float) -> None:
+def _mud(s: Scene, dark: int, tone: int, wide: float) -> None:
     """A bed of mud that dried into plates with ragged edges."""
     rng = s.rng
-    points = places(s, s.count(14, 60), -0.02) + rng.normal(0, 0.02, 2)
+    points = places(s, s.count(14, 50), -0.02) + rng.normal(0, 0.02, 2)
     ragged = Noise(rng).layer(3, 0.6)
-    tone = s.apart(dark, 24)
     s.fill(span(-0.1, -0.1, 1.1, 1.1), dark, shade=-0.5, steady=True, gradient=0)
     steps = (np.arange(12) / 12)[:, None]
     for cell in cells_of(points):
@@ -45,47 +34,49 @@ def _mud(s: Scene, dark: int, wide: float) -> None:
 @family(contour=(-0.9, -0.1), order=(-1, 0.1), density=(-0.6, 1), direction=(-0.5, 0.5),
         energy=(-0.5, 0.35), depth=(-0.3, 0.35), weight=(-0.6, 0.8), texture=(0.2, 1))  # fmt: skip
 def cracks(s: Scene) -> None:
-    """Plain fields split by cracks: a web from one blow, dried mud, or a few long faults."""
+    """A bed of dried mud or old glaze: a closed network of cracks from edge to edge."""
+    s.traits |= {"cracked", "rough"}
+    tone = s.pick(0) if s.rng.random() < 0.7 else GROUND
+    dark = s.against(tone)
+    _mud(s, dark, tone, s.mix("weight", 0.012, 0.026))
+
+
+@family(contour=(0.4, 1), order=(-0.6, 0.6), density=(-0.5, 1), direction=(0, 0.6),
+        energy=(-1, 0.2), depth=(-0.3, 0.8), weight=(-0.3, 1), texture=(-0.8, 0.8))  # fmt: skip
+def pebbles(s: Scene) -> None:
+    """Round stones beside one another, each lit from above, dark gaps between them."""
     rng = s.rng
-    s.ground(s.pick(0) if rng.random() < 0.5 else GROUND)
-    divide(s)
-    glaze(s, 3)
-    s.traits |= {"cracked", "jagged", "linear", "rough"}
-    dark = INK if s.palette.lab[:, 0].min() < s.palette.lab[GROUND, 0] - 12 else LIGHT
-    wide = s.mix("weight", 0.006, 0.02)
-    kind = int(rng.integers(3))
-    if kind == 0:
-        _mud(s, dark, wide)
-        return
-    fx, fy = focus(s)
-    lines: list[tuple[Points, float]] = []
-    if kind == 1:  # a blow
-        s.traits.add("radial")
-        n = s.count(8, 20)
-        for k in range(n):
-            way = TAU * k / n + rng.normal(0, 0.15)
-            lines.append(
-                (_crack(rng, np.array([[fx, fy]]), way, rng.uniform(0.5, 1.2), 0.22), wide * 0.8)
-            )
-    else:
-        for _ in range(s.count(2, 6)):
-            side = rng.integers(4)
-            at = rng.uniform(0.1, 0.9)
-            start = [[at, -0.02], [1.02, at], [at, 1.02], [-0.02, at]][side]
-            way = np.pi / 2 + side * np.pi / 2 + rng.normal(0, 0.4)
-            lines.append((_crack(rng, np.array([start]), way, rng.uniform(0.7, 1.4), 0.34), wide))
-    for line, width in list(lines):
-        for _ in range(s.count(1, 5)):
-            at = int(rng.integers(2, len(line) - 1))
-            d = line[at] - line[at - 1]
-            way = float(np.arctan2(d[1], d[0])) + rng.choice([-1, 1]) * rng.uniform(0.5, 1.2)
-            child = _crack(rng, line[at : at + 1], way, rng.uniform(0.1, 0.4), 0.34)
-            lines.append((child, width * 0.55))
-    for line, width in lines:
-        thin = width * (1 - 0.85 * np.linspace(0, 1, len(line)) ** 1.5)
-        thin = thin * rng.uniform(0.6, 1.3, len(line))
-        s.many([ribbon(line + 0.004, thin)], LIGHT if dark == INK else INK, alpha=0.55)
-        s.many([ribbon(line, thin)], dark, shade=-0.4)
+    s.traits |= {"pebbled", "round"}
+    bed = INK if s.values["lightness"] < 0.5 or rng.random() < 0.7 else LIGHT
+    s.ground(bed, shade=-0.4)
+    pick = plan(s, 3, 0.05)
+    n = s.count(16, 70)
+    for cell in cells_of(places(s, n, -0.02) + rng.normal(0, 0.006, 2)):
+        middle = cell.mean(axis=0)
+        if not (-0.3 < middle[0] < 1.3 and -0.3 < middle[1] < 1.3):
+            continue
+        line = middle + (smooth(cell, 40, closed=True) - middle) * rng.uniform(0.8, 0.88)
+        # an oval of the cell's own extent: a stone has no corners
+        spread = np.linalg.svd(line - middle)[2]
+        wide, high = np.abs((line - middle) @ spread.T).max(axis=0) * 0.93
+        oval = ellipse(0, 0, wide, high, 0, 40) @ spread + middle
+        stone = 0.55 * oval + 0.45 * line[_nearest(line, oval)]
+        tone, shade = pick(middle, 0)
+        tone = (
+            s.apart(bed, 30) if abs(s.palette.lab[tone, 0] - s.palette.lab[bed, 0]) < 22 else tone
+        )
+        s.many([stone], tone, shade=0.4 * shade - 0.5)
+        lit = (stone - middle) * 0.8 + middle - np.array([0.06, 0.1]) * high
+        s.fill(lit, tone, shade=0.4 * shade + 0.25, gradient=0.3, steady=True, soft=0.12 * high)
+
+
+def _nearest(line: Points, to: Points) -> "np.ndarray":
+    """For each point of one outline, the index of the point of another in the same direction."""
+    middle = line.mean(axis=0)
+    one, other = line - middle, to - middle
+    a, b = np.arctan2(one[:, 1], one[:, 0]), np.arctan2(other[:, 1], other[:, 0])
+    gap = np.abs((a[None] - b[:, None] + np.pi) % TAU - np.pi)
+    return np.asarray(gap.argmin(axis=1))
 
 
 @family(contour=(-1, -0.5), order=(-0.35, 0.35), density=(-0.7, 0.9), direction=(-0.3, 0.5),
@@ -95,23 +86,22 @@ def crystals(s: Scene) -> None:
     rng = s.rng
     s.ground(shade=-0.2)
     divide(s)
-    s.traits |= {"crystalline", "faceted", "sharp", "angular", "geometric", "jagged"}
+    s.traits |= {"crystalline", "sharp"}
     kind = int(rng.integers(3))
-    n = s.count(5, 22)
+    n = s.count(5, 14)
     pick = plan(s, 3, 0.05)
     if kind == 0:
         root, base, fan = (rng.uniform(0.35, 0.65), 1.0), -np.pi / 2, 0.62
         s.traits.add("upright")
     elif kind == 1:
         root, base, fan = focus(s), 0.0, np.pi
-        s.traits.add("radial")
     else:
         root, base, fan = (0.5, 0.5), rng.uniform(0, TAU), 0.5
     order = rng.permutation(n)
     for rank, k in enumerate(order):
         a = base + fan * (2 * (k + 0.5) / n - 1) + rng.normal(0, 0.08)
-        tall = (0.62 - 0.3 * rank / n) * rng.uniform(0.75, 1.15)
-        wide = s.mix("weight", 0.05, 0.12) * rng.uniform(0.6, 1.3)
+        tall = (0.82 - 0.36 * rank / n) * rng.uniform(0.8, 1.15)
+        wide = s.mix("weight", 0.07, 0.13) * rng.uniform(0.6, 1.3)
         foot = np.array(root) + (
             rng.normal(0, 0.05, 2) if kind != 2 else rng.uniform(-0.35, 0.35, 2)
         )

@@ -66,7 +66,7 @@ def triangles(s: Scene) -> None:
     rng = s.rng
     s.ground()
     s.traits |= {"tessellated", "geometric", "angular", "sharp", "structured"}
-    n = s.count(4, 11)
+    n = s.count(4, 8)
     high = 3**0.5 / 2
     pick, bend = plan(s, 3, 0.08), warp(s, 0.7)
     loose = 0.13 * (1 - s.values["order"]) / n
@@ -109,12 +109,12 @@ def honeycomb(s: Scene) -> None:
     """Six-sided cells wall to wall, some open, some filled."""
     rng = s.rng
     s.ground()
-    s.traits |= {"honeycombed", "geometric", "regular", "structured"}
-    r = 0.6 / s.count(5, 12)
-    wall = s.apart(GROUND)
+    s.traits |= {"honeycombed", "regular", "structured"}
+    r = 0.6 / s.count(4, 8)
+    wall = s.apart(GROUND, 36)
     pick, bend = plan(s, 3, 0.05), warp(s, 0.5)
     open_ = rng.uniform(0.0, 0.35) if s.values["density"] < 0.5 else 0.0
-    joint = s.mix("weight", 0.94, 0.78)
+    joint = s.mix("weight", 0.88, 0.76)
     rings = rng.random() < 0.3
     with s.within(stage(s, 0.45)):
         s.fill(span(-1, -1, 2, 2), wall, steady=True, gradient=0.1)
@@ -144,8 +144,6 @@ def mosaic(s: Scene) -> None:
     rng = s.rng
     s.ground(LIGHT if rng.random() < 0.6 else INK, shade=-0.2)
     s.traits |= {"mosaic", "structured"}
-    round_ = s.values["direction"] > 0.2
-    s.traits |= {"circular"} if round_ else set()
     size = 1 / s.count(17, 32)
     fx, fy = focus(s)
     eyes = [(fx, fy)] + [tuple(rng.uniform(0.1, 0.9, 2)) for _ in range(int(rng.integers(0, 3)))]
@@ -190,72 +188,71 @@ def mosaic(s: Scene) -> None:
 @family(contour=(-1, -0.6), order=(-0.2, 0.6), density=(-0.2, 1), direction=(-0.9, -0.3),
         energy=(-0.4, 0.35), depth=(-1, 0.2), texture=(-1, 0.2), weight=(-0.2, 0.7))  # fmt: skip
 def pixels(s: Scene) -> None:
-    """A scene too coarse to make out: big flat squares of a few colours in steps."""
+    """A plain scene of 12 to 24 squares across: discs, hills or a glow with stairs for edges."""
     rng = s.rng
     s.ground()
-    s.traits |= {"pixelated", "geometric", "blocky"}
-    n = s.count(14, 30)
+    s.traits |= {"pixelated", "blocky"}
+    n = min(max(s.count(13, 22), 12), 24)
     fx, fy = focus(s)
     x, y = np.meshgrid((np.arange(n) + 0.5) / n, (np.arange(n) + 0.5) / n)
-    field = np.zeros((n, n))
-    kind = int(rng.integers(3))
-    if kind == 0:  # discs on a ramp
-        for _ in range(int(rng.integers(2, 5))):
-            cx, cy, r = *rng.uniform(0.1, 0.9, 2), rng.uniform(0.15, 0.4)
-            field += (np.hypot(x - cx, y - cy) < r) * rng.choice([1.0, 2.0])
-        field += 1.5 * y
-    elif kind == 1:  # clouds
-        for _ in range(4):
-            w = rng.normal(0, 1, 2) * 6
-            field += np.sin(x * w[0] + y * w[1] + rng.uniform(0, TAU))
-    else:  # a glow that falls apart
-        field = 4 * np.hypot(x - fx, y - fy) + rng.normal(0, 0.35, (n, n))
-    low, high = field.min(), field.max()
+    level = np.zeros((n, n), int)
+    kind = int(rng.integers(4))
+    if kind == 0:  # discs before one another
+        for k in range(1, 5):
+            cx, cy, r = *rng.uniform(0.15, 0.85, 2), rng.uniform(0.16, 0.34)
+            level[np.hypot(x - cx, y - cy) < r] = k
+    elif kind == 1:  # hills under a sun
+        level[np.hypot(x - fx, y - 0.3) < rng.uniform(0.12, 0.2)] = 4
+        for k in range(1, 4):
+            roll = np.sin(TAU * rng.uniform(0.5, 1.2) * x + rng.uniform(0, TAU))
+            level[y > 0.3 + 0.17 * k + 0.13 * roll] = k
+    elif kind == 2:  # a glow in steps
+        level = np.minimum(np.hypot(x - fx, y - fy) * rng.uniform(5, 8), 4).astype(int)
+    else:  # a creature of squares, mirrored as such are
+        half = rng.random((8, 4)) < 0.55
+        body = np.repeat(np.hstack([half, half[:, ::-1]]), 2, axis=1).repeat(2, axis=0)
+        n = 20
+        level = np.zeros((n, n), int)
+        level[2:18, 2:18] = 1 + body
     tones = [s.pick(0)]
     for _ in range(4):
-        tones.append(s.apart(tones[-1], 20))
-    level = (field - low) / max(high - low, 1e-6) * 4.999
-    level += rng.normal(0, 0.18 + 0.3 * max(-s.values["order"], 0), (n, n))
+        tones.append(s.apart(tones[-1], 28))
     bins: Bins = defaultdict(list)
     for j in range(n):
         for i in range(n):
-            at = float(np.clip(level[j, i], 0, 4.99))
-            shade = round((at % 1 - 0.5) * 3) / 3
-            tone = ACCENT if rng.random() < 0.012 else tones[int(at)]
-            bins[tone, shade].append(span(i / n, j / n, (i + 1.03) / n, (j + 1.03) / n))
+            shade = round(float(rng.uniform(-0.35, 0.35)) * 3) / 3
+            bins[tones[level[j, i]], shade].append(
+                span(i / n, j / n, (i + 1.03) / n, (j + 1.03) / n)
+            )
     _lay(s, bins)
 
 
 @family(contour=(0.3, 1), order=(0.2, 1), density=(0, 1), energy=(-0.8, 0.3),
         direction=(0.2, 0.7), depth=(0, 0.9), weight=(-0.3, 0.35))  # fmt: skip
 def scales(s: Scene) -> None:
-    """Rounded plates in rows, each over the next, as on fish and old roofs."""
+    """Arcs in rows, each over the joint of two below, as on fish, old roofs and drawn seas."""
     rng = s.rng
     s.ground()
-    s.traits |= {"scaly", "overlapping", "layered", "regular", "curved", "rhythmic", "round"}
-    n = s.count(5, 12)
-    pick, bend = plan(s, 3, 0.06), warp(s, 0.35)
-    rim, style = s.apart(GROUND), int(rng.integers(3))
-    r, t = 0.56 / n, np.linspace(0, np.pi, 26)
+    s.traits |= {"scaly", "overlapping", "regular", "curved", "rhythmic"}
+    many, hued = bool(rng.random() < 0.4), bool(rng.random() < 0.4)
+    n = s.count(4, 5 if many else 8)
+    pick, bend = plan(s, 2, 0.04), warp(s, 0.2, turn=False)
+    rim = s.pick(0)
+    tint = s.apart(rim, 34)
+    r, t = 0.5 / n, np.linspace(0, np.pi, 32)
     with s.within(stage(s, 0.5)):
         for j in range(int(1.8 * n * 2), -n, -1):
             for i in range(-n, 2 * n):
                 x, y = (i + 0.5 * (j % 2)) / n, -0.2 + j * 0.5 / n
                 if not (-0.4 < x < 1.4 and -0.4 < y < 1.4):
                     continue
-                tone, shade = pick((x, y), i + j)
-                for k, size in enumerate((1.0, 0.9, 0.62, 0.34)):
-                    plate = np.stack([x + r * size * np.cos(t), y + r * size * np.sin(t) * 1.1], 1)
+                tone, shade = pick((x, y), i + j) if hued and j % 2 else (tint, 0.0)
+                tone = tint if tone == rim else tone
+                for k, size in enumerate((1.0, 0.8, 0.54, 0.28)[: 2 + 2 * many]):
+                    plate = np.stack([x + r * size * np.cos(t), y + r * size * np.sin(t)], 1)
                     neck = [[x - r * size, y - r], [x + r * size, y - r]]
                     outline = bend(np.vstack([plate, neck]))
-                    if k == 0:
-                        s.many([outline], rim if rim != tone else s.against(tone), shade=-0.3)
-                    elif k == 1:
-                        s.many([outline], tone, shade=shade)
-                    elif style == 1:
-                        s.many([outline], tone, shade=shade + 0.55 * (k - 1))
-                    elif style == 2 and k == 3:
-                        s.many([outline], rim)
+                    s.many([outline], tone if k % 2 else rim, shade=shade * (k % 2))
     companions(s)
 
 
@@ -264,16 +261,16 @@ def scales(s: Scene) -> None:
 def plaid(s: Scene) -> None:
     """Bars and fine lines across one another, darker where they meet, as in cloth."""
     rng = s.rng
-    s.ground(s.pick(0), shade=0.2)
-    s.traits |= {"plaid", "linear", "striped", "structured", "regular", "horizontal", "vertical"}
+    cloth = s.pick(0)
+    s.ground(cloth, shade=0.2)
+    s.traits |= {"plaid", "structured", "regular"}
     turn = float(rng.choice([0, 0, np.pi / 4]))
-    if turn:
-        s.traits = (s.traits - {"horizontal", "vertical"}) | {"diagonal"}
-    repeat = rng.uniform(0.22, 0.36) / (1 + 0.5 * max(s.values["density"], 0))
-    bars, threads = int(rng.integers(2, 4)), int(rng.integers(2, 5))
+    repeat = rng.uniform(0.26, 0.42) / (1 + 0.3 * max(s.values["density"], 0))
+    bars, threads = int(rng.integers(2, 4)), int(rng.integers(1, 4))
     sett = [
-        *((rng.uniform(0, 1), rng.uniform(0.12, 0.32), s.apart(GROUND, 24)) for _ in range(bars)),
-        *((rng.uniform(0, 1), rng.uniform(0.015, 0.04), s.apart(GROUND)) for _ in range(threads)),
+        (rng.uniform(0, 1), rng.uniform(0.3, 0.45), s.against(cloth)),
+        *((rng.uniform(0, 1), rng.uniform(0.12, 0.3), s.apart(cloth, 34)) for _ in range(bars - 1)),
+        *((rng.uniform(0, 1), rng.uniform(0.03, 0.06), s.apart(cloth)) for _ in range(threads)),
     ]
     with s.within(stage(s, 1.0)):
         for upright in (0.0, np.pi / 2):
