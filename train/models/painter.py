@@ -21,8 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2a_edge.spec import MOST_GUIDANCE
 from t2a_edge.form import SIDE, SPREAD
+from t2a_edge.spec import MAX_GUIDANCE
 from train.config import PainterConfig
 from train.qat import QatLinear
 from train.text import mean_word
@@ -153,7 +153,7 @@ class Painter(nn.Module):
 
     def _told(self, level: Tensor, form_level: Tensor, guidance: Tensor) -> Tensor:
         """Three numbers (B,) each -> (B, 1, D)."""
-        numbers = [level, form_level, guidance / MOST_GUIDANCE]
+        numbers = [level, form_level, guidance / MAX_GUIDANCE]
         features = torch.cat([hats(number) for number in numbers], dim=-1)[:, None]
         told: Tensor = self.told_out(F.gelu(self.told_in(features)))  # of rank 3: INT8 needs it
         return told

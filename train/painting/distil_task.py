@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from t2a_edge.spec import MOST_GUIDANCE
+from t2a_edge.spec import MAX_GUIDANCE
 from t2a_edge.vocabulary import known_words
 from train.codec_task import autocast
 from train.config import Preset
@@ -44,7 +44,7 @@ class DistilTask:
         words = self.table.of(batch.prompts, self._avoided(batch.prompts, rng))
         level = torch.sigmoid(config.level_mean + torch.randn(self.count))
         form, form_level = noised_form(batch.form, config, rng)
-        scale = 1 + (MOST_GUIDANCE - 1) * torch.rand(self.count).square()
+        scale = 1 + (MAX_GUIDANCE - 1) * torch.rand(self.count).square()
         spread = level[:, None, None]
         x = (1 - spread) * batch.latents + spread * torch.randn_like(batch.latents)
         return {"loss": self._difference(x, level, form, form_level, words, scale)}
