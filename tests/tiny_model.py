@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from t2a_edge.spec import BLOCK
+from t2a_edge.spec import BLOCK, Spec
 from tests.tiny import FORMS
 from train.codec import Codec
 from train.config import Preset, load_preset
