@@ -61,25 +61,18 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def quick_judging():
-    """See `tests.tiny.judge_quickly`; it holds for all tests that follow."""
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.judge_quickly(patch)
-        yield
-
-
-@pytest.fixture(scope="session")
-def tiny_run(data_folder: Path, quick_judging: None, tmp_path_factory: pytest.TempPathFactory):
+def tiny_run(data_folder: Path, tmp_path_factory: pytest.TempPathFactory):
     """A finished run of the tiny preset: every stage trained, reports written."""
     folder = shared_folder(tmp_path_factory, "run", lambda f: tiny.fill_run(f, data_folder))
     return tiny.tiny_run_of(folder, data_folder)
 
 
 @pytest.fixture(scope="session")
-def tiny_checkpoint(tiny_run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_checkpoint(tiny_run) -> Path:
     """The tiny model in one safetensors file."""
-    fill = functools.partial(tiny.fill_checkpoint, run=tiny_run)
-    return shared_folder(tmp_path_factory, "checkpoint", fill) / tiny.CHECKPOINT
+    from train.recipe import MODEL
+
+    return Path(tiny_run.folder / MODEL)
 
 
 def filled_bundle(factory: pytest.TempPathFactory, precision: str) -> Path:

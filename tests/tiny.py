@@ -13,7 +13,6 @@ from t2a_edge.spec import Spec
 WORDS = [("warm", "smooth"), ("cool", "striped"), ("dark", "vertical"), ("pale", "horizontal")]
 COLOURS = [(220, 120, 60), (60, 120, 220), (40, 40, 50), (240, 235, 225)]
 IMAGES = 32
-CHECKPOINT = "tiny.safetensors"
 FORMS = 12
 VOCABULARY = tuple(sorted({word for pair in WORDS for word in pair}))
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -45,32 +44,37 @@ def fill_data(root: Path) -> None:
     (root / "pictures.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def judge_quickly(patch: pytest.MonkeyPatch) -> None:
-    """A selection of the tiny model is judged by fewer pictures: what they show is chance."""
-    patch.setattr("train.selection_task.JUDGED_WORDLESS", 16)
-    patch.setattr("train.selection_task.JUDGED_DRAWS", 1)
+def tiny_lexicon() -> Any:
+    """Random targets for the known adjectives: no teacher is asked."""
+    import torch
+
+    from t2a_edge.vocabulary import known_words
+    from train.lexicon.labels import COLUMNS
+    from train.words_task import Lexicon
+
+    words, generator = known_words(), torch.Generator().manual_seed(1)
+    teacher = torch.nn.functional.normalize(torch.randn(len(words), 4, generator=generator))
+    scores = torch.rand(len(words), len(COLUMNS), generator=generator)
+    pairs = torch.tensor([[words.index("warm"), words.index("cold")]])
+    return Lexicon(words, teacher, scores, torch.arange(len(words)), pairs, pairs.flip(1))
 
 
 def tiny_run_of(folder: Path, data: Path) -> Any:
     """The run of the tiny preset in a folder, whether it is trained yet or not."""
-    from train.config import load_preset
-    from train.stages import Run
+    from train.preset import load_preset
+    from train.run import Run
 
-    return Run(load_preset("tiny"), folder, data)
+    return Run(load_preset("tiny"), folder, data, workers=1)
 
 
 def fill_run(folder: Path, data: Path) -> None:
-    """Train every stage of the tiny preset."""
-    from train.stages import train_all
+    """Run the whole recipe with the tiny preset."""
+    from train.lexicon.teachers import Sources
+    from train.recipe import train_all
 
-    train_all(tiny_run_of(folder, data))
-
-
-def fill_checkpoint(folder: Path, run: Any) -> None:
-    """The model of a finished run in one file."""
-    from train.stages import assemble_model
-
-    assemble_model(run).save(folder / CHECKPOINT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("train.words.build_lexicon", lambda *_: (tiny_lexicon(), {}))
+        train_all(tiny_run_of(folder, data), Sources())
 
 
 def base_spec() -> Spec:
@@ -83,7 +87,7 @@ def base_spec() -> Spec:
 
 def tiny_spec() -> Spec:
     """The shapes of the tiny bundle."""
-    from train.config import load_preset
+    from train.preset import load_preset
 
     preset = load_preset("tiny")
     return Spec(
@@ -107,7 +111,7 @@ def fill_bundle(folder: Path, precision: str) -> None:
     from export.flow_engines import flow_engines
     from t2a_edge.bundle import engine_file, write_manifest
     from tests.export.flow_model import random_model
-    from train.config import load_preset
+    from train.preset import load_preset
 
     model = random_model(load_preset("tiny"), FORMS, VOCABULARY)
     parts = flow_engines(model, precision)

@@ -8,12 +8,12 @@ import torch
 from t2a_edge.spec import BLOCK, Spec
 from tests.tiny import FORMS
 from train.codec import Codec
-from train.config import Preset, load_preset
 from train.models.chooser import Query
 from train.models.latents import DeepLatent
 from train.models.painter import Painter
 from train.painting.bank import FormCodec
 from train.painting.model import Bank, WholeModel
+from train.preset import Preset, load_preset
 from train.qat import on_int8_grid
 from train.text import TextEngine
 
@@ -26,7 +26,7 @@ def tiny_model() -> WholeModel:
     state = torch.random.get_rng_state()
     torch.manual_seed(5)
     preset = load_preset("tiny")
-    width, config = preset.transformer.width, preset.latent
+    width, config = preset.text.width, preset.latent
     codec = Codec(preset.codec).eval()
     codec.quantizer.codebook.copy_(on_int8_grid(codec.quantizer.codebook))
     painter = Painter(preset.painter, config.depth, width, preset.codec.scales[-1] // BLOCK)
@@ -42,7 +42,7 @@ def tiny_model() -> WholeModel:
     keys = torch.randint(-127, 128, (FORMS, preset.form.key), dtype=torch.int8)
     bank = Bank(FormCodec(tables), codes, keys, 0.02, torch.zeros(FORMS, dtype=torch.bool))
     model = WholeModel(
-        preset, TextEngine(preset.text, width), Query(width, preset.form.key), bank, painter,
+        preset, TextEngine(preset.text), Query(width, preset.form.key), bank, painter,
         latent, codec, ("cool", "warm"), {},
     )  # fmt: skip
     torch.random.set_rng_state(state)

@@ -6,6 +6,7 @@ arXiv:1611.07004 (patches); Esser et al. 2021, arXiv:2012.09841 (its use in a VQ
 weight); Wang et al. 2018, arXiv:1711.11585 (feature matching).
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -13,6 +14,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SLOPE = 0.2  # of the leaky relu
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversaryConfig:
+    """How the decoder is sharpened against a discriminator.
+
+    Attributes:
+        weight: of the discriminator's verdict, where 1 pulls as hard as the pixel losses; 0 leaves
+            the stage out.
+        width: channels of the discriminator's first layer.
+        ramp_steps: over which the weight rises.
+        band_weight: of the error of fine detail in the validation loss, beside the squared error.
+    """
+
+    weight: float = 0.0
+    width: int = 32
+    ramp_steps: int = 100
+    band_weight: float = 0.05
 
 
 class Discriminator(nn.Module):

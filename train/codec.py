@@ -9,7 +9,7 @@ Sources: van den Oord et al. 2017, arXiv:1711.00937 (VQ-VAE, codebook by moving 
 Tian et al. 2024, arXiv:2404.02905 (coarse-to-fine residual scales).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,13 +17,70 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2a_edge.checks import shown
 from t2a_edge.scales import average_matrix, enlarge_matrix, scale_offsets
-from train.config import CodecConfig
+from train.checks import require
 from train.qat import FakeQuantize, QatConv2d
 
-NEAR_CODES = 16  # that a slip may take
 BALANCE_BATCH = 16  # pictures
-NEAR_SHARE = 0.7  # of the slips; the others take any code
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecConfig:
+    """Shape of the VQ-VAE. Widths and blocks run from the latent grid outwards.
+
+    Attributes:
+        scales: grid sides, coarse to fine; the last is the side of the latent canvas.
+        codebook_size, code_dim: the codebook that all scales share.
+        encoder_widths, decoder_widths: channels at latent side x 1, 2, 4, ...
+        encoder_blocks, decoder_blocks: residual blocks at the same sides.
+        encoder_stem_pixels, decoder_stem_pixels: side of the pixel block that one outermost
+            position covers.
+        decay: of the codebook's moving average.
+        commitment: weight of the loss that keeps latents near their codes.
+        revive_below: a code with a smaller moving count is replaced by a latent of the batch.
+        plain_steps: steps without codebook, before the k-means start.
+        balance_rounds, balance_rate: how the use of codes is evened out at the end; see
+            `train.codec.MultiScaleQuantizer.balance`.
+    """
+
+    scales: tuple[int, ...] = (1, 2, 4, 8, 16, 16)
+    codebook_size: int = 512
+    code_dim: int = 64
+    encoder_widths: tuple[int, ...] = (128, 96, 64)
+    encoder_blocks: tuple[int, ...] = (2, 1, 1)
+    encoder_stem_pixels: int = 4
+    decoder_widths: tuple[int, ...] = (128, 96, 64, 32)
+    decoder_blocks: tuple[int, ...] = (3, 2, 1, 1)
+    decoder_stem_pixels: int = 2
+    decay: float = 0.99
+    commitment: float = 0.25
+    revive_below: float = 0.05
+    plain_steps: int = 200
+    balance_rounds: int = 0
+    balance_rate: float = 0.002
+
+    def __post_init__(self) -> None:
+        require(
+            bool(self.scales)
+            and min(self.scales) >= 1
+            and not any(self.scales[-1] % side for side in self.scales),
+            f"codec.scales is {shown(list(self.scales))}; expected divisors of the last one, "
+            "whole numbers from 1.",
+        )
+        for name in ("encoder", "decoder"):
+            widths, blocks = getattr(self, f"{name}_widths"), getattr(self, f"{name}_blocks")
+            require(
+                len(widths) == len(blocks),
+                f"codec.{name}_widths has {len(widths)} entries and codec.{name}_blocks "
+                f"{len(blocks)}; expected one for each resolution in both.",
+            )
+
+    def pixels_per_latent(self, name: str) -> int:
+        """Pixels along a side that a latent covers in the encoder or decoder, as `name` says."""
+        levels = len(getattr(self, f"{name}_widths"))
+        stem: int = getattr(self, f"{name}_stem_pixels")
+        return int(stem * 2 ** (levels - 1))
 
 
 class ResidualBlock(nn.Module):
@@ -141,32 +198,6 @@ class Decoder(Trunk):
         return images
 
 
-def grid_from_indices(indices: Tensor, codebook: Tensor, side: int) -> Tensor:
-    """Indices of one scale (B, side²) -> their codes (B, C, side, side)."""
-    codes = F.embedding(indices, codebook).transpose(1, 2)  # (B, C, side²)
-    return codes.reshape(codes.shape[0], -1, side, side)
-
-
-def canvas_from_codes(
-    indices: Tensor,
-    codebook: Tensor,
-    scales: Sequence[int],
-    enlarge: Callable[[Tensor, int], Tensor],
-) -> Tensor:
-    """Sum of the codes of some scales, enlarged: (B, positions of these scales) -> (B, C, h, w).
-
-    Args:
-        enlarge: a scale's grid (B, C, side, side) and its number -> (B, C, h, w).
-    """
-    total: Tensor | None = None
-    for number, (start, end) in enumerate(pairwise(scale_offsets(scales))):
-        grid = grid_from_indices(indices[:, start:end], codebook, scales[number])
-        added = enlarge(grid, number)
-        total = added if total is None else total + added
-    assert total is not None
-    return total
-
-
 class MultiScaleQuantizer(nn.Module):
     """One codebook that codes a canvas coarse to fine, each scale what the coarser ones left."""
 
@@ -253,52 +284,15 @@ class MultiScaleQuantizer(nn.Module):
             self._move_codebook(torch.cat(all_vectors), torch.cat(all_indices))
         return canvas, torch.cat(grids, dim=1), commitment / len(self.config.scales)
 
-    @torch.no_grad()
-    def encode_with_slips(
-        self, latents: Tensor, shares: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Code latents as a sampler would that slips: every finer scale mends what it can.
-
-        A slip takes one of the nearest codes, or any code. What is left for the finer scales is
-        counted from the slipped codes, so a model that is trained on these pairs learns to correct
-        its own errors. Source: Han et al. 2024, arXiv:2412.04431, do so with flipped bits.
-
-        Args:
-            latents: (B, C, h, w) float32.
-            shares: (B,) share of positions that slip, in [0, 1].
-
-        Returns:
-            The nearest codes (B, N), what a model should predict; and the codes with the slips
-            (B, N), what it sees. Both int64.
-        """
-        residual, batch = latents, len(latents)
-        nearest, seen = [], []
-        size = self.config.codebook_size
-        for side in self.config.scales:
-            grid = self.average(residual, side)
-            vectors = grid.permute(0, 2, 3, 1).reshape(-1, grid.shape[1])  # (B·side², C)
-            distances = self.distances(vectors)  # (M, K)
-            near = distances.topk(min(NEAR_CODES, size), largest=False).indices  # (M, n)
-            pick = torch.randint(near.shape[1], (len(near), 1), generator=generator)
-            any_code = torch.randint(size, (len(near),), generator=generator)
-            is_near = torch.rand(len(near), generator=generator) < NEAR_SHARE
-            slip = torch.where(is_near, near.gather(1, pick).squeeze(1), any_code)
-            share = shares.repeat_interleave(side * side)
-            slips = torch.rand(len(near), generator=generator) < share
-            chosen = torch.where(slips, slip, near[:, 0])
-            nearest.append(near[:, 0].view(batch, -1))
-            seen.append(chosen.view(batch, -1))
-            residual = residual - self.enlarge(
-                grid_from_indices(seen[-1], self.codebook, side), side
-            )
-        return torch.cat(nearest, dim=1), torch.cat(seen, dim=1)
-
     def canvas_from_indices(self, indices: Tensor) -> Tensor:
-        """(B, N) int64 -> canvas (B, C, h, w)."""
+        """(B, N) int64 -> canvas (B, C, h, w): the codes of all scales, enlarged and summed."""
         scales = self.config.scales
-        return canvas_from_codes(
-            indices, self.codebook, scales, lambda grid, number: self.enlarge(grid, scales[number])
-        )
+        codes = F.embedding(indices, self.codebook).transpose(1, 2)  # (B, C, N)
+        grids = [
+            self.enlarge(codes[:, :, start:end].reshape(codes.shape[0], -1, side, side), side)
+            for side, (start, end) in zip(scales, pairwise(scale_offsets(scales)), strict=True)
+        ]
+        return sum(grids[1:], grids[0])
 
     @torch.no_grad()
     def _move_codebook(self, vectors: Tensor, indices: Tensor) -> None:

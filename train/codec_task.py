@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from train.codec import Codec, colour_loss, laplacian_loss
-from train.config import Preset
 from train.data import PictureMix, PictureStore, UInt8Array
 from train.metrics import codec_report
+from train.preset import Preset
 from train.qat import prepare
 
 EVALUATION_BATCH = 16

@@ -28,6 +28,7 @@ from t2a_edge.errors import DataError, ImageError
 from t2a_edge.files import write_whole
 from t2a_edge.metadata import object_of
 from t2a_edge.pixels import read_pixels
+from train.checks import require
 
 CHECKOUT = Path(__file__).parents[1]
 SPLITS = ("train", "val", "test")
@@ -49,6 +50,35 @@ def code_version(*paths: Path) -> str:
     for path in paths:
         digest.update((CHECKOUT / path).read_bytes())
     return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """How pictures are cut out of the training images, and which share the studio has.
+
+    Attributes:
+        image_size: side of the square that is trained on, in pixels.
+        shorter_side: images are scaled so that their shorter side has this many pixels.
+        studio_share: share of the studio's pictures in what the codec is trained on; the rest is
+            the data folder's. Without such a folder all are the studio's.
+        studio_seed: of the studio's first picture; the next ones count on.
+    """
+
+    image_size: int = 256
+    shorter_side: int = 288
+    studio_share: float = 0.5
+    studio_seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(
+            self.shorter_side >= self.image_size,
+            f"data.shorter_side is {self.shorter_side}; expected at least data.image_size, "
+            f"{self.image_size}. Raise it, or lower data.image_size.",
+        )
+        require(
+            0 <= self.studio_share < 1,
+            f"data.studio_share is {self.studio_share}; expected a share in [0, 1).",
+        )
 
 
 class PictureStore(Protocol):
@@ -192,6 +222,15 @@ def named_files(root: Path) -> list[Named]:
     return [_named(root, where, line) for where, line in lines if line.strip()]
 
 
+def folder_sha256(root: Path) -> tuple[int, str]:
+    """How many files a data folder names, and the sha256 of its annotations and of all of them."""
+    digest = hashlib.sha256(find_annotations(root).read_bytes())
+    files = named_files(root)
+    for named in files:
+        digest.update(file_digest(named.path))
+    return len(files), digest.hexdigest()
+
+
 def _named(root: Path, where: str, line: str) -> Named:
     try:
         values = object_of(line)
@@ -313,7 +352,7 @@ class PixelStore:
     def __init__(self, rows: Sequence[Row], shorter_side: int, cache: Path) -> None:
         key = hashlib.sha256(str(shorter_side).encode())
         for row in rows:
-            key.update(_digest(row.path))  # a copy is the same data
+            key.update(file_digest(row.path))  # a copy is the same data
         words = hashlib.sha256(repr([(r.id, r.adjectives) for r in rows]).encode())
         self.key = f"{key.hexdigest()[:16]}-{words.hexdigest()[:16]}"
         base = cache / f"pixels-{READER}-{key.hexdigest()[:16]}"
@@ -359,8 +398,8 @@ class PixelStore:
         return turned(square, self.rows[index].adjectives, rng)
 
 
-def _digest(path: Path) -> bytes:
-    """Of a file's bytes; of its name where it cannot be opened, as it is left out then."""
+def file_digest(path: Path) -> bytes:
+    """sha256 of a file's bytes; of its name where it cannot be opened, as it is left out then."""
     try:
         return hashlib.sha256(path.read_bytes()).digest()
     except OSError:

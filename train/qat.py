@@ -6,6 +6,7 @@ integer kernels and that TensorRT accepts: symmetric int8, zero-points 0, weight
 activations per tensor, biases in float. Norms, softmax and logits stay float.
 """
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -14,10 +15,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2a_edge.errors import CheckpointError
-from train.config import QatConfig
+from train.checks import require
 
 QMIN, QMAX = -128, 127
 TINY = 1e-8  # smallest quantisation step, so that an all-zero tensor divides by something
+
+
+@dataclass(frozen=True, kw_only=True)
+class QatConfig:
+    """Quantisation-aware steps: symmetric INT8, weights per channel, activations per tensor.
+
+    Attributes:
+        momentum: of the moving average of each activation's largest magnitude.
+    """
+
+    momentum: float = 0.05
+
+    def __post_init__(self) -> None:
+        require(0 < self.momentum <= 1, f"qat.momentum is {self.momentum}; expected (0, 1].")
 
 
 class Mode(Enum):

@@ -60,8 +60,8 @@ class StudioStore:
     """
 
     def __init__(self, count: int, size: int, seed: int, cache: Path, workers: int = 1) -> None:
-        self.size = size
-        self.key = f"{studio_version()}-{count}-{size}-{seed}"
+        self.size, self.version = size, studio_version()
+        self.key = f"{self.version}-{count}-{size}-{seed}"
         base = cache / f"studio-{hashlib.sha256(self.key.encode()).hexdigest()[:16]}"
         self.pixels, self.lines = base.with_suffix(".npy"), base.with_suffix(".jsonl")
         if not self.lines.is_file():
@@ -71,6 +71,9 @@ class StudioStore:
         self.by_split: dict[str, list[int]] = {split: [] for split in SPLITS}
         for index in range(count):
             self.by_split["train" if index % VAL_EVERY else "val"].append(index)
+
+    def __len__(self) -> int:
+        return len(self._lines)
 
     def record(self, index: int) -> "Record":
         """What was painted and what can be seen in it."""

@@ -7,17 +7,45 @@ misspelt word lands near the right one.
 Source of the hashing: Bojanowski et al. 2017, arXiv:1607.04606 (subword vectors).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.config import TextConfig
+from train.checks import require
 from train.qat import QatEmbedding, QatLinear
 
 MODULUS = 2**31 - 1
 START, END = 1, 2  # marks at the ends of a word; control bytes, which no prompt contains
 HASH_SEED = 20_241  # fixed for ever: another one would move every row
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig:
+    """Shape of the tokenizer-free word embedding.
+
+    Attributes:
+        width: dimensions of a word's vector.
+        table_size: rows that byte n-grams are hashed to.
+        table_dim: dimensions of a row.
+        ngrams: lengths of the byte n-grams, boundary marks included.
+        max_words, max_bytes: most adjectives in a prompt and bytes in one.
+    """
+
+    width: int = 192
+    table_size: int = 4096
+    table_dim: int = 64
+    ngrams: tuple[int, ...] = (2, 3, 4)
+    max_words: int = 8
+    max_bytes: int = 32
+
+    def __post_init__(self) -> None:
+        require(
+            bool(self.ngrams) and all(1 <= n <= 6 for n in self.ngrams),
+            f"text.ngrams is {list(self.ngrams)}; expected lengths from 1 to 6.",
+        )
 
 
 def mean_word(text_embedding: Tensor, word_weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -43,7 +71,7 @@ class TextEngine(nn.Module):
     multipliers: Tensor
     whole_multipliers: Tensor
 
-    def __init__(self, config: TextConfig, width: int) -> None:
+    def __init__(self, config: TextConfig) -> None:
         super().__init__()
         self.config = config
         rng = np.random.default_rng(HASH_SEED)
@@ -55,8 +83,8 @@ class TextEngine(nn.Module):
         self.table = QatEmbedding(config.table_size, config.table_dim)
         nn.init.normal_(self.table.weight, std=0.5)
         self.norm = nn.LayerNorm(config.table_dim)
-        self.first = QatLinear(config.table_dim, width)
-        self.second = QatLinear(width, width)
+        self.first = QatLinear(config.table_dim, config.width)
+        self.second = QatLinear(config.width, config.width)
 
     def marked(self, text_bytes: Tensor) -> Tensor:
         """Put marks around each word: (B, W, L) uint8 -> (B, W, L + 2) int64."""

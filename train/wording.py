@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from t2a_edge.attribute_table import AXIS_MEASURES, WORD_MEASURES
 from t2a_edge.attributes import attribute_scores
 from t2a_edge.vocabulary import AXES, HUES, known_words, poles
-from train.config import WordingConfig
+from train.checks import require
 from train.lexicon.labels import load_labels
 
 FloatArray = npt.NDArray[np.float32]
@@ -38,6 +38,44 @@ NARROW = OF_THEIR_OWN | frozenset(
      "explosive", "blurred", "massive", "jagged", "gestural")
 )  # fmt: skip
 """Known adjectives that a measured pole alone does not bear out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordingConfig:
+    """Which adjectives a training step shows for a picture; see `train.wording`.
+
+    Attributes:
+        guidance_dropout: share of samples that lose all their adjectives.
+        dropout: chance of each given adjective to be left out otherwise.
+        checked: whether a given adjective is left out where the picture measures on the other side
+            of the middle of all pictures.
+        measured: chance of each strongly measured attribute to be named.
+        extreme_share: of the pictures that count as strong at either end of an attribute.
+        synonyms: chance of each word to be replaced by one of the lexicon that means the same.
+        caps: a step shows at most one of these numbers of words, drawn anew for each sample; none
+            given is no cap.
+    """
+
+    guidance_dropout: float = 0.1
+    dropout: float = 0.5
+    checked: bool = False
+    measured: float = 0.0
+    extreme_share: float = 0.25
+    synonyms: float = 0.0
+    caps: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("guidance_dropout", "dropout", "measured", "synonyms"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"wording.{name} is {value}; expected 0 to 1.")
+        require(
+            0 < self.extreme_share <= 0.5,
+            f"wording.extreme_share is {self.extreme_share}; expected above 0, at most 0.5.",
+        )
+        require(
+            all(cap >= 1 for cap in self.caps),
+            f"wording.caps is {list(self.caps)}; expected numbers from 1.",
+        )
 
 
 def measured_scores(square: UInt8Array) -> FloatArray:
@@ -69,6 +107,12 @@ class Extremes:
         high[TWO_POLES:words] = np.maximum(high[TWO_POLES:words], LEAST_HUE)
         high[words:] = np.maximum(high[words:], LEAST_WORD)
         return cls(low, high, middle)
+
+    @classmethod
+    def nowhere(cls) -> "Extremes":
+        """Ends that no score is beyond."""
+        ends = np.full(len(MEASURED), np.inf, dtype=np.float32)
+        return cls(-ends, ends, np.zeros_like(ends))
 
     def bears_out(self, word: str, scores: FloatArray) -> bool:
         """Whether a picture lies on the side of an adjective's pole; True if none is measured."""
@@ -158,18 +202,6 @@ class Wording:
         if config.caps:
             most = min(most, int(rng.choice(config.caps)))
         return self.reworded(words, rng)[:most]
-
-    def as_prompted(self, prompt: Sequence[str], rng: np.random.Generator) -> list[str]:
-        """The words of a prompt that a picture was drawn for and shows; none for guidance.
-
-        Most are shown: a picture that was kept for showing three words together teaches just that.
-        """
-        config = self.config
-        if rng.random() < config.guidance_dropout:
-            return []
-        words = [word for word in prompt if rng.random() >= config.prompt_dropout]
-        words = words or [prompt[int(rng.integers(len(prompt)))]]
-        return self.reworded(words, rng)
 
     def reworded(self, words: Sequence[str], rng: np.random.Generator) -> list[str]:
         """All of some words in random order, synonyms in the place of some."""

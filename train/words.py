@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,17 +18,16 @@ from train.checkpoint import (
     read_report,
     save_tensors,
     with_prefix,
-    write_report,
 )
-from train.config import Preset
 from train.lexicon.labels import COLUMNS, Labels, load_labels
 from train.lexicon.scores import Scorer, dictionary_links, features
 from train.lexicon.teachers import Sources, cached_teachers, lexicon_words
 from train.lexicon.wordnet import load_wordnet
-from train.loop import Fit
+from train.lineage import BEST, write_record
+from train.preset import Preset
 from train.qat import convert
+from train.run import Run, stage_fit
 from train.text import TextEngine
-from train.tracking import make_tracker
 from train.words_task import (
     Lexicon,
     WordsTask,
@@ -36,9 +35,6 @@ from train.words_task import (
     opposite_poles,
     principal_components,
 )
-
-if TYPE_CHECKING:
-    from train.stages import Run
 
 STAGE = "words"
 PAIRS = 3000  # words whose pairwise cosines are compared
@@ -79,7 +75,7 @@ def _cached_scores(scorer: Scorer, labels: Labels, path: Path) -> tuple[Tensor, 
     return scores, figures
 
 
-def train_words(run: "Run", sources: Sources) -> dict[str, Any]:
+def train_words(run: Run, sources: Sources) -> dict[str, Any]:
     """Distil the text engine; write `words/best.safetensors` and its report, once.
 
     Args:
@@ -94,26 +90,18 @@ def train_words(run: "Run", sources: Sources) -> dict[str, Any]:
         return read_report(folder)
     lexicon, figures = build_lexicon(preset, sources, folder)
     task = WordsTask(preset, lexicon, frozenset(load_labels().words))
-    values = preset.to_json()
-    about = {k: values[k] for k in ("text", "words")} | {"width": preset.transformer.width}
-    tracker = make_tracker(folder, values, wandb=run.wandb)
-    state = Fit(task, preset.words_fit, folder, about, tracker).run()
+    fit = stage_fit(run, STAGE, task, preset.words_fit, ("text", "words"))
+    fit.run()
     task.module.eval()
     if preset.words_fit.qat_steps:
         convert(task.module.text)
     set_size(task)
-    save_tensors(folder / "best.safetensors", task.module.state_dict(), about)
-    report = {
-        "steps": state.step,
-        "seconds": round(state.seconds),
-        "lexicon": len(lexicon.words),
-        "scores_cross_validated": figures,
-        "int8_bytes": int8_bytes(task.module.text),
-        "val": task.validate(),
-        "geometry": geometry(task),
-        "closeness": closeness(task),
-    }
-    return write_report(folder, report)
+    save_tensors(folder / BEST, task.module.state_dict(), fit.about)
+    return write_record(
+        run, fit, data=sources.record(), inputs={}, lexicon=len(lexicon.words),
+        scores_cross_validated=figures, int8_bytes=int8_bytes(task.module.text),
+        val=task.validate(), geometry=geometry(task), closeness=closeness(task),
+    )  # fmt: skip
 
 
 def set_size(task: WordsTask) -> None:
@@ -206,7 +194,7 @@ def load_text_engine(run_folder: Path, preset: Preset) -> TextEngine:
     Raises:
         CheckpointError: there is no finished stage `words`, or the preset does not fit it.
     """
-    engine = TextEngine(preset.text, preset.transformer.width)
+    engine = TextEngine(preset.text)
     load_module(engine, load_words(run_folder), "text engine")
     if preset.words_fit.qat_steps:
         convert(engine)

@@ -12,38 +12,33 @@ from t2a_edge.form import form_of
 from t2a_edge.pixels import read_pixels
 from train.__main__ import main
 from train.checkpoint import read_report
-from train.config import load_preset
 from train.models.chooser import ENOUGH, heard, logits_of, naming_loss
 from train.models.latents import DeepLatent
 from train.models.painter import HATS, Led, Words, hats, painted, velocity_loss
 from train.painting.bank import fitted_codec, patches
 from train.painting.chooser_task import named_words, word_labels
-from train.painting.forms_stage import train_forms, trained_forms
+from train.painting.forms_stage import trained_forms
 from train.painting.model import WholeModel
 from train.painting.painter_task import half_kept, new_painter
 from train.painting.stages import (
     opened,
     prepared,
     report_latent,
-    train_distilled,
     train_painter,
     trained_distilled,
 )
 
 
 @pytest.fixture(scope="module")
-def ready(tiny_run, tiny_checkpoint):
+def ready(tiny_run):
     """The tiny run with its views encoded."""
-    return prepared(tiny_run, opened(tiny_run, tiny_checkpoint, None, tiny_run.folder / "cache"))
+    return prepared(tiny_run, opened(tiny_run))
 
 
 @pytest.fixture(scope="module")
 def painted_run(tiny_run, ready):
-    """The tiny run with forms, painter and distilled painter."""
+    """The tiny run, and what its latent costs."""
     report_latent(tiny_run, ready)
-    train_forms(tiny_run, ready)
-    train_painter(tiny_run, ready)
-    train_distilled(tiny_run, ready)
     return tiny_run
 
 
@@ -58,10 +53,9 @@ def test_all_stages_report_held_out_figures_and_draw_sheets(painted_run):
     assert (folder / "distilled" / "repainted.png").is_file()
 
 
-def test_views_are_encoded_once(painted_run, tiny_checkpoint, monkeypatch):
+def test_views_are_encoded_once(painted_run, monkeypatch):
     monkeypatch.setattr("train.painting.views.encoded", None)  # calling it would be an error
-    start = opened(painted_run, tiny_checkpoint, None, painted_run.folder / "cache")
-    studio, paintings = prepared(painted_run, start).views
+    studio, paintings = prepared(painted_run, opened(painted_run)).views
     assert studio.records is not None
     assert paintings.records is None
 
@@ -74,13 +68,12 @@ def test_words_are_drawn_anew_at_each_view(ready):
     assert first == ready.mix.words(0, 1, np.random.default_rng(9))
 
 
-def test_a_runs_painters_draw_prompts_into_files(painted_run, tiny_checkpoint, tmp_path):
+def test_a_runs_painters_draw_prompts_into_files(painted_run, tmp_path):
     for flags in ([], ["--distilled"]):
         out = tmp_path / f"drawn{len(flags)}"
         arguments = [
             "drawn", "warm -dark", "dotted", "--preset", "tiny", "--run", str(painted_run.folder),
-            "--data", str(painted_run.data), "--model", str(tiny_checkpoint), "--seeds", "2",
-            "--out", str(out), *flags,
+            "--seeds", "2", "--out", str(out), *flags,
         ]  # fmt: skip
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, result.output
@@ -89,9 +82,9 @@ def test_a_runs_painters_draw_prompts_into_files(painted_run, tiny_checkpoint, t
         assert read_pixels(out / "dotted-0.png").shape == (32, 32, 3)
 
 
-def test_a_run_without_forms_says_so(tiny_run, tiny_checkpoint, tmp_path):
+def test_a_run_without_forms_says_so(tiny_checkpoint, tmp_path):
     arguments = [
-        "drawn", "warm", "--preset", "tiny", "--run", str(tmp_path), "--data", str(tiny_run.data),
+        "drawn", "warm", "--preset", "tiny", "--run", str(tmp_path),
         "--model", str(tiny_checkpoint), "--out", str(tmp_path / "o"),
     ]  # fmt: skip
     result = CliRunner().invoke(main, arguments)
@@ -237,7 +230,7 @@ def test_a_form_is_followed_further_than_the_painter_would():
 
 def test_a_form_at_full_noise_and_a_word_of_no_weight_still_draw(tiny_run):
     painter = new_painter(tiny_run.preset).eval()
-    count, width = tiny_run.preset.latent_side**2, tiny_run.preset.transformer.width
+    count, width = tiny_run.preset.latent_side**2, tiny_run.preset.text.width
     depth = tiny_run.preset.latent.depth
     clean = painter(
         torch.randn(1, count, depth), torch.ones(1), torch.randn(1, 64, 64), torch.ones(1),
@@ -283,8 +276,3 @@ def test_all_is_known_of_the_studio_and_of_paintings_what_somebody_said(ready):
 
 def test_half_of_an_average_is_new_after_the_samples_asked_for():
     assert half_kept(640, 64) ** 10 == pytest.approx(0.5)
-
-
-def test_a_preset_without_a_studio_share_is_refused():
-    with pytest.raises(ConfigError, match=r"latent\.shares"):
-        load_preset("tiny", ["latent.shares=[0.0, 0.5, 0.5]"])

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from t2a_edge.errors import CheckpointError
-from train.config import QatConfig
 from train.qat import (
     FakeQuantize,
+    QatConfig,
     QatConv2d,
     QatEmbedding,
     QatLinear,

@@ -7,9 +7,9 @@ from click.testing import CliRunner
 
 from train import studio_store
 from train.codec_task import images_from_uint8
-from train.config import load_preset
 from train.data import TURNED, PictureMix, turned_square
 from train.painting.views import StudioViews
+from train.preset import load_preset
 from train.studio import sample
 from train.studio.forms import UPRIGHT
 from train.studio.record import Record

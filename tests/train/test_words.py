@@ -8,7 +8,6 @@ import torch
 
 from t2a_edge.errors import CheckpointError, ConfigError, DataError
 from t2a_edge.vocabulary import known_words, poles
-from train.config import load_preset
 from train.lexicon.glove import load_glove
 from train.lexicon.labels import COLUMNS, labels_from_rows, load_labels
 from train.lexicon.minilm import MiniLM
@@ -16,6 +15,7 @@ from train.lexicon.scores import Scorer, dictionary_links, features
 from train.lexicon.spelling import ENDINGS, inflected, misspelt, random_string
 from train.lexicon.teachers import Sources, Teachers, lexicon_words
 from train.lexicon.wordnet import load_wordnet
+from train.preset import load_preset
 from train.text import TextEngine
 from train.words import int8_bytes, load_text_engine, load_words, spearman, train_words
 from train.words_task import (
@@ -252,7 +252,7 @@ def test_training_and_evaluation_compute_the_same(task):
 
 
 def test_the_stage_writes_an_engine_that_loads_as_the_generators(task, tmp_path, monkeypatch):
-    from train.stages import Run
+    from train.run import Run
 
     built = (task.lexicon, {"sign_accuracy": 1.0})
     monkeypatch.setattr("train.words.build_lexicon", lambda *_: built)
@@ -261,7 +261,7 @@ def test_the_stage_writes_an_engine_that_loads_as_the_generators(task, tmp_path,
     assert report["lexicon"] == len(known_words())
     assert set(report["geometry"]) == {"all", "shown"}
     assert set(report["closeness"]) == {"synonyms", "antonyms", "any"}
-    engine = TextEngine(task.preset.text, task.preset.transformer.width)
+    engine = TextEngine(task.preset.text)
     engine.load_state_dict(load_words(tmp_path), strict=True)
     loaded = load_text_engine(tmp_path, task.preset)
     assert report["int8_bytes"] == int8_bytes(loaded) > 0

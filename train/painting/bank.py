@@ -20,6 +20,32 @@ AT_ONCE = 16_384
 FORMS_AT_ONCE = 256
 
 
+@dataclass(frozen=True, kw_only=True)
+class FormConfig:
+    """The bank of forms, and how words choose from it.
+
+    Attributes:
+        size: forms in the bank.
+        paintings: share of them that are of paintings; the others are of the studio.
+        stages, codes: table rows that a patch of a form is summed from, of so many each.
+        coded: share of training forms that the painter sees as the codes leave them.
+        key: numbers of a form's key and of a word's vector.
+        settling: steps in which the keys of the bank's forms move to what is known of each.
+        faith: weight of how far they move from what the encoder says.
+        doubt: how likely what is known of a form is wrong.
+    """
+
+    size: int = 2000
+    paintings: float = 0.3
+    stages: int = 5
+    codes: int = 256
+    coded: float = 0.6
+    key: int = 64
+    settling: int = 1200
+    faith: float = 0.05
+    doubt: float = 0.005
+
+
 @dataclass(frozen=True)
 class FormCodec:
     """Tables of residual codes.

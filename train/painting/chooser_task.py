@@ -10,12 +10,12 @@ from torch import Tensor
 from t2a_edge.errors import ConfigError
 from t2a_edge.vocabulary import known_words, poles
 from train.codec_task import autocast
-from train.config import Preset
 from train.data import turned_words
 from train.models.chooser import Chooser, naming_loss
 from train.models.painter import floats_of_form
 from train.painting.painter_task import VALIDATED, ViewMix, WordTable
 from train.painting.views import Views
+from train.preset import Preset
 from train.studio.forms import form_words, forms_shown
 from train.studio.words import true_words
 
@@ -68,7 +68,7 @@ class ChooserTask:
         self.labels = [word_labels(source, words) for source in mix.sources]
         self.words = torch.cat([table.of([[word]]).embedding[0] for word in words])  # (V, T)
         torch.manual_seed(preset.chooser_fit.seed)
-        self.module = Chooser(preset.transformer.width, preset.form.key)
+        self.module = Chooser(preset.text.width, preset.form.key)
         self.module.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from t2a_edge.spec import MAX_GUIDANCE
+from t2a_edge.checks import MAX_GUIDANCE
 from t2a_edge.vocabulary import known_words
 from train.codec_task import autocast
-from train.config import Preset
 from train.models.painter import Led, Painter, Words, velocity_loss
 from train.painting.painter_task import LEVELS, ViewMix, WordTable, noised_form
+from train.preset import Preset
 from train.qat import prepare
 
 TOLD = 2.5  # guidance that is validated

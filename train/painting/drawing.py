@@ -17,6 +17,7 @@ from train.models.painter import Words, floats_of_form
 from train.painting.model import Bank
 from train.painting.painter_task import WordTable
 from train.painting.stages import Parts, draw
+from train.preset import SamplingConfig
 
 AT_ONCE = 16
 
@@ -26,16 +27,15 @@ class Drawer:
 
     Args:
         painter: distilled, or led.
-        temperature: of the choice of a form.
         most_words: of a prompt.
     """
 
     def __init__(
-        self, start: Parts, query: Query, bank: Bank, painter: nn.Module, temperature: float,
-        most_words: int,
+        self, start: Parts, query: Query, bank: Bank, painter: nn.Module,
+        sampling: SamplingConfig, most_words: int,
     ) -> None:  # fmt: skip
         self.start, self.query, self.bank, self.painter = start, query, bank, painter
-        self.temperature, self.table = temperature, WordTable(start.text, most_words)
+        self.sampling, self.table = sampling, WordTable(start.text, most_words)
         self.matrices = torch.from_numpy(resampling_matrices())
 
     def words(self, prompts: Sequence[Prompt]) -> Words:
@@ -55,7 +55,7 @@ class Drawer:
     def forms(self, words: Words, rng: np.random.Generator) -> Tensor:
         """A form for each prompt, cut and mirrored by chance: (B, 64, 64) float32 of spread 1."""
         scores = self.bank.scores(self.query(words.embedding), words.weights).numpy()
-        noise = rng.gumbel(size=scores.shape) * self.temperature
+        noise = rng.gumbel(size=scores.shape) * self.sampling.temperature
         rows = torch.from_numpy((scores + noise).argmax(1))
         forms = self.bank.codec.decode(self.bank.codes[rows]).float()
         down = self.matrices[torch.from_numpy(rng.integers(len(WINDOWS), size=len(rows)))]
@@ -70,6 +70,7 @@ class Drawer:
             for at in range(0, len(prompts), AT_ONCE):
                 part = prompts[at : at + AT_ONCE]
                 words = self.words(part)
-                images = draw(self.start, self.painter, words, self.forms(words, rng), rng)
+                form = self.forms(words, rng)
+                images = draw(self.start, self.painter, words, form, self.sampling, rng)
                 for prompt, pixels in zip(part, uint8_from_images(images), strict=True):
                     Image.fromarray(pixels).save(folder / file_name(prompt.text, seed))

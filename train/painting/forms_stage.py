@@ -10,23 +10,26 @@ from torch import Tensor
 
 from train.augment import is_colour
 from train.checkpoint import (
+    is_finished,
     load_module,
     load_tensors,
+    read_report,
     save_tensors,
     with_prefix,
-    write_report,
 )
-from train.config import Preset
+from train.lineage import BEST, data_record, write_record
 from train.models.chooser import Chooser, Query, logits_of, naming_loss
 from train.models.painter import floats_of_form
 from train.painting.chooser_task import UNKNOWN, ChooserTask, Int8Array, named_words
 from train.painting.model import Bank
 from train.painting.stages import Prepared
 from train.painting.views import Views
+from train.preset import Preset
 from train.qat import QMAX, convert, prepare
-from train.stages import Run, stage_effort, stage_fit
+from train.run import Run, stage_fit
 from train.studio.forms import UPRIGHT
 
+BANK = "bank.safetensors"
 AT_ONCE = 256
 SETTLING_RATE = 2e-3
 NOTHING_SAID = 0.02  # weight of what words of colour say
@@ -55,21 +58,26 @@ def train_forms(run: Run, ready: Prepared) -> dict[str, Any]:
     fit = stage_fit(
         run, "forms", task, run.preset.chooser_fit, ("latent", "form", "wording"), key=ready.key
     )
-    state = fit.run()
+    if is_finished(fit.folder):
+        return read_report(fit.folder)
+    fit.run()
     task.module.eval()
     figures: dict[str, Any] = {"val": task.validate(), "left_by_codes": left_by_codes(ready)}
     bank, named = filled_bank(task, ready, run.preset)
     tensors = {f"query.{k}": v for k, v in task.module.query.state_dict().items()}
     tensors |= {f"bank.{name}": value for name, value in bank.tensors().items()}
-    save_tensors(run.folder / "forms" / "bank.safetensors", tensors, {"key": ready.key})
+    save_tensors(fit.folder / BANK, tensors, {"key": ready.key})
     figures |= {"forms": len(bank.codes), "named": named}
-    return write_report(run.folder / "forms", {**stage_effort(state), **figures})
+    return write_record(
+        run, fit, data=data_record(run, more=True), inputs=ready.inputs, outputs=(BEST, BANK),
+        **figures,
+    )  # fmt: skip
 
 
 def trained_forms(run: Run) -> tuple[Query, Bank]:
     """The query of the run's forms stage, and its bank."""
-    tensors, _ = load_tensors(run.folder / "forms" / "bank.safetensors")
-    query = Query(run.preset.transformer.width, run.preset.form.key)
+    tensors, _ = load_tensors(run.folder / "forms" / BANK)
+    query = Query(run.preset.text.width, run.preset.form.key)
     load_module(query, with_prefix(tensors, "query"), "query")
     convert(query)
     return query.eval(), Bank.of(with_prefix(tensors, "bank"))
@@ -84,9 +92,9 @@ def filled_bank(
         The bank, and the figures of `settled_keys`. The task's query is fake-quantised then.
     """
     config = preset.form
-    counts = [round(config.size * (1 - config.paintings))]
     others = len(ready.views) - 1
-    counts += [(config.size - counts[0]) // others] * others
+    counts = [round(config.size * (1 - config.paintings)) if others else config.size]
+    counts += [(config.size - counts[0]) // others for _ in range(others)]
     forms, upright, known = [], [], []
     chooser = task.module
     with torch.no_grad():

@@ -1,5 +1,6 @@
 """A whole model that decides a picture at once, and the bank of forms that it chooses from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from train.checkpoint import load_module, save_tensors, with_prefix
+from t2a_edge.errors import CheckpointError
+from t2a_edge.spec import Spec
+from train.checkpoint import load_module, load_tensors, save_tensors, with_prefix
 from train.codec import Codec
-from train.config import Preset
-from train.model import described, loaded_codec
 from train.models.chooser import Query, heard, logits_of
 from train.models.latents import DeepLatent
 from train.models.painter import Painter
 from train.painting.bank import FormCodec
-from train.qat import convert
+from train.preset import Preset
+from train.qat import convert, on_int8_grid
 from train.text import TextEngine
 
 
@@ -46,11 +48,16 @@ class Bank:
 
     @classmethod
     def of(cls, tensors: dict[str, Tensor]) -> "Bank":
-        """Read what `tensors` gave."""
-        return cls(
-            FormCodec(tensors["tables"]), tensors["codes"], tensors["keys"],
-            float(tensors["key_step"]), tensors["upright"],
-        )  # fmt: skip
+        """Read what `tensors` gave; a CheckpointError where one is missing."""
+        try:
+            return cls(
+                FormCodec(tensors["tables"]), tensors["codes"], tensors["keys"],
+                float(tensors["key_step"]), tensors["upright"],
+            )  # fmt: skip
+        except KeyError as exc:
+            raise CheckpointError(
+                f"The bank of forms lacks {exc}; expected one that the stage `forms` made."
+            ) from exc
 
     def forms(self) -> Tensor:
         """All of them, (M, 64, 64) int8."""
@@ -59,6 +66,55 @@ class Bank:
     def scores(self, asked: Tensor, word_weights: Tensor) -> Tensor:
         """What a query asks (B, W, Q + 1), and weights (B, W) -> (B, M), how well forms suit."""
         return heard(logits_of(self.keys.float() * self.key_step, asked), word_weights)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a checkpoint of a whole model says of itself; see `WholeModel` for the fields."""
+
+    preset: Preset
+    vocabulary: tuple[str, ...]
+    card: dict[str, Any]
+
+
+def description_of(path: Path, about: Mapping[str, Any]) -> Description:
+    """A checkpoint's description.
+
+    Args:
+        path: of the checkpoint, for error messages.
+        about: as `load_tensors` gives it.
+
+    Raises:
+        CheckpointError: it does not describe a whole model.
+    """
+    try:
+        preset = Preset.from_json(about["preset"])
+        return Description(preset, tuple(about["vocabulary"]), dict(about["card"]))
+    except KeyError as exc:
+        raise CheckpointError(
+            f"{path} lacks {exc}; expected a checkpoint of a whole model. "
+            "Make one with `python -m train checkpoint`."
+        ) from exc
+    except (AttributeError, TypeError, ValueError) as exc:
+        raise CheckpointError(
+            f"{path} does not describe its model ({exc}); restore it, or make one with "
+            "`python -m train checkpoint`."
+        ) from exc
+
+
+def loaded_codec(preset: Preset, tensors: Mapping[str, Tensor]) -> Codec:
+    """The codec of a whole model's tensors, its codebook as INT8 stores it."""
+    codec, own = Codec(preset.codec), with_prefix(tensors, "codec")
+    try:
+        book = on_int8_grid(own["quantizer.codebook"].float())  # float16 left the steps
+    except KeyError as exc:
+        raise CheckpointError(
+            f"The checkpoint's codec lacks {exc}; expected a checkpoint of a whole model."
+        ) from exc
+    ones = torch.ones(len(book))
+    own |= {"quantizer.codebook": book, "quantizer.sums": book, "quantizer.counts": ones}
+    load_module(codec, own, "codec")
+    return codec
 
 
 @dataclass
@@ -73,7 +129,8 @@ class WholeModel:
         latent: deep latents to a canvas.
         codec: a canvas to indices and pixels.
         vocabulary: adjectives that training used, sorted.
-        card: data, licence and figures, as they go into the bundle.
+        card: what the model card is told from. `lineage`: the record of each stage, in order, see
+            `train.lineage`; `data`: numbers of pictures.
     """
 
     preset: Preset
@@ -85,6 +142,11 @@ class WholeModel:
     codec: Codec
     vocabulary: tuple[str, ...]
     card: dict[str, Any]
+
+    @property
+    def spec(self) -> Spec:
+        """The numbers that a runtime needs."""
+        return self.preset.spec(len(self.bank.codes))
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -116,10 +178,11 @@ class WholeModel:
         Raises:
             CheckpointError: the file is missing, damaged, or does not fit its own preset.
         """
-        told, tensors = described(path)
+        tensors, about = load_tensors(path)
+        told = description_of(path, about)
         preset, config = told.preset, told.preset.latent
-        width, codec = preset.transformer.width, loaded_codec(preset, tensors)
-        text, query = TextEngine(preset.text, width), Query(width, preset.form.key)
+        width, codec = preset.text.width, loaded_codec(preset, tensors)
+        text, query = TextEngine(preset.text), Query(width, preset.form.key)
         painter = Painter(preset.painter, config.depth, width, preset.latent_side)
         latent = DeepLatent(preset.codec.code_dim, config.components, config.depth)
         for name, module in (

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from t2a_edge.errors import ConfigError
 from train.codec_task import autocast
-from train.config import PainterConfig, Preset, WordingConfig
 from train.data import turned_words
 from train.models.latents import DeepLatent
-from train.models.painter import Painter, Words, floats_of_form, velocity_loss
+from train.models.painter import Painter, PainterConfig, Words, floats_of_form, velocity_loss
 from train.painting.views import Views
+from train.preset import Preset
 from train.studio.words import adjectives
 from train.text import TextEngine
-from train.wording import Extremes, Wording
+from train.wording import Extremes, FloatArray, Wording, WordingConfig
 from train.words_task import embed_words
 
 Int8Array = npt.NDArray[np.int8]
@@ -51,6 +51,19 @@ class WordTable:
                 weights[row, : len(words)] = 1
                 weights[row, len(prompts[row]) : len(words)] = -1
         return Words(embedding, weights)
+
+
+def extremes_of(measured: Sequence[FloatArray], share: float) -> Extremes:
+    """The extremes of equal numbers of views of each source that is measured.
+
+    Args:
+        measured: scores of each source, (M, A); where there is none, nothing is extreme.
+    """
+    if not measured:
+        return Extremes.nowhere()
+    fewest = min(len(scores) for scores in measured)
+    strided = [s[np.linspace(0, len(s) - 1, fewest).astype(int)] for s in measured]
+    return Extremes.of(np.concatenate(strided), share)
 
 
 @dataclass(frozen=True)
@@ -85,10 +98,7 @@ class ViewMix:
         self.most, self.coded, self.again = most_words, coded, again
         self.train = [np.flatnonzero(~source.held_out) for source in sources]
         measured = [s.scores for s in sources if s.records is None]
-        fewest = min(len(scores) for scores in measured)
-        strided = [s[np.linspace(0, len(s) - 1, fewest).astype(int)] for s in measured]
-        extremes = Extremes.of(np.concatenate(strided), wording.extreme_share)
-        self.wording = Wording(wording, extremes)
+        self.wording = Wording(wording, extremes_of(measured, wording.extreme_share))
 
     def draw(self, rng: np.random.Generator, count: int) -> Batch:
         """Views of the training splits, with words drawn anew."""
@@ -219,9 +229,7 @@ class PainterTask:
 
 def new_painter(preset: Preset) -> Painter:
     """An untrained painter of the preset's shape."""
-    return Painter(
-        preset.painter, preset.latent.depth, preset.transformer.width, preset.latent_side
-    )
+    return Painter(preset.painter, preset.latent.depth, preset.text.width, preset.latent_side)
 
 
 def half_kept(samples: int, batch: int) -> float:

@@ -1,11 +1,12 @@
 """The stages of the generator that decides the whole picture at once.
 
-Each starts from a finished model's codec and text engine, which stay as they are, and from views
+Each starts from a codec and a text engine, which stay as they are (`train.start`), and from views
 that are encoded once:
 
     views      deep latent fitted, pictures encoded
     forms      tables of form codes, the bank, and how words choose from it
     painter    the flow over deep latents
+    distilled  a copy of it that is told its guidance
 """
 
 import hashlib
@@ -22,17 +23,18 @@ from torch import Tensor, nn
 from t2a_edge.spec import BLOCK
 from train.checkpoint import (
     cached_tensors,
-    file_sha256,
+    is_finished,
     load_module,
     load_stage,
     load_tensors,
+    read_report,
     with_prefix,
     write_report,
 )
 from train.codec import Codec
 from train.codec_task import autocast, contact_sheet, images_from_uint8
-from train.data import PictureStore, PixelStore, load_rows
-from train.model import Model
+from train.data import PictureStore
+from train.lineage import BEST, data_record, write_record
 from train.models.latents import DeepLatent
 from train.models.painter import Led, Painter, Words, painted
 from train.painting.bank import FormCodec, fitted_codec
@@ -48,19 +50,21 @@ from train.painting.views import (
     canvas_of,
     fitted,
 )
+from train.preset import SamplingConfig
 from train.qat import convert, disable
-from train.stages import Run, stage_effort, stage_fit
-from train.studio_store import StudioStore
+from train.run import Run, stage_fit
+from train.start import Start, start_of
 from train.text import TextEngine
 
 FITTED_FORMS = 6000  # that the tables of form codes are fitted to
-STEPS, GUIDANCE = 8, 3.0
+KINDS = ("studio", "paintings", "more")  # of sources, in the order of their shares
+SECTIONS = ("latent", "painter", "wording")  # that a painter must agree with to go on
 REPORTED, SHEET, AT_ONCE = 200, 32, 16  # held-out pictures of each store
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A finished model's codec and text engine, and the deep latent: what drawing needs.
+    """Codec, text engine and deep latent: what drawing needs.
 
     Attributes:
         codec: without fake-quantisation, which only slows it down here.
@@ -83,12 +87,14 @@ class Opened(Parts):
     Attributes:
         stores: pictures of the studio and of the data folder.
         sources: views of the studio, the annotated paintings, and others where given.
-        key: names the codec and the shape of the deep latent.
+        key: see `latent_key`.
+        inputs: sha256 of the files that codec and text engine are of, by name.
     """
 
     stores: dict[str, PictureStore]
     sources: dict[str, Source]
     key: str
+    inputs: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -108,39 +114,44 @@ class Prepared(Opened):
     table: WordTable
 
 
-def opened(run: Run, model_path: Path, more: Path | None, studio_cache: Path) -> Opened:
+def opened(run: Run) -> Opened:
     """Paint and read what is missing; fit the deep latent."""
-    model, key = Model.load(model_path), file_sha256(model_path)
-    codec = _plain_codec(model)
-    config, size = run.preset.latent, run.preset.data.image_size
-    pixels = PixelStore(load_rows(run.data), run.preset.data.shorter_side, run.folder / "cache")
-    store = StudioStore(
-        config.studio_pictures, size, run.preset.data.studio_seed, studio_cache, run.workers
-    )
-    sources: dict[str, Source] = {
-        "studio": StudioViews(store),
-        "paintings": PaintingViews(pixels, config.painting_views, size, config.recoloured),
-    }
-    if more is not None:
+    start, config, size = start_of(run), run.preset.latent, run.preset.data.image_size
+    codec, pixels, store = _plain(start.codec), run.paintings(), run.studio()
+    stores: dict[str, PictureStore] = {"studio": store}
+    sources: dict[str, Source] = {"studio": StudioViews(store)}
+    if pixels is not None:
+        stores["paintings"] = pixels
+        sources["paintings"] = PaintingViews(pixels, config.painting_views, size, config.recoloured)
+    if run.more is not None:
         sources["more"] = WordlessViews(
-            more, config.more_kinds, config.more_views, size, config.recoloured
+            run.more, config.more_kinds, config.more_views, size, config.recoloured
         )
-    deep = _deep_latent(codec, list(sources.values()), run, key)
-    shape = f"{key[:16]}-{config.components}-{config.depth}"
-    return Opened(codec, model.text, deep, {"studio": store, "paintings": pixels}, sources, shape)
+    deep = _deep_latent(codec, list(sources.values()), run, start.key)
+    return Opened(codec, start.text, deep, stores, sources, latent_key(run, start), start.inputs)
 
 
-def drawing_parts(run: Run, model_path: Path) -> Parts:
+def latent_key(run: Run, start: Start) -> str:
+    """Names a codec, a text engine and the shape of the deep latent."""
+    return f"{start.key[:16]}-{run.preset.latent.components}-{run.preset.latent.depth}"
+
+
+def drawing_parts(run: Run) -> Parts:
     """What drawing needs, the deep latent as the run has it."""
-    model = Model.load(model_path)
+    start = start_of(run)
+    return Parts(_plain(start.codec), start.text, trained_latent(run))
+
+
+def trained_latent(run: Run) -> DeepLatent:
+    """The deep latent of the run."""
     deep = _untold_latent(run)
     load_module(deep, load_tensors(_latent_file(run))[0], "latent")
-    return Parts(_plain_codec(model), model.text, deep)
+    return deep
 
 
-def _plain_codec(model: Model) -> Codec:
-    codec = model.codec.eval()
-    disable(codec)
+def _plain(codec: Codec) -> Codec:
+    """A codec without fake-quantisation, which only slows it down here."""
+    disable(codec.eval())
     codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return codec
 
@@ -167,8 +178,9 @@ def prepared(run: Run, start: Opened) -> Prepared:
         _coded_forms(v, form_codec, cache / f"views-{name}.codes.safetensors")
         for name, v in zip(start.sources, views, strict=True)
     ]
+    shares = dict(zip(KINDS, config.shares, strict=True))
     mix = ViewMix(
-        start.deep, views, config.shares[: len(views)], run.preset.wording,
+        start.deep, views, [shares[name] for name in start.sources], run.preset.wording,
         run.preset.text.max_words, again, run.preset.form.coded,
     )  # fmt: skip
     return Prepared(
@@ -213,21 +225,20 @@ def _coded_forms(views: Views, codec: FormCodec, path: Path) -> npt.NDArray[np.i
 
 def train_painter(run: Run, ready: Prepared) -> dict[str, Any]:
     """Train the painter on the encoded views; write the report and a sheet of held-out forms."""
-    count = run.together.part(run.preset.painter_fit.batch)
-    task = PainterTask(run.preset, ready.mix, ready.table, count)
-    fit = stage_fit(
-        run, "painter", task, run.preset.painter_fit, ("latent", "painter", "wording"),
-        key=ready.key,
-    )  # fmt: skip
-    state = fit.run()
+    config = run.preset.painter_fit
+    task = PainterTask(run.preset, ready.mix, ready.table, run.together.part(config.batch))
+    fit = stage_fit(run, "painter", task, config, SECTIONS, key=ready.key)
+    if is_finished(fit.folder):
+        return read_report(fit.folder)
+    fit.run()
     if not run.together.leads:
         return {}
     task.module.eval()
-    folder = run.folder / "painter"
     led = Led(task.module.average, run.preset.painter.form_guidance)
-    contact_sheet([repainted(ready, led)], 8, folder / "repainted.png")
-    report = {**stage_effort(state), "float_steps": state.float_end}
-    return write_report(folder, {**report, "val": task.validate()})
+    _sheet(run, ready, led, fit.folder)
+    return write_record(
+        run, fit, data=data_record(run, more=True), inputs=ready.inputs, val=task.validate()
+    )
 
 
 @torch.no_grad()
@@ -267,23 +278,27 @@ def trained_painter(run: Run) -> tuple[Painter, str]:
 
 def train_distilled(run: Run, ready: Prepared) -> dict[str, Any]:
     """Teach a copy of the painter to be guided in one evaluation; write the report and a sheet."""
-    teacher, key = trained_painter(run)
-    count = run.together.part(run.preset.distil_fit.batch)
-    task = DistilTask(run.preset, ready.mix, ready.table, teacher, count)
-    fit = stage_fit(
-        run, "distilled", task, run.preset.distil_fit, ("latent", "painter", "wording"),
-        painter_sha256=key,
-    )  # fmt: skip
-    state = fit.run()
+    config, (teacher, key) = run.preset.distil_fit, trained_painter(run)
+    task = DistilTask(run.preset, ready.mix, ready.table, teacher, run.together.part(config.batch))
+    fit = stage_fit(run, "distilled", task, config, SECTIONS, painter_sha256=key)
+    if is_finished(fit.folder):
+        return read_report(fit.folder)
+    fit.run()
     if not run.together.leads:
         return {}
     student = task.module.eval()
-    if run.preset.distil_fit.qat_steps:
+    if config.qat_steps:
         convert(student)
-    folder = run.folder / "distilled"
-    contact_sheet([repainted(ready, student)], 8, folder / "repainted.png")
-    report = {**stage_effort(state), "float_steps": state.float_end}
-    return write_report(folder, {**report, "val": task.validate()})
+    _sheet(run, ready, student, fit.folder)
+    inputs = {**ready.inputs, f"painter/{BEST}": key}
+    return write_record(
+        run, fit, data=data_record(run, more=True), inputs=inputs, val=task.validate()
+    )
+
+
+def _sheet(run: Run, ready: Prepared, painter: nn.Module, folder: Path) -> None:
+    drawn = repainted(ready, painter, run.preset.sampling)
+    contact_sheet([drawn], 8, folder / "repainted.png")
 
 
 def trained_distilled(run: Run) -> tuple[Painter, str]:
@@ -319,18 +334,24 @@ def decoded(codec: Codec, canvas: Tensor) -> Tensor:
 
 
 def draw(
-    start: Parts, painter: nn.Module, words: Words, form: Tensor, rng: np.random.Generator
-) -> Tensor:
+    start: Parts, painter: nn.Module, words: Words, form: Tensor, sampling: SamplingConfig,
+    rng: np.random.Generator,
+) -> Tensor:  # fmt: skip
     """Images of words in given forms, (B, 64, 64) float32, by a distilled or led painter."""
     shape = (len(form), start.side**2, len(start.deep.block_rows))
     noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
     whole = torch.zeros(len(form))  # the form without noise
     with autocast():
-        latents = painted(painter, noise, form, whole, words, steps=STEPS, guidance_scale=GUIDANCE)
+        latents = painted(
+            painter, noise, form, whole, words, steps=sampling.steps,
+            guidance_scale=sampling.guidance_scale,
+        )  # fmt: skip
     return pictures(start, latents)
 
 
-def repainted(ready: Prepared, painter: nn.Module, count: int = 24) -> Tensor:
+def repainted(
+    ready: Prepared, painter: nn.Module, sampling: SamplingConfig, count: int = 24
+) -> Tensor:
     """Held-out forms in the words of other held-out views: images (2 B, 3, H, W)."""
     rng = np.random.default_rng(3)
     batches = ready.mix.held_out(rng)
@@ -339,5 +360,5 @@ def repainted(ready: Prepared, painter: nn.Module, count: int = 24) -> Tensor:
     prompts = [p for batch in batches for p in batch.prompts[-each:]]
     latents = torch.cat([batch.latents[:each] for batch in batches])
     words = ready.table.of(prompts)
-    drawn = draw(ready, painter, words, form, rng)
+    drawn = draw(ready, painter, words, form, sampling, rng)
     return torch.cat([pictures(ready, latents), drawn])
