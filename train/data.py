@@ -335,6 +335,17 @@ def tell_left_out(reasons: Sequence[str], count: int) -> None:
         click.echo("\n  ".join(lines + [f"and {more} more"] * (more > 0)), err=True)
 
 
+class MappedFile:
+    """A .npy file, mapped into memory; another process maps it anew, rather than get a copy."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.array: npt.NDArray[Any] = np.load(path, mmap_mode="r")
+
+    def __reduce__(self) -> tuple[type["MappedFile"], tuple[Path]]:
+        return MappedFile, (self.path,)
+
+
 class PixelStore:
     """All images of a data folder, decoded once and kept on disk as one flat array.
 
@@ -366,7 +377,7 @@ class PixelStore:
         self.by_split = {s: [i for i, r in enumerate(self.rows) if r.split == s] for s in SPLITS}
         self._shapes = [shape for shape in found if isinstance(shape, list)]
         self._starts = np.cumsum([0, *(h * w * 3 for h, w in self._shapes)])
-        self._flat = np.load(base.with_suffix(".npy"), mmap_mode="r")
+        self._flat = MappedFile(base.with_suffix(".npy"))
 
     def adjectives(self, index: int) -> tuple[str, ...]:
         """Of one picture."""
@@ -375,7 +386,7 @@ class PixelStore:
     def image(self, index: int) -> UInt8Array:
         """One whole image, (H, W, 3) uint8."""
         height, width = self._shapes[index]
-        flat = self._flat[self._starts[index] : self._starts[index + 1]]
+        flat = self._flat.array[self._starts[index] : self._starts[index + 1]]
         return np.asarray(flat).reshape(height, width, 3)
 
     def centre(self, index: int, size: int) -> UInt8Array:

@@ -26,7 +26,7 @@ class Run:
         model: checkpoint whose codec and text engine are used; None uses the run's own stages.
         studio_cache: where the studio's pictures are; None is the run's cache.
         wandb: log to Weights & Biases, not to TensorBoard.
-        workers: processes that paint the studio's pictures.
+        workers: processes that paint the studio's pictures and encode views of pictures.
         together: the processes that train a stage, for those that can be shared.
         overrides: what was changed of the preset, as on the command line.
         command: the command line, for the record.

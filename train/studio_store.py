@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from train.data import SPLITS, UInt8Array, code_version, turned
+from train.data import SPLITS, MappedFile, UInt8Array, code_version, turned
 
 if TYPE_CHECKING:
     from train.studio.record import Record
@@ -67,7 +67,7 @@ class StudioStore:
         if not self.lines.is_file():
             _paint_all(range(seed, seed + count), size, base, workers)
         self._lines = self.lines.read_text(encoding="utf-8").splitlines()
-        self._pixels = np.load(self.pixels, mmap_mode="r")
+        self._pixels = MappedFile(self.pixels)
         self.by_split: dict[str, list[int]] = {split: [] for split in SPLITS}
         for index in range(count):
             self.by_split["train" if index % VAL_EVERY else "val"].append(index)
@@ -88,7 +88,7 @@ class StudioStore:
     def centre(self, index: int, size: int) -> UInt8Array:
         """The picture as it was painted; `size` must be that of the store."""
         assert size == self.size
-        return np.asarray(self._pixels[index])
+        return np.asarray(self._pixels.array[index])
 
     def view(
         self, index: int, size: int, rng: np.random.Generator

@@ -27,6 +27,7 @@ from train.painting.stages import (
     train_painter,
     trained_distilled,
 )
+from train.painting.views import cached_views
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,17 @@ def test_views_are_encoded_once(painted_run, monkeypatch):
     studio, paintings = prepared(painted_run, opened(painted_run)).views
     assert studio.records is not None
     assert paintings.records is None
+
+
+def test_processes_that_encode_share_the_work_and_not_the_result(ready, tmp_path):
+    source = ready.sources["paintings"]
+    alone, shared = (
+        cached_views(ready.codec, ready.deep, source, tmp_path / str(n), "key", workers=n)
+        for n in (1, 2)
+    )
+    assert alone.words == shared.words == ready.views[1].words
+    assert np.array_equal(alone.forms, shared.forms)
+    assert np.array_equal(alone.components, shared.components)
 
 
 def test_words_are_drawn_anew_at_each_view(ready):

@@ -170,7 +170,9 @@ def prepared(run: Run, start: Opened) -> Prepared:
     """Encode what is not encoded yet; fit the codes of forms."""
     cache, config = run.folder / "cache", run.preset.latent
     views = [
-        cached_views(start.codec, start.deep, source, cache / f"views-{name}", start.key)
+        cached_views(
+            start.codec, start.deep, source, cache / f"views-{name}", start.key, run.workers
+        )
         for name, source in start.sources.items()
     ]
     form_codec = _form_codec(views, run, start.key)

@@ -6,8 +6,10 @@ of the studio, an annotator's adjectives, or measured attributes alone.
 
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -66,11 +68,15 @@ class Source(Protocol):
     def each(self) -> int:
         """Views of a picture of the training split, which follow each other and come first."""
 
+    @property
+    def pictures(self) -> int:
+        """How many pictures views are taken of."""
+
     def __len__(self) -> int:
         """How many views."""
 
-    def views(self) -> Iterator[View]:
-        """All of them, in order."""
+    def views_of(self, pictures: range) -> Iterator[View]:
+        """The views of some pictures, in order."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +95,18 @@ class StudioViews:
         """See `Source`."""
         return 1
 
-    def __len__(self) -> int:
+    @property
+    def pictures(self) -> int:
+        """See `Source`."""
         return sum(len(members) for members in self.store.by_split.values())
 
-    def views(self) -> Iterator[View]:
+    def __len__(self) -> int:
+        return self.pictures
+
+    def views_of(self, pictures: range) -> Iterator[View]:
         """See `Source`."""
         held_out = set(self.store.by_split["val"])
-        for index in range(len(self)):
+        for index in pictures:
             rng = np.random.default_rng((7, index))
             record = self.store.record(index)
             square, quarter = turned_square(
@@ -130,23 +141,32 @@ class PaintingViews:
         """See `Source`."""
         return self.count
 
+    @property
+    def pictures(self) -> int:
+        """See `Source`."""
+        return len(self.store.by_split["train"]) + len(self.store.by_split["val"])
+
     def __len__(self) -> int:
         split = self.store.by_split
         return self.count * len(split["train"]) + len(split["val"])
 
-    def views(self) -> Iterator[View]:
+    def views_of(self, pictures: range) -> Iterator[View]:
         """See `Source`."""
-        members = self.store.by_split["train"]
-        for index in np.random.default_rng(11).permutation(members):
-            rng = np.random.default_rng((11, int(index)))
+        split = self.store.by_split
+        members = np.random.default_rng(11).permutation(split["train"])
+        for number in pictures:
+            if number >= len(members):
+                index = split["val"][number - len(members)]
+                square = self.store.centre(index, self.size)
+                yield View(square, self.store.adjectives(index), held_out=True)
+                continue
+            index = int(members[number])
+            rng = np.random.default_rng((11, index))
             for _ in range(self.count):
-                square, words = self.store.view(int(index), self.size, rng)
+                square, words = self.store.view(index, self.size, rng)
                 if rng.random() < self.recolour:
                     square, words = recoloured(square, words, rng)
                 yield View(square, words)
-        for index in self.store.by_split["val"]:
-            square = self.store.centre(index, self.size)
-            yield View(square, self.store.adjectives(index), held_out=True)
 
 
 @dataclass(frozen=True)
@@ -182,13 +202,18 @@ class WordlessViews:
         """See `Source`."""
         return self.count
 
+    @property
+    def pictures(self) -> int:
+        """See `Source`."""
+        return len(self.files)
+
     def __len__(self) -> int:
         return self.count * len(self.files)
 
-    def views(self) -> Iterator[View]:
+    def views_of(self, pictures: range) -> Iterator[View]:
         """See `Source`."""
-        for index, path in enumerate(self.files):
-            pixels, rng = read_pixels(path), np.random.default_rng((13, index))
+        for index in pictures:
+            pixels, rng = read_pixels(self.files[index]), np.random.default_rng((13, index))
             for _ in range(self.count):
                 side = int(min(pixels.shape[:2]) * rng.uniform(LEAST_CROP, 1))
                 top, left = (int(rng.integers(length - side + 1)) for length in pixels.shape[:2])
@@ -225,6 +250,11 @@ class Views:
         return len(self.forms)
 
 
+def all_views(source: Source) -> Iterator[View]:
+    """Every view of a source, in order."""
+    return source.views_of(range(source.pictures))
+
+
 def batched(views: Iterator[View], size: int) -> Iterator[list[View]]:
     """Lists of so many views, the last one shorter."""
     while batch := list(islice(views, size)):
@@ -253,7 +283,7 @@ def fitted(codec: Codec, sources: Sequence[Source], components: int, depth: int)
         [
             encoded(codec, [view.square for view in batch])
             for source in sources
-            for batch in batched(islice(source.views(), count), ENCODED_AT_ONCE)
+            for batch in batched(islice(all_views(source), count), ENCODED_AT_ONCE)
         ]
     )
     deep = DeepLatent(canvas.shape[1], components, depth)
@@ -261,12 +291,15 @@ def fitted(codec: Codec, sources: Sequence[Source], components: int, depth: int)
     return deep
 
 
-def cached_views(codec: Codec, deep: DeepLatent, source: Source, base: Path, key: str) -> Views:
+def cached_views(
+    codec: Codec, deep: DeepLatent, source: Source, base: Path, key: str, workers: int = 1
+) -> Views:
     """Encode all views of a source once; a cache with another key is replaced.
 
     Args:
         base: path of the cache's files, without their endings.
         key: names the codec and the deep latent.
+        workers: processes that encode.
     """
     key = f"{key}-{source.key}"
     about, flat, grey = (base.with_suffix(end) for end in (".json", ".npy", ".forms.npy"))
@@ -274,7 +307,7 @@ def cached_views(codec: Codec, deep: DeepLatent, source: Source, base: Path, key
     if is_file(about):
         told = json.loads(about.read_text(encoding="utf-8"))
     if told.get("key") != key:
-        told = _encode(codec, deep, source, flat, grey) | {"key": key}
+        told = _encode_all(codec, deep, source, flat, grey, workers) | {"key": key}
         about.write_text(json.dumps(told), encoding="utf-8")
     records = [Record.from_line(line) for line in told["lines"]] if any(told["lines"]) else None
     return Views(
@@ -284,32 +317,83 @@ def cached_views(codec: Codec, deep: DeepLatent, source: Source, base: Path, key
     )  # fmt: skip
 
 
-def _encode(
-    codec: Codec, deep: DeepLatent, source: Source, flat: Path, grey: Path
-) -> dict[str, Any]:
-    """Write components and forms; what a view says goes back."""
+@dataclass(frozen=True)
+class Encoder:
+    """What a process that encodes views is given once."""
+
+    codec: Codec
+    deep: DeepLatent
+    source: Source
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The encoded views of some pictures; `told` is what each view says, by name."""
+
+    components: npt.NDArray[np.float16]
+    forms: npt.NDArray[np.int8]
+    told: dict[str, list[Any]]
+
+
+_encoder: Encoder  # of a process that encodes
+
+
+def _take(encoder: Encoder) -> None:
+    global _encoder
+    torch.set_num_threads(1)
+    _encoder = encoder
+
+
+def _encode(pictures: range) -> Encoded:
+    """In a process that encodes: the views of some pictures."""
+    views = list(_encoder.source.views_of(pictures))
+    parts = [
+        _encoder.deep.components(encoded(_encoder.codec, [view.square for view in batch]))
+        for batch in batched(iter(views), ENCODED_AT_ONCE)
+    ]
+    told: dict[str, list[Any]] = {
+        "words": [view.words for view in views],
+        "lines": [view.line for view in views],
+        "scores": [_scores(view) for view in views],
+        "quarter": [view.quarter for view in views],
+        "held_out": [view.held_out for view in views],
+    }
+    forms = np.stack([form_of(view.square) for view in views])
+    return Encoded(torch.cat(parts).numpy().astype(np.float16), forms, told)
+
+
+def _scores(view: View) -> list[float]:
+    """Measured attributes; none where the studio says the words."""
+    return [] if view.line else [round(float(s), 4) for s in measured_scores(view.square)]
+
+
+def _encode_all(
+    codec: Codec, deep: DeepLatent, source: Source, flat: Path, grey: Path, workers: int
+) -> dict[str, list[Any]]:
+    """Write components and forms; what the views say goes back."""
     flat.parent.mkdir(parents=True, exist_ok=True)
-    told: dict[str, Any] = {n: [] for n in ("words", "lines", "scores", "quarter", "held_out")}
-    forms: list[npt.NDArray[np.int8]] = []
-    side, count = codec.quantizer.config.scales[-1], len(source)
+    side = codec.quantizer.config.scales[-1]
     out = np.lib.format.open_memmap(
-        flat, mode="w+", dtype=np.float16, shape=(count, len(deep.rows), side, side)
+        flat, mode="w+", dtype=np.float16, shape=(len(source), len(deep.rows), side, side)
     )
+    step = -(-ENCODED_AT_ONCE * source.pictures // len(source))
+    starts = range(0, source.pictures, step)
+    chunks = [range(start, min(start + step, source.pictures)) for start in starts]
+    forms: list[npt.NDArray[np.int8]] = []
+    told: dict[str, list[Any]] = {}
     done = 0
-    bar = tqdm(total=count, desc=flat.stem, unit="view")
-    for batch in batched(source.views(), ENCODED_AT_ONCE):
-        components = deep.components(encoded(codec, [view.square for view in batch]))
-        out[done : done + len(batch)] = components.numpy()
-        done += len(batch)
-        bar.update(len(batch))
-        for view in batch:
-            forms.append(form_of(view.square))
-            scores = [] if view.line else [round(float(s), 4) for s in measured_scores(view.square)]
-            for name, value in (
-                ("words", view.words), ("lines", view.line), ("scores", scores),
-                ("quarter", view.quarter), ("held_out", view.held_out),
-            ):  # fmt: skip
-                told[name].append(value)
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_take,
+        initargs=(Encoder(codec, deep, source),),
+    ) as pool:  # fmt: skip
+        for part in tqdm(
+            pool.map(_encode, chunks), total=len(chunks), desc=flat.stem, unit="chunk"
+        ):
+            out[done : done + len(part.forms)] = part.components
+            done += len(part.forms)
+            forms.append(part.forms)
+            for name, values in part.told.items():
+                told.setdefault(name, []).extend(values)
     out.flush()
-    np.save(grey, np.stack(forms))
+    np.save(grey, np.concatenate(forms))
     return told
