@@ -35,7 +35,8 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--wandb", is_flag=True, help="Log to Weights & Biases, not TensorBoard."),
         click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1,
-                     show_default=True, help="Processes that paint the studio's pictures and encode views."),
+                     show_default=True,
+                     help="Processes that paint the studio's pictures and encode views."),
         click.option("--model", type=click.Path(path_type=Path),
                      help="Checkpoint whose codec and text engine to use, in place of the run's."),
         click.option("--studio-cache", type=click.Path(path_type=Path),

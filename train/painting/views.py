@@ -7,6 +7,7 @@ of the studio, an annotator's adjectives, or measured attributes alone.
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing import get_context
@@ -318,21 +319,38 @@ def cached_views(
 
 
 @dataclass(frozen=True)
-class Encoder:
-    """What a process that encodes views is given once."""
-
-    codec: Codec
-    deep: DeepLatent
-    source: Source
-
-
-@dataclass(frozen=True)
 class Encoded:
     """The encoded views of some pictures; `told` is what each view says, by name."""
 
     components: npt.NDArray[np.float16]
     forms: npt.NDArray[np.int8]
     told: dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What encodes the views of a source; a process that does is given it once."""
+
+    codec: Codec
+    deep: DeepLatent
+    source: Source
+
+    def encode(self, pictures: range) -> Encoded:
+        """The views of some pictures."""
+        views = list(self.source.views_of(pictures))
+        parts = [
+            self.deep.components(encoded(self.codec, [view.square for view in batch]))
+            for batch in batched(iter(views), ENCODED_AT_ONCE)
+        ]
+        told: dict[str, list[Any]] = {
+            "words": [view.words for view in views],
+            "lines": [view.line for view in views],
+            "scores": [_scores(view) for view in views],
+            "quarter": [view.quarter for view in views],
+            "held_out": [view.held_out for view in views],
+        }
+        forms = np.stack([form_of(view.square) for view in views])
+        return Encoded(torch.cat(parts).numpy().astype(np.float16), forms, told)
 
 
 _encoder: Encoder  # of a process that encodes
@@ -345,21 +363,18 @@ def _take(encoder: Encoder) -> None:
 
 
 def _encode(pictures: range) -> Encoded:
-    """In a process that encodes: the views of some pictures."""
-    views = list(_encoder.source.views_of(pictures))
-    parts = [
-        _encoder.deep.components(encoded(_encoder.codec, [view.square for view in batch]))
-        for batch in batched(iter(views), ENCODED_AT_ONCE)
-    ]
-    told: dict[str, list[Any]] = {
-        "words": [view.words for view in views],
-        "lines": [view.line for view in views],
-        "scores": [_scores(view) for view in views],
-        "quarter": [view.quarter for view in views],
-        "held_out": [view.held_out for view in views],
-    }
-    forms = np.stack([form_of(view.square) for view in views])
-    return Encoded(torch.cat(parts).numpy().astype(np.float16), forms, told)
+    return _encoder.encode(pictures)
+
+
+@contextmanager
+def _encoding(encoder: Encoder, workers: int, chunks: list[range]) -> Iterator[Iterator[Encoded]]:
+    """What becomes of each chunk of pictures, in order: here, or in several processes."""
+    if workers == 1:
+        yield map(encoder.encode, chunks)
+        return
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_take, initargs=(encoder,)) as pool:
+        yield pool.map(_encode, chunks)
 
 
 def _scores(view: View) -> list[float]:
@@ -382,13 +397,8 @@ def _encode_all(
     forms: list[npt.NDArray[np.int8]] = []
     told: dict[str, list[Any]] = {}
     done = 0
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_take,
-        initargs=(Encoder(codec, deep, source),),
-    ) as pool:  # fmt: skip
-        for part in tqdm(
-            pool.map(_encode, chunks), total=len(chunks), desc=flat.stem, unit="chunk"
-        ):
+    with _encoding(Encoder(codec, deep, source), workers, chunks) as parts:
+        for part in tqdm(parts, total=len(chunks), desc=flat.stem, unit="chunk"):
             out[done : done + len(part.forms)] = part.components
             done += len(part.forms)
             forms.append(part.forms)
