@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from train.adversary import Discriminator, adaptive_weight, discriminator_loss, feature_loss
 from train.codec import Codec
-from train.codec_task import autocast, centre_images, images_from_uint8, pixel_loss, rebuild
+from train.codec_task import centre_images, pixel_loss, rebuild
 from train.data import PictureMix
+from train.images import autocast, images_from_uint8
 from train.metrics import band_energy_error, codec_report
 from train.preset import Preset
 from train.qat import prepare

@@ -23,9 +23,8 @@ from train.models.latents import LatentConfig
 from train.models.painter import PainterConfig
 from train.painting.bank import FormConfig
 from train.qat import QatConfig
-from train.text import TextConfig
+from train.text import TextConfig, WordsConfig
 from train.wording import WordingConfig
-from train.words_task import WordsConfig
 
 PRESETS = Path(__file__).parent / "presets"
 

@@ -48,6 +48,43 @@ class TextConfig:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class WordsConfig:
+    """What the text engine is distilled towards, and how words are written meanwhile.
+
+    Attributes:
+        teacher_dim: principal components of the teachers' vectors that are kept.
+        score_weight: length of a full axis score beside a teacher vector of length 1.
+        pair_weight, antonym_weight: of the pairwise-similarity and the antonym loss.
+        antonym_cosine: antonyms end at most this close.
+        misspelt, inflected, nonsense: shares of a batch that are written with a slip, with an
+            ending, or that are no words at all.
+        held_out: share of the lexicon's strings that training never sees, to measure spelling.
+    """
+
+    teacher_dim: int = 48
+    score_weight: float = 1.4
+    pair_weight: float = 4.0
+    antonym_weight: float = 1.0
+    antonym_cosine: float = 0.0
+    misspelt: float = 0.3
+    inflected: float = 0.1
+    nonsense: float = 0.05
+    held_out: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self.teacher_dim >= 1, f"words.teacher_dim is {self.teacher_dim}; expected >= 1.")
+        shares = self.misspelt + self.inflected + self.nonsense
+        require(
+            0 <= shares < 1,
+            f"words.misspelt, inflected and nonsense add up to {shares:g}; expected less than 1.",
+        )
+        require(
+            0 <= self.held_out < 1,
+            f"words.held_out is {self.held_out}; expected from 0 to below 1.",
+        )
+
+
 def mean_word(text_embedding: Tensor, word_weights: Tensor) -> tuple[Tensor, Tensor]:
     """The words of each prompt as one vector, by their weights.
 

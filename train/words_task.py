@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,14 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2a_edge.vocabulary import known_words
-from train.checks import require
 from train.lexicon.labels import TWO_POLES, Labels
 from train.lexicon.spelling import ENDINGS, inflected, misspelt, random_string
+from train.preset import Preset
 from train.qat import prepare
 from train.text import TextEngine
-
-if TYPE_CHECKING:
-    from train.preset import Preset
 
 VALIDATION_WORDS = 1500
 INFLECTED_BYTES = 9  # longer words take "more", not an ending
@@ -25,43 +21,6 @@ COMMON_RANK = 50_000  # a word of this rank counts half as common as the commone
 # How often a word is drawn, added up: any word, the commonest, one with a full axis score, a
 # labelled one, one of the vocabulary.
 ANY_WEIGHT, COMMON_WEIGHT, SHOWN_WEIGHT, LABELLED_WEIGHT, KNOWN_WEIGHT = 0.4, 0.6, 6.0, 2.0, 6.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class WordsConfig:
-    """What the text engine is distilled towards, and how words are written meanwhile.
-
-    Attributes:
-        teacher_dim: principal components of the teachers' vectors that are kept.
-        score_weight: length of a full axis score beside a teacher vector of length 1.
-        pair_weight, antonym_weight: of the pairwise-similarity and the antonym loss.
-        antonym_cosine: antonyms end at most this close.
-        misspelt, inflected, nonsense: shares of a batch that are written with a slip, with an
-            ending, or that are no words at all.
-        held_out: share of the lexicon's strings that training never sees, to measure spelling.
-    """
-
-    teacher_dim: int = 48
-    score_weight: float = 1.4
-    pair_weight: float = 4.0
-    antonym_weight: float = 1.0
-    antonym_cosine: float = 0.0
-    misspelt: float = 0.3
-    inflected: float = 0.1
-    nonsense: float = 0.05
-    held_out: float = 0.0
-
-    def __post_init__(self) -> None:
-        require(self.teacher_dim >= 1, f"words.teacher_dim is {self.teacher_dim}; expected >= 1.")
-        shares = self.misspelt + self.inflected + self.nonsense
-        require(
-            0 <= shares < 1,
-            f"words.misspelt, inflected and nonsense add up to {shares:g}; expected less than 1.",
-        )
-        require(
-            0 <= self.held_out < 1,
-            f"words.held_out is {self.held_out}; expected from 0 to below 1.",
-        )
 
 
 @dataclass(frozen=True)
@@ -131,7 +90,7 @@ def embed_words(engine: TextEngine, words: Sequence[str], batch: int = 1024) -> 
 class WordsModule(nn.Module):
     """The text engine, and a linear head that only training has."""
 
-    def __init__(self, preset: "Preset", targets: int) -> None:
+    def __init__(self, preset: Preset, targets: int) -> None:
         super().__init__()
         self.text = TextEngine(preset.text)
         self.head = nn.Linear(preset.text.width, targets)
@@ -145,7 +104,7 @@ class WordsModule(nn.Module):
 class WordsTask:
     """Losses and validation of the distillation; see `train.loop.Task`."""
 
-    def __init__(self, preset: "Preset", lexicon: Lexicon, labelled: frozenset[str]) -> None:
+    def __init__(self, preset: Preset, lexicon: Lexicon, labelled: frozenset[str]) -> None:
         self.preset, self.lexicon, self.config = preset, lexicon, preset.words
         self.targets = torch.cat(
             [lexicon.teacher, lexicon.scores * preset.words.score_weight], dim=-1

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from train.codec import colour_loss
-from train.codec_task import autocast, multiplies_bf16, pixel_loss
+from train.codec_task import pixel_loss
+from train.images import autocast, multiplies_bf16
 
 GREY = torch.zeros(1, 3, 16, 16)
 

@@ -6,8 +6,8 @@ import torch
 from click.testing import CliRunner
 
 from train import studio_store
-from train.codec_task import images_from_uint8
 from train.data import TURNED, PictureMix, turned_square
+from train.images import images_from_uint8
 from train.painting.views import StudioViews, all_views
 from train.preset import load_preset
 from train.studio import sample

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from t2a_edge.errors import ConfigError
 from t2a_edge.vocabulary import known_words, poles
-from train.codec_task import autocast
 from train.data import turned_words
+from train.images import autocast
 from train.models.chooser import Chooser, naming_loss
 from train.models.painter import floats_of_form
 from train.painting.painter_task import VALIDATED, ViewMix, WordTable

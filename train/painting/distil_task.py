@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from t2a_edge.checks import MAX_GUIDANCE
 from t2a_edge.vocabulary import known_words
-from train.codec_task import autocast
+from train.images import autocast
 from train.models.painter import Led, Painter, Words, velocity_loss
 from train.painting.painter_task import LEVELS, ViewMix, WordTable, noised_form
 from train.preset import Preset

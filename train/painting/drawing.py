@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from t2a_edge.form import WINDOWS, resampling_matrices
 from t2a_edge.image import file_name
 from t2a_edge.prompt import Prompt
-from train.codec_task import uint8_from_images
+from train.images import uint8_from_images
 from train.models.chooser import Query
 from train.models.painter import Words, floats_of_form
 from train.painting.model import Bank

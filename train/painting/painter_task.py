@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from t2a_edge.errors import ConfigError
-from train.codec_task import autocast
 from train.data import turned_words
+from train.images import autocast
 from train.models.latents import DeepLatent
 from train.models.painter import Painter, PainterConfig, Words, floats_of_form, velocity_loss
 from train.painting.views import Views

@@ -32,8 +32,9 @@ from train.checkpoint import (
     write_report,
 )
 from train.codec import Codec
-from train.codec_task import autocast, contact_sheet, images_from_uint8
+from train.codec_task import contact_sheet
 from train.data import PictureStore
+from train.images import autocast, images_from_uint8
 from train.lineage import BEST, data_record, write_record
 from train.models.latents import DeepLatent
 from train.models.painter import Led, Painter, Words, painted

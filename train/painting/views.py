@@ -26,8 +26,8 @@ from t2a_edge.form import form_of
 from t2a_edge.pixels import read_pixels
 from train.augment import recoloured
 from train.codec import Codec
-from train.codec_task import autocast, images_from_uint8
 from train.data import PixelStore, UInt8Array, named_files, turned, turned_square
+from train.images import autocast, images_from_uint8
 from train.models.latents import DeepLatent
 from train.studio.forms import UPRIGHT
 from train.studio.record import Record
