@@ -30,7 +30,6 @@ from t2a_edge.metadata import object_of
 from t2a_edge.pixels import read_pixels
 from train.checks import require
 
-CHECKOUT = Path(__file__).parents[1]
 SPLITS = ("train", "val", "test")
 MIN_IMAGES = 4  # a split smaller than this cannot be trained or validated on
 MOST_UNREADABLE = 0.01  # of all pictures; one may always be
@@ -42,14 +41,6 @@ TURNED = {
 }  # adjectives that a quarter turn swaps
 
 UInt8Array = npt.NDArray[np.uint8]
-
-
-def code_version(*paths: Path) -> str:
-    """Names the code in some files, by path below the checkout: other code, other results."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update((CHECKOUT / path).read_bytes())
-    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True, kw_only=True)
