@@ -70,7 +70,7 @@ def tiny_run(data_folder: Path, tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tiny_run) -> Path:
     """The tiny model in one safetensors file."""
-    from train.recipe import MODEL
+    from train.stages.recipe import MODEL
 
     return Path(tiny_run.folder / MODEL)
 
@@ -99,7 +99,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def observed():
     """Makes a module look as if its fake-quantisers had seen activations."""
-    from train.qat import FakeQuantize
+    from train.models.qat import FakeQuantize
 
     def observe(module):
         for part in module.modules():

@@ -49,8 +49,8 @@ def tiny_lexicon() -> Any:
     import torch
 
     from t2a_edge.vocabulary import known_words
-    from train.lexicon.labels import COLUMNS
-    from train.words_task import Lexicon
+    from train.words.lexicon.labels import COLUMNS
+    from train.words.task import Lexicon
 
     words, generator = known_words(), torch.Generator().manual_seed(1)
     teacher = torch.nn.functional.normalize(torch.randn(len(words), 4, generator=generator))
@@ -69,11 +69,11 @@ def tiny_run_of(folder: Path, data: Path) -> Any:
 
 def fill_run(folder: Path, data: Path) -> None:
     """Run the whole recipe with the tiny preset."""
-    from train.lexicon.teachers import Sources
-    from train.recipe import train_all
+    from train.stages.recipe import train_all
+    from train.words.lexicon.teachers import Sources
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("train.words.build_lexicon", lambda *_: (tiny_lexicon(), {}))
+        patch.setattr("train.words.stage.build_lexicon", lambda *_: (tiny_lexicon(), {}))
         train_all(tiny_run_of(folder, data), Sources())
 
 

@@ -7,15 +7,15 @@ import torch
 
 from t2a_edge.spec import BLOCK, Spec
 from tests.tiny import FORMS
-from train.codec import Codec
+from train.models.bank import FormCodec
 from train.models.chooser import Query
+from train.models.codec import Codec
 from train.models.latents import DeepLatent
 from train.models.painter import Painter
-from train.painting.bank import FormCodec
-from train.painting.model import Bank, WholeModel
+from train.models.qat import on_int8_grid
+from train.models.text import TextEngine
+from train.models.whole import Bank, WholeModel
 from train.preset import Preset, load_preset
-from train.qat import on_int8_grid
-from train.text import TextEngine
 
 CANVASES = 40
 

@@ -84,7 +84,7 @@ def _run(preset: str, overrides: tuple[str, ...], **given: Any) -> Any:
 
 
 def _sources(**given: Path | None) -> Any:
-    from train.lexicon.teachers import Sources
+    from train.words.lexicon.teachers import Sources
 
     return Sources(**{name: path for name, path in given.items() if path is not None})
 
@@ -106,7 +106,7 @@ def every_stage(
     wordnet: Path | None, minilm: Path | None, glove: Path | None, processes: int, **options: Any
 ) -> None:
     """Run every stage that the preset has, then write the whole model into the run's folder."""
-    from train.recipe import train_all
+    from train.stages.recipe import train_all
 
     sources = _sources(wordnet=wordnet, minilm=minilm, glove=glove)
     click.echo(str(train_all(_run(**options), sources, processes)))
@@ -117,7 +117,7 @@ def every_stage(
 @teachers_options
 def words(wordnet: Path | None, minilm: Path | None, glove: Path | None, **options: Any) -> None:
     """Distil the text engine from pretrained teachers over the whole adjective lexicon."""
-    from train.words import train_words
+    from train.words.stage import train_words
 
     sources = _sources(wordnet=wordnet, minilm=minilm, glove=glove)
     _tell(train_words(_run(**options), sources))
@@ -127,7 +127,7 @@ def words(wordnet: Path | None, minilm: Path | None, glove: Path | None, **optio
 @run_options
 def codec(**options: Any) -> None:
     """Train the VQ-VAE and report it on the held-out splits."""
-    from train.codec_stage import train_codec
+    from train.stages.codec import train_codec
 
     _tell(train_codec(_run(**options)))
 
@@ -136,7 +136,7 @@ def codec(**options: Any) -> None:
 @run_options
 def decoder(**options: Any) -> None:
     """Sharpen the codec's decoder against a discriminator."""
-    from train.codec_stage import train_decoder
+    from train.stages.codec import train_decoder
 
     _tell(train_decoder(_run(**options)))
 
@@ -145,7 +145,7 @@ def decoder(**options: Any) -> None:
 @run_options
 def latent(**options: Any) -> None:
     """Say what the deep latent costs beside the codec alone, on held-out pictures."""
-    from train.painting.stages import opened, report_latent
+    from train.stages.painter import opened, report_latent
 
     run = _run(**options)
     _tell(report_latent(run, opened(run)))
@@ -155,8 +155,8 @@ def latent(**options: Any) -> None:
 @run_options
 def forms(**options: Any) -> None:
     """Learn how words choose a form, and fill the bank of forms."""
-    from train.painting.forms_stage import train_forms
-    from train.painting.stages import opened, prepared
+    from train.stages.forms import train_forms
+    from train.stages.painter import opened, prepared
 
     run = _run(**options)
     _tell(train_forms(run, prepared(run, opened(run))))
@@ -167,7 +167,7 @@ def forms(**options: Any) -> None:
 @processes_option
 def painter(processes: int, **options: Any) -> None:
     """Train the painter, a flow over deep latents of whole pictures."""
-    from train.recipe import train_shared
+    from train.stages.recipe import train_shared
 
     _tell(train_shared(_run(**options), "painter", processes))
 
@@ -177,7 +177,7 @@ def painter(processes: int, **options: Any) -> None:
 @processes_option
 def distilled(processes: int, **options: Any) -> None:
     """Teach a copy of the painter to be guided in one evaluation, in fake-quantised steps."""
-    from train.recipe import train_shared
+    from train.stages.recipe import train_shared
 
     _tell(train_shared(_run(**options), "distilled", processes))
 
@@ -188,7 +188,7 @@ def distilled(processes: int, **options: Any) -> None:
               help="Where to write the checkpoint.")  # fmt: skip
 def checkpoint(out: Path, **options: Any) -> None:
     """Put a finished run into one file that `python -m export` starts from."""
-    from train.recipe import assembled
+    from train.stages.recipe import assembled
 
     assembled(_run(**options)).save(out)
     click.echo(str(out))
@@ -205,9 +205,9 @@ def checkpoint(out: Path, **options: Any) -> None:
 def drawn(prompts: tuple[str, ...], distilled: bool, seeds: int, out: Path, **options: Any) -> None:
     """Draw prompts with a run's painter; without any, the plainest word of every form."""
     from t2a_edge.prompt import parse_prompt
-    from train.painting.drawing import Drawer
-    from train.painting.forms_stage import trained_forms
-    from train.painting.stages import drawing_painter, drawing_parts
+    from train.stages.drawing import Drawer
+    from train.stages.forms import trained_forms
+    from train.stages.painter import drawing_painter, drawing_parts
     from train.studio.forms import FORMS
 
     run = _run(**options)
@@ -248,7 +248,7 @@ def studio(out: Path, seed: int) -> None:
               help="Processes that paint.")  # fmt: skip
 def studio_corpus(cache: Path, count: int, size: int, seed: int, workers: int) -> None:
     """Paint compositions once, with a line of JSON each: words are drawn from it at each view."""
-    from train.studio_store import StudioStore
+    from train.data.studio_store import StudioStore
 
     store = StudioStore(count, size, seed, cache, workers)
     click.echo(f"{store.pixels}\n{store.lines}")

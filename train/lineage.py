@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from train.checkpoint import file_sha256, write_report
-from train.data import folder_sha256
+from train.data.pictures import folder_sha256
 from train.loop import Fit
 from train.run import Run
 

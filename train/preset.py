@@ -13,18 +13,18 @@ from t2a_edge.checks import shown
 from t2a_edge.documents import is_file
 from t2a_edge.errors import BundleError, ConfigError
 from t2a_edge.spec import BLOCK, Spec
-from train.adversary import AdversaryConfig
 from train.checks import require
-from train.codec import CodecConfig
-from train.data import DataConfig
+from train.data.pictures import DataConfig
+from train.data.wording import WordingConfig
 from train.documents import parsed
 from train.loop import FitConfig
+from train.models.adversary import AdversaryConfig
+from train.models.bank import FormConfig
+from train.models.codec import CodecConfig
 from train.models.latents import LatentConfig
 from train.models.painter import PainterConfig
-from train.painting.bank import FormConfig
-from train.qat import QatConfig
-from train.text import TextConfig, WordsConfig
-from train.wording import WordingConfig
+from train.models.qat import QatConfig
+from train.models.text import TextConfig, WordsConfig
 
 PRESETS = Path(__file__).parent / "presets"
 

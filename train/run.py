@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train.data import PictureMix, PixelStore, load_rows
+from train.data.pictures import PictureMix, PixelStore, load_rows
+from train.data.studio_store import StudioStore
 from train.loop import Fit, FitConfig, Task
 from train.preset import Preset
-from train.studio_store import StudioStore
 from train.together import ALONE, Together
 from train.tracking import NoTracker, make_tracker
 

@@ -17,10 +17,10 @@ from bench.unseen import SHIPPED, load_unseen
 from tests.fuzz.core import Places, Try, must, target
 from tests.fuzz.values import edited, edits, json_text
 from train.checkpoint import load_tensors
-from train.data import PixelStore, load_rows
-from train.lexicon.glove import load_glove
-from train.painting.model import WholeModel
+from train.data.pictures import PixelStore, load_rows
+from train.models.whole import WholeModel
 from train.preset import PRESETS, load_preset
+from train.words.lexicon.glove import load_glove
 
 
 def presets(_: Places) -> list[bytes]:

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from t2a_edge.scales import enlarge_matrix
-from train.codec import Codec, MultiScaleQuantizer, laplacian_loss
-from train.metrics import codebook_figures, codec_report, mean_ciede2000
+from train.models.codec import Codec, MultiScaleQuantizer, laplacian_loss
 from train.preset import load_preset
+from train.stages.metrics import codebook_figures, codec_report, mean_ciede2000
 
 PRESET = load_preset("tiny")
 CONFIG = PRESET.codec

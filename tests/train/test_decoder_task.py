@@ -8,11 +8,11 @@ import torch
 
 from t2a_edge.errors import CheckpointError, ConfigError
 from train.checkpoint import load_tensors, save_tensors
-from train.codec_stage import train_codec, train_decoder, trained_codec
-from train.codec_task import centre_images
-from train.decoder_task import DecoderTask
 from train.preset import load_preset
 from train.run import Run
+from train.stages.codec import train_codec, train_decoder, trained_codec
+from train.stages.codec_task import centre_images
+from train.stages.decoder_task import DecoderTask
 
 SHORT = [
     "codec_fit.steps=6", "codec_fit.qat_steps=2", "codec_fit.validate_every=4",

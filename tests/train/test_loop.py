@@ -10,7 +10,7 @@ from torch import nn
 from t2a_edge.errors import CheckpointError, ConfigError
 from train.checkpoint import load_tensors, save_tensors
 from train.loop import Fit, FitConfig, learning_rate
-from train.qat import QatConfig, QatLinear, prepare
+from train.models.qat import QatConfig, QatLinear, prepare
 from train.tracking import NoTracker, make_tracker
 
 FIT = FitConfig(

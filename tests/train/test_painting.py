@@ -12,22 +12,22 @@ from t2a_edge.form import form_of
 from t2a_edge.pixels import read_pixels
 from train.__main__ import main
 from train.checkpoint import read_report
+from train.data.views import cached_views
+from train.models.bank import fitted_codec, patches
 from train.models.chooser import ENOUGH, heard, logits_of, naming_loss
 from train.models.latents import DeepLatent
 from train.models.painter import HATS, Led, Words, hats, painted, velocity_loss
-from train.painting.bank import fitted_codec, patches
-from train.painting.chooser_task import named_words, word_labels
-from train.painting.forms_stage import trained_forms
-from train.painting.model import WholeModel
-from train.painting.painter_task import half_kept, new_painter
-from train.painting.stages import (
+from train.models.whole import WholeModel
+from train.stages.chooser_task import named_words, word_labels
+from train.stages.forms import trained_forms
+from train.stages.painter import (
     opened,
     prepared,
     report_latent,
     train_painter,
     trained_distilled,
 )
-from train.painting.views import cached_views
+from train.stages.painter_task import half_kept, new_painter
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_all_stages_report_held_out_figures_and_draw_sheets(painted_run):
 
 
 def test_views_are_encoded_once(painted_run, monkeypatch):
-    monkeypatch.setattr("train.painting.views.encoded", None)  # calling it would be an error
+    monkeypatch.setattr("train.data.views.encoded", None)  # calling it would be an error
     studio, paintings = prepared(painted_run, opened(painted_run)).views
     assert studio.records is not None
     assert paintings.records is None

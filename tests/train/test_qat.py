@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from t2a_edge.errors import CheckpointError
-from train.qat import (
+from train.models.qat import (
     FakeQuantize,
     QatConfig,
     QatConv2d,

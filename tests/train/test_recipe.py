@@ -15,14 +15,14 @@ from t2a_edge.errors import CheckpointError
 from tests import tiny
 from train.__main__ import main
 from train.checkpoint import file_sha256, load_tensors, read_report, save_tensors
-from train.data import folder_sha256
-from train.lexicon.teachers import Sources
-from train.painting.model import WholeModel
-from train.painting.stages import opened, prepared
+from train.data.pictures import folder_sha256
+from train.models.whole import WholeModel
 from train.preset import load_preset
-from train.recipe import MODEL, assembled, train_all, train_shared
 from train.run import Run
-from train.start import start_of
+from train.stages.painter import opened, prepared
+from train.stages.recipe import MODEL, assembled, train_all, train_shared
+from train.stages.start import start_of
+from train.words.lexicon.teachers import Sources
 
 STAGES = ("words", "codec", "decoder", "forms", "painter", "distilled")
 
@@ -100,7 +100,7 @@ def test_the_codebook_of_a_checkpoint_lies_on_int8_steps(tiny_checkpoint):
 def test_a_run_that_is_over_is_not_trained_again(tiny_run, monkeypatch):
     before = file_sha256(tiny_run.folder / MODEL)
     monkeypatch.setattr("train.loop.Fit._one_step", None)
-    monkeypatch.setattr("train.words.build_lexicon", None)
+    monkeypatch.setattr("train.words.stage.build_lexicon", None)
     train_all(tiny_run, Sources())
     assert file_sha256(tiny_run.folder / MODEL) == before
 

@@ -2,8 +2,8 @@ import numpy as np
 import torch
 
 from t2a_edge.prompt import text_bytes_from_words
+from train.models.text import END, START, TextEngine
 from train.preset import load_preset
-from train.text import END, START, TextEngine
 
 CONFIG = load_preset("tiny").text
 

@@ -3,7 +3,7 @@ import pytest
 
 from bench.unseen import load_unseen
 from t2a_edge.vocabulary import HUES, known_words, poles
-from train.wording import (
+from train.data.wording import (
     LEAST_HUE,
     LEAST_WORD,
     MEASURED,

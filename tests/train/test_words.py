@@ -8,17 +8,17 @@ import torch
 
 from t2a_edge.errors import CheckpointError, ConfigError, DataError
 from t2a_edge.vocabulary import FORMS, known_words, poles
-from train.lexicon.glove import load_glove
-from train.lexicon.labels import COLUMNS, labels_from_rows, load_labels
-from train.lexicon.minilm import MiniLM
-from train.lexicon.scores import Scorer, dictionary_links, features
-from train.lexicon.spelling import ENDINGS, inflected, misspelt, random_string
-from train.lexicon.teachers import Sources, Teachers, lexicon_words
-from train.lexicon.wordnet import load_wordnet
+from train.models.text import TextEngine
 from train.preset import load_preset
-from train.text import TextEngine
-from train.words import int8_bytes, load_text_engine, load_words, spearman, train_words
-from train.words_task import (
+from train.words.lexicon.glove import load_glove
+from train.words.lexicon.labels import COLUMNS, labels_from_rows, load_labels
+from train.words.lexicon.minilm import MiniLM
+from train.words.lexicon.scores import Scorer, dictionary_links, features
+from train.words.lexicon.spelling import ENDINGS, inflected, misspelt, random_string
+from train.words.lexicon.teachers import Sources, Teachers, lexicon_words
+from train.words.lexicon.wordnet import load_wordnet
+from train.words.stage import int8_bytes, load_text_engine, load_words, spearman, train_words
+from train.words.task import (
     Lexicon,
     WordsTask,
     bytes_from_words,
@@ -255,7 +255,7 @@ def test_the_stage_writes_an_engine_that_loads_as_the_generators(task, tmp_path,
     from train.run import Run
 
     built = (task.lexicon, {"sign_accuracy": 1.0})
-    monkeypatch.setattr("train.words.build_lexicon", lambda *_: built)
+    monkeypatch.setattr("train.words.stage.build_lexicon", lambda *_: built)
     run = Run(task.preset, tmp_path, tmp_path)
     report = train_words(run, Sources())
     assert report["lexicon"] == len(known_words())

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from t2a_edge.checks import MAX_GUIDANCE
 from t2a_edge.form import SIDE, SPREAD
 from train.checks import require
-from train.qat import QatLinear
-from train.text import mean_word
+from train.models.qat import QatLinear
+from train.models.text import mean_word
 
 HATS = 16  # supports of a number's piecewise linear features
 NO_WORD = -1e4  # attention bias of a word with weight 0

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.data import UInt8Array
+from train.data.pictures import UInt8Array
 
 
 def images_from_uint8(squares: list[UInt8Array]) -> Tensor:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.checks import require
-from train.qat import QatEmbedding, QatLinear
+from train.models.qat import QatEmbedding, QatLinear
 
 MODULUS = 2**31 - 1
 START, END = 1, 2  # marks at the ends of a word; control bytes, which no prompt contains

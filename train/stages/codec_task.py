@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.codec import Codec, colour_loss, laplacian_loss
-from train.data import PictureMix, PictureStore
-from train.images import autocast, images_from_uint8, uint8_from_images
-from train.metrics import codec_report
+from train.data.pictures import PictureMix, PictureStore
+from train.models.codec import Codec, colour_loss, laplacian_loss
+from train.models.images import autocast, images_from_uint8, uint8_from_images
+from train.models.qat import prepare
 from train.preset import Preset
-from train.qat import prepare
+from train.stages.metrics import codec_report
 
 EVALUATION_BATCH = 16
 START_PICTURES = 256  # whose latents the codebook starts from

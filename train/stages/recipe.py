@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from train.checkpoint import load_stage, read_report
-from train.codec_stage import train_codec, train_decoder
-from train.data import SPLITS, load_rows
-from train.lexicon.teachers import Sources
-from train.painting.chooser_task import named_words
-from train.painting.forms_stage import train_forms, trained_forms
-from train.painting.model import WholeModel
-from train.painting.stages import (
+from train.data.pictures import SPLITS, load_rows
+from train.models.whole import WholeModel
+from train.run import Run
+from train.stages.chooser_task import named_words
+from train.stages.codec import train_codec, train_decoder
+from train.stages.forms import train_forms, trained_forms
+from train.stages.painter import (
     Prepared,
     latent_key,
     opened,
@@ -32,10 +32,10 @@ from train.painting.stages import (
     trained_distilled,
     trained_latent,
 )
-from train.run import Run
-from train.start import start_of
+from train.stages.start import start_of
 from train.together import Together, run_together
-from train.words import train_words
+from train.words.lexicon.teachers import Sources
+from train.words.stage import train_words
 
 MODEL = "model.safetensors"
 SHARED: dict[str, Callable[[Run, Prepared], dict[str, Any]]] = {

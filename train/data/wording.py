@@ -18,7 +18,7 @@ from t2a_edge.attribute_table import AXIS_MEASURES, WORD_MEASURES
 from t2a_edge.attributes import attribute_scores
 from t2a_edge.vocabulary import AXES, HUES, known_words, poles
 from train.checks import require
-from train.lexicon.labels import load_labels
+from train.words.lexicon.labels import load_labels
 
 FloatArray = npt.NDArray[np.float32]
 UInt8Array = npt.NDArray[np.uint8]
@@ -42,7 +42,7 @@ NARROW = OF_THEIR_OWN | frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class WordingConfig:
-    """Which adjectives a training step shows for a picture; see `train.wording`.
+    """Which adjectives a training step shows for a picture; see `train.data.wording`.
 
     Attributes:
         guidance_dropout: share of samples that lose all their adjectives.

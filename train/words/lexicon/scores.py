@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from t2a_edge.vocabulary import HUES
-from train.lexicon.labels import TWO_POLES, Labels, subset
-from train.lexicon.teachers import Teachers
-from train.lexicon.wordnet import WordNet
+from train.words.lexicon.labels import TWO_POLES, Labels, subset
+from train.words.lexicon.teachers import Teachers
+from train.words.lexicon.wordnet import WordNet
 
 MILD = 0.7  # weight of the weaker blocks of the features
 KERNEL_WIDTH = 0.5  # in cosine distance

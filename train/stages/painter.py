@@ -1,7 +1,7 @@
 """The stages of the generator that decides the whole picture at once.
 
-Each starts from a codec and a text engine, which stay as they are (`train.start`), and from views
-that are encoded once:
+Each starts from a codec and a text engine, which stay as they are (`train.stages.start`), and from
+views that are encoded once:
 
     views      deep latent fitted, pictures encoded
     forms      tables of form codes, the bank, and how words choose from it
@@ -31,17 +31,8 @@ from train.checkpoint import (
     with_prefix,
     write_report,
 )
-from train.codec import Codec
-from train.codec_task import contact_sheet
-from train.data import PictureStore
-from train.images import autocast, images_from_uint8
-from train.lineage import BEST, data_record, write_record
-from train.models.latents import DeepLatent
-from train.models.painter import Led, Painter, Words, painted
-from train.painting.bank import FormCodec, fitted_codec
-from train.painting.distil_task import DistilTask
-from train.painting.painter_task import PainterTask, ViewMix, WordTable, new_painter
-from train.painting.views import (
+from train.data.pictures import PictureStore
+from train.data.views import (
     PaintingViews,
     Source,
     StudioViews,
@@ -51,11 +42,20 @@ from train.painting.views import (
     canvas_of,
     fitted,
 )
+from train.lineage import BEST, data_record, write_record
+from train.models.bank import FormCodec, fitted_codec
+from train.models.codec import Codec
+from train.models.images import autocast, images_from_uint8
+from train.models.latents import DeepLatent
+from train.models.painter import Led, Painter, Words, painted
+from train.models.qat import convert, disable
+from train.models.text import TextEngine
 from train.preset import SamplingConfig
-from train.qat import convert, disable
 from train.run import Run, stage_fit
-from train.start import Start, start_of
-from train.text import TextEngine
+from train.stages.codec_task import contact_sheet
+from train.stages.distil_task import DistilTask
+from train.stages.painter_task import PainterTask, ViewMix, WordTable, new_painter
+from train.stages.start import Start, start_of
 
 FITTED_FORMS = 6000  # that the tables of form codes are fitted to
 KINDS = ("studio", "paintings", "more")  # of sources, in the order of their shares

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from t2a_edge.form import WINDOWS, resampling_matrices
 from t2a_edge.image import file_name
 from t2a_edge.prompt import Prompt
-from train.images import uint8_from_images
 from train.models.chooser import Query
+from train.models.images import uint8_from_images
 from train.models.painter import Words, floats_of_form
-from train.painting.model import Bank
-from train.painting.painter_task import WordTable
-from train.painting.stages import Parts, draw
+from train.models.whole import Bank
 from train.preset import SamplingConfig
+from train.stages.painter import Parts, draw
+from train.stages.painter_task import WordTable
 
 AT_ONCE = 16
 

@@ -24,15 +24,15 @@ from tqdm import tqdm
 from t2a_edge.documents import is_file
 from t2a_edge.form import form_of
 from t2a_edge.pixels import read_pixels
-from train.augment import recoloured
-from train.codec import Codec
-from train.data import PixelStore, UInt8Array, named_files, turned, turned_square
-from train.images import autocast, images_from_uint8
+from train.data.augment import recoloured
+from train.data.pictures import PixelStore, UInt8Array, named_files, turned, turned_square
+from train.data.studio_store import StudioStore
+from train.data.wording import measured_scores
+from train.models.codec import Codec
+from train.models.images import autocast, images_from_uint8
 from train.models.latents import DeepLatent
 from train.studio.forms import UPRIGHT
 from train.studio.record import Record
-from train.studio_store import StudioStore
-from train.wording import measured_scores
 
 ENCODED_AT_ONCE = 32
 LEAST_CROP = 0.7  # of a picture's shorter side, where crops of more paintings begin

@@ -14,15 +14,15 @@ from train.checkpoint import (
     save_tensors,
     with_prefix,
 )
-from train.codec import Codec
-from train.codec_task import CodecTask, centre_images, contact_sheet, rebuild
-from train.data import PictureMix, PictureStore
-from train.decoder_task import DecoderTask
+from train.data.pictures import PictureMix, PictureStore
 from train.lineage import BEST, data_record, write_record
-from train.metrics import codec_report
+from train.models.codec import Codec
+from train.models.qat import convert, disable, on_int8_grid
 from train.preset import Preset
-from train.qat import convert, disable, on_int8_grid
 from train.run import Run, stage_fit
+from train.stages.codec_task import CodecTask, centre_images, contact_sheet, rebuild
+from train.stages.decoder_task import DecoderTask
+from train.stages.metrics import codec_report
 
 SHEET_IMAGES = 24
 HELD_OUT = ("val", "test")

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from t2a_edge.errors import ConfigError
 from t2a_edge.vocabulary import known_words, poles
-from train.data import turned_words
-from train.images import autocast
+from train.data.pictures import turned_words
+from train.data.views import Views
 from train.models.chooser import Chooser, naming_loss
+from train.models.images import autocast
 from train.models.painter import floats_of_form
-from train.painting.painter_task import VALIDATED, ViewMix, WordTable
-from train.painting.views import Views
 from train.preset import Preset
+from train.stages.painter_task import VALIDATED, ViewMix, WordTable
 from train.studio.forms import form_words, forms_shown
 from train.studio.words import true_words
 

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from t2a_edge.errors import CheckpointError
 from t2a_edge.spec import Spec
 from train.checkpoint import load_module, load_tensors, save_tensors, with_prefix
-from train.codec import Codec
+from train.models.bank import FormCodec
 from train.models.chooser import Query, heard, logits_of
+from train.models.codec import Codec
 from train.models.latents import DeepLatent
 from train.models.painter import Painter
-from train.painting.bank import FormCodec
+from train.models.qat import convert, on_int8_grid
+from train.models.text import TextEngine
 from train.preset import Preset
-from train.qat import convert, on_int8_grid
-from train.text import TextEngine
 
 
 @dataclass(frozen=True)

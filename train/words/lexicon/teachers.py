@@ -10,10 +10,10 @@ from torch import Tensor
 
 from t2a_edge.documents import is_file
 from train.checkpoint import cached_tensors, file_sha256
-from train.lexicon.glove import load_glove
-from train.lexicon.labels import SHIPPED
-from train.lexicon.minilm import MiniLM
-from train.lexicon.wordnet import DEFAULT, WordNet
+from train.words.lexicon.glove import load_glove
+from train.words.lexicon.labels import SHIPPED
+from train.words.lexicon.minilm import MiniLM
+from train.words.lexicon.wordnet import DEFAULT, WordNet
 
 TEMPLATE = "a {word} abstract painting"
 SENSES = 2  # definitions of a word that its gloss vector is made of

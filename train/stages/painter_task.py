@@ -11,16 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from t2a_edge.errors import ConfigError
-from train.data import turned_words
-from train.images import autocast
+from train.data.pictures import turned_words
+from train.data.views import Views
+from train.data.wording import Extremes, FloatArray, Wording, WordingConfig
+from train.models.images import autocast
 from train.models.latents import DeepLatent
 from train.models.painter import Painter, PainterConfig, Words, floats_of_form, velocity_loss
-from train.painting.views import Views
+from train.models.text import TextEngine
 from train.preset import Preset
 from train.studio.words import adjectives
-from train.text import TextEngine
-from train.wording import Extremes, FloatArray, Wording, WordingConfig
-from train.words_task import embed_words
+from train.words.task import embed_words
 
 Int8Array = npt.NDArray[np.int8]
 

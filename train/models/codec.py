@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from t2a_edge.checks import shown
 from t2a_edge.scales import average_matrix, enlarge_matrix, scale_offsets
 from train.checks import require
-from train.qat import FakeQuantize, QatConv2d
+from train.models.qat import FakeQuantize, QatConv2d
 
 BALANCE_BATCH = 16  # pictures
 
@@ -41,7 +41,7 @@ class CodecConfig:
         revive_below: a code with a smaller moving count is replaced by a latent of the batch.
         plain_steps: steps without codebook, before the k-means start.
         balance_rounds, balance_rate: how the use of codes is evened out at the end; see
-            `train.codec.MultiScaleQuantizer.balance`.
+            `train.models.codec.MultiScaleQuantizer.balance`.
     """
 
     scales: tuple[int, ...] = (1, 2, 4, 8, 16, 16)

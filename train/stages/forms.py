@@ -8,7 +8,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from train.augment import is_colour
 from train.checkpoint import (
     is_finished,
     load_module,
@@ -17,16 +16,17 @@ from train.checkpoint import (
     save_tensors,
     with_prefix,
 )
+from train.data.augment import is_colour
+from train.data.views import Views
 from train.lineage import BEST, data_record, write_record
 from train.models.chooser import Chooser, Query, logits_of, naming_loss
 from train.models.painter import floats_of_form
-from train.painting.chooser_task import UNKNOWN, ChooserTask, Int8Array, named_words
-from train.painting.model import Bank
-from train.painting.stages import Prepared
-from train.painting.views import Views
+from train.models.qat import QMAX, convert, prepare
+from train.models.whole import Bank
 from train.preset import Preset
-from train.qat import QMAX, convert, prepare
 from train.run import Run, stage_fit
+from train.stages.chooser_task import UNKNOWN, ChooserTask, Int8Array, named_words
+from train.stages.painter import Prepared
 from train.studio.forms import UPRIGHT
 
 BANK = "bank.safetensors"

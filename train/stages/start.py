@@ -18,15 +18,15 @@ from train.checkpoint import (
     read_report,
     with_prefix,
 )
-from train.codec import Codec
-from train.codec_stage import trained_codec
 from train.lineage import BEST
-from train.painting.model import description_of, loaded_codec
+from train.models.codec import Codec
+from train.models.qat import convert
+from train.models.text import TextEngine
+from train.models.whole import description_of, loaded_codec
 from train.preset import Preset
-from train.qat import convert
 from train.run import Run
-from train.text import TextEngine
-from train.words import load_text_engine
+from train.stages.codec import trained_codec
+from train.words.stage import load_text_engine
 
 STAGES = ("words", "codec", "decoder")  # that make a start
 

@@ -19,16 +19,16 @@ from train.checkpoint import (
     save_tensors,
     with_prefix,
 )
-from train.lexicon.labels import COLUMNS, Labels, load_labels
-from train.lexicon.scores import Scorer, dictionary_links, features
-from train.lexicon.teachers import Sources, cached_teachers, lexicon_words
-from train.lexicon.wordnet import load_wordnet
 from train.lineage import BEST, write_record
+from train.models.qat import convert
+from train.models.text import TextEngine
 from train.preset import Preset
-from train.qat import convert
 from train.run import Run, stage_fit
-from train.text import TextEngine
-from train.words_task import (
+from train.words.lexicon.labels import COLUMNS, Labels, load_labels
+from train.words.lexicon.scores import Scorer, dictionary_links, features
+from train.words.lexicon.teachers import Sources, cached_teachers, lexicon_words
+from train.words.lexicon.wordnet import load_wordnet
+from train.words.task import (
     Lexicon,
     WordsTask,
     embed_words,

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from t2a_edge.checks import MAX_GUIDANCE
 from t2a_edge.vocabulary import known_words
-from train.images import autocast
+from train.models.images import autocast
 from train.models.painter import Led, Painter, Words, velocity_loss
-from train.painting.painter_task import LEVELS, ViewMix, WordTable, noised_form
+from train.models.qat import prepare
 from train.preset import Preset
-from train.qat import prepare
+from train.stages.painter_task import LEVELS, ViewMix, WordTable, noised_form
 
 TOLD = 2.5  # guidance that is validated
 MOST_AVOIDED = 2

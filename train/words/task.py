@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2a_edge.vocabulary import known_words
-from train.lexicon.labels import TWO_POLES, Labels
-from train.lexicon.spelling import ENDINGS, inflected, misspelt, random_string
+from train.models.qat import prepare
+from train.models.text import TextEngine
 from train.preset import Preset
-from train.qat import prepare
-from train.text import TextEngine
+from train.words.lexicon.labels import TWO_POLES, Labels
+from train.words.lexicon.spelling import ENDINGS, inflected, misspelt, random_string
 
 VALIDATION_WORDS = 1500
 INFLECTED_BYTES = 9  # longer words take "more", not an ending
@@ -30,7 +30,7 @@ class Lexicon:
     Attributes:
         words: all strings.
         teacher: (V, P) principal components of the teachers' vectors, of length 1.
-        scores: (V, A) axis scores, columns as in `train.lexicon.labels.COLUMNS`.
+        scores: (V, A) axis scores, columns as in `train.words.lexicon.labels.COLUMNS`.
         rank: (V,) place by commonness.
         antonyms: (M, 2) positions of words that must end apart.
         synonyms: (M, 2) positions of words of one sense; for the report alone.

@@ -5,14 +5,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.adversary import Discriminator, adaptive_weight, discriminator_loss, feature_loss
-from train.codec import Codec
-from train.codec_task import centre_images, pixel_loss, rebuild
-from train.data import PictureMix
-from train.images import autocast, images_from_uint8
-from train.metrics import band_energy_error, codec_report
+from train.data.pictures import PictureMix
+from train.models.adversary import Discriminator, adaptive_weight, discriminator_loss, feature_loss
+from train.models.codec import Codec
+from train.models.images import autocast, images_from_uint8
+from train.models.qat import prepare
 from train.preset import Preset
-from train.qat import prepare
+from train.stages.codec_task import centre_images, pixel_loss, rebuild
+from train.stages.metrics import band_energy_error, codec_report
 
 
 class Sharpened(nn.Module):

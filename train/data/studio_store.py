@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from train.data import SPLITS, MappedFile, UInt8Array, turned
+from train.data.pictures import SPLITS, MappedFile, UInt8Array, turned
 
 if TYPE_CHECKING:
     from train.studio.record import Record
 
-STUDIO = Path(__file__).parent / "studio"
+STUDIO = Path(__file__).parents[1] / "studio"
 CHUNK = 32  # pictures that a worker paints at a time
 VAL_EVERY = 20  # every twentieth picture is kept from training
 
@@ -50,7 +50,7 @@ def studio_version() -> str:
 
 
 class StudioStore:
-    """A `train.data.PictureStore` of painted compositions.
+    """A `train.data.pictures.PictureStore` of painted compositions.
 
     Painting that was stopped goes on where it was the next time.
 
