@@ -226,7 +226,7 @@ def judge(engine: TextEngine) -> dict[str, Any]:
               help="Also write the figures here.")  # fmt: skip
 def words(folder: Path, preset: str, overrides: tuple[str, ...], json_path: Path | None) -> None:
     """Judge a text engine on words that no training label contains."""
-    from train.preset import load_preset
+    from train.config import load_preset
     from train.words import load_text_engine
 
     engine = load_text_engine(folder, load_preset(preset, overrides))

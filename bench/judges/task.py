@@ -20,7 +20,7 @@ from bench.judges.network import (
 )
 from t2a_edge.documents import is_file
 from train.codec_task import autocast, images_from_uint8, uint8_from_images
-from train.loop import FitConfig
+from train.config import FitConfig
 from train.loop import Fit
 from train.tracking import make_tracker
 

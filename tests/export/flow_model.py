@@ -18,8 +18,7 @@ from t2a_edge.runner import OnnxRunner, session_options
 from t2a_edge.spec import Spec
 from tests.tiny_model import spec_of
 from train.codec import Codec
-from train.preset import Preset
-from train.preset import load_preset
+from train.config import Preset, load_preset
 from train.models.chooser import Query
 from train.models.latents import DeepLatent
 from train.models.painter import Painter
@@ -62,8 +61,8 @@ def random_model(
 ) -> WholeModel:
     """Every part with random weights, fake-quantisers frozen at what some passes showed."""
     torch.manual_seed(5)
-    width, config = preset.text.width, preset.latent
-    text, query = TextEngine(preset.text), Query(width, preset.form.key)
+    width, config = preset.transformer.width, preset.latent
+    text, query = TextEngine(preset.text, width), Query(width, preset.form.key)
     painter = Painter(preset.painter, config.depth, width, preset.latent_side)
     torch.nn.init.normal_(painter.modulate.weight, std=0.05)
     torch.nn.init.normal_(painter.modulate.bias, std=0.1)

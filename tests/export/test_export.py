@@ -28,7 +28,7 @@ from t2a_edge.runner import OnnxRunner, RefinerInputs
 from t2a_edge.sampler import Conditioning, SamplingOptions, sample_indices
 from t2a_edge.scales import axis_matrices
 from train.codec import Codec
-from train.preset import load_preset
+from train.config import load_preset
 from train.generator_task import Generator
 from train.model import Model
 from train.qat import QatConv2d, QatLinear, disable

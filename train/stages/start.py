@@ -92,8 +92,14 @@ def _of_scales(
 
     To be deleted, with its branch in `_of_checkpoint`, once no such checkpoint is shipped.
     """
-    training = about["card"]["training"]
+    training, preset = about["card"]["training"], about["preset"]
+    untold = {"command": "not recorded", "overrides": [], "data": {}, "inputs": {}, "outputs": {},
+              "machine": {"processor": "not recorded"}}  # fmt: skip
     found = {f"codec.{name}": value for name, value in with_prefix(tensors, "codec").items()}
     text = with_prefix(tensors, "generator.text")
     found |= {f"text.{name}": value for name, value in text.items()}
-    return found, [{"stage": name, **training[name]} for name in STAGES if name in training]
+    return found, [
+        {"stage": name, **untold, "seed": preset[f"{name}_fit"]["seed"], **training[name]}
+        for name in STAGES
+        if name in training
+    ]
