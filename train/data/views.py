@@ -231,7 +231,7 @@ class Views:
     """Encoded views.
 
     Attributes:
-        components: (M, K, h, w) float16, of the canvas.
+        components: (M, K, h, w) float16, of the encoder's canvas.
         forms: (M, 64, 64) int8.
         words: given adjectives of each, as turned.
         scores: (M, A) float32, measured attributes; 0 where the studio says the words.
@@ -264,7 +264,11 @@ def batched(views: Iterator[View], size: int) -> Iterator[list[View]]:
 
 @torch.no_grad()
 def encoded(codec: Codec, squares: Sequence[UInt8Array]) -> Tensor:
-    """Canvases of pictures as the codec's codes give them: (B, C, h, w) float32."""
+    """Canvases of pictures as the encoder gives them, not coded: (B, C, h, w) float32.
+
+    A code stands for many vectors. What it leaves out is no part of the picture, and a painter
+    that learned from codes would learn to paint it.
+    """
     return canvas_of(codec, images_from_uint8(list(squares)))
 
 
@@ -272,9 +276,8 @@ def encoded(codec: Codec, squares: Sequence[UInt8Array]) -> Tensor:
 def canvas_of(codec: Codec, images: Tensor) -> Tensor:
     """The same of images (B, 3, H, W) in [-1, 1]."""
     with autocast():
-        latents = codec.latents(images)
-    canvas: Tensor = codec.quantizer(latents.float())[0]
-    return canvas
+        canvas: Tensor = codec.latents(images)
+    return canvas.float()
 
 
 def fitted(codec: Codec, sources: Sequence[Source], components: int, depth: int) -> DeepLatent:

@@ -1,6 +1,6 @@
 """A deep latent: a whole picture in 8 x 8 positions, by a linear map of the codec's canvas.
 
-    canvas (B, C, 32, 32)        the codes of all scales, enlarged and summed
+    canvas (B, C, 32, 32)        as the codec's encoder gives it, or its codes, enlarged and summed
       -> components (B, K, 32, 32)   the strongest principal components of the canvas's vectors
       -> latents (B, N, D)           the strongest principal components of its blocks of 4 x 4
     latents (B, N, D)

@@ -128,13 +128,19 @@ def opened(run: Run) -> Opened:
         sources["more"] = WordlessViews(
             run.more, config.more_kinds, config.more_views, size, config.recoloured
         )
-    deep = _deep_latent(codec, list(sources.values()), run, start.key)
-    return Opened(codec, start.text, deep, stores, sources, latent_key(run, start), start.inputs)
+    key = latent_key(run, start)
+    deep = _deep_latent(codec, list(sources.values()), run, key)
+    return Opened(codec, start.text, deep, stores, sources, key, start.inputs)
 
 
 def latent_key(run: Run, start: Start) -> str:
-    """Names a codec, a text engine and the shape of the deep latent."""
-    return f"{start.key[:16]}-{run.preset.latent.components}-{run.preset.latent.depth}"
+    """Names an encoder, a text engine and the shape of the deep latent; no codes, no decoder."""
+    digest = hashlib.sha256()
+    for module in (start.codec.encoder, start.text):
+        for name, tensor in module.state_dict().items():
+            digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    config = run.preset.latent
+    return f"{digest.hexdigest()[:16]}-{config.components}-{config.depth}"
 
 
 def drawing_parts(run: Run) -> Parts:
