@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from train.checks import require
 from train.models.qat import FakeQuantize, QatConv2d
 
 BALANCE_BATCH = 16  # pictures
+LOOKUP_AT_ONCE = 512  # vectors: their distances to all codes stay in a core's cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,11 +235,13 @@ class MultiScaleQuantizer(nn.Module):
 
     def lookup(self, vectors: Tensor) -> Tensor:
         """Nearest code of each vector, by distance and bias: (M, C) -> (M,) int64."""
-        return self.distances(vectors).argmin(1)
-
-    def distances(self, vectors: Tensor) -> Tensor:
-        """Squared distance to each code, but for a constant, and its bias: (M, C) -> (M, K)."""
-        return self.codebook.square().sum(1) - 2 * vectors @ self.codebook.T + self.bias
+        lengths = self.codebook.square().sum(1) + self.bias
+        found = [
+            # of numpy: the argmin of torch takes as long as all else here on a processor
+            torch.addmm(lengths, part, self.codebook.T, alpha=-2).cpu().numpy().argmin(1)
+            for part in torch.split(vectors.detach(), LOOKUP_AT_ONCE)
+        ]
+        return torch.from_numpy(np.concatenate(found)).to(vectors.device)
 
     @torch.no_grad()
     def balance(self, latents: Tensor, rounds: int, rate: float) -> None:

@@ -22,6 +22,7 @@ from train.preset import Preset
 from train.run import Run, stage_fit
 from train.stages.codec_task import CodecTask, centre_images, contact_sheet, rebuild
 from train.stages.decoder_task import DecoderTask
+from train.stages.given import start_of_checkpoint
 from train.stages.metrics import codec_report
 
 SHEET_IMAGES = 24
@@ -38,11 +39,18 @@ def _pictures(run: Run, pictures: PictureMix) -> dict[str, Any]:
 
 
 def train_codec(run: Run) -> dict[str, Any]:
-    """Train the VQ-VAE; write its report and a sheet of originals over reconstructions."""
+    """Train the VQ-VAE; write its report and a sheet of originals over reconstructions.
+
+    A run that names a checkpoint goes on with its codec: with codebook and decoder, for the same
+    encoder.
+    """
     preset, folder = run.preset, run.folder / "codec"
     pictures = run.pictures()
-    task = CodecTask(preset, pictures)
-    fit = stage_fit(run, "codec", task, preset.codec_fit, (), **_pictures(run, pictures))
+    start = None if run.model is None else start_of_checkpoint(run.model, preset)
+    inputs = {} if start is None else start.inputs
+    task = CodecTask(preset, pictures, None if start is None else start.codec)
+    about = _pictures(run, pictures) | inputs
+    fit = stage_fit(run, "codec", task, preset.codec_fit, (), **about)
     if is_finished(folder):  # balancing again would change its sha256
         return read_report(folder)
     fit.run()
@@ -51,7 +59,7 @@ def train_codec(run: Run) -> dict[str, Any]:
     if preset.codec_fit.qat_steps:
         convert(task.module.decoder)
     figures = _codec_figures(task.module, pictures.stores[0], preset, folder)
-    return write_record(run, fit, data=_data(run, pictures), inputs={}, **figures)
+    return write_record(run, fit, data=_data(run, pictures), inputs=inputs, **figures)
 
 
 def train_decoder(run: Run) -> dict[str, Any]:

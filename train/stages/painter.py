@@ -54,8 +54,9 @@ from train.preset import SamplingConfig
 from train.run import Run, stage_fit
 from train.stages.codec_task import contact_sheet
 from train.stages.distil_task import DistilTask
+from train.stages.given import Start
 from train.stages.painter_task import PainterTask, ViewMix, WordTable, new_painter
-from train.stages.start import Start, start_of
+from train.stages.start import start_of
 
 FITTED_FORMS = 6000  # that the tables of form codes are fitted to
 KINDS = ("studio", "paintings", "more")  # of sources, in the order of their shares

@@ -1,105 +1,40 @@
 """What the painter starts from: a codec and a text engine, of this run or of a checkpoint."""
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from torch import Tensor
-
-from t2a_edge.errors import CheckpointError
-from train.checkpoint import (
-    file_sha256,
-    load_module,
-    load_stage,
-    load_tensors,
-    read_report,
-    with_prefix,
-)
+from train.checkpoint import is_finished, load_stage, read_report
 from train.lineage import BEST
-from train.models.codec import Codec
-from train.models.qat import convert
-from train.models.text import TextEngine
-from train.models.whole import description_of, loaded_codec
-from train.preset import Preset
 from train.run import Run
 from train.stages.codec import trained_codec
+from train.stages.given import Start, start_of_checkpoint
 from train.words.stage import load_text_engine
-
-STAGES = ("words", "codec", "decoder")  # that make a start
-
-
-@dataclass(frozen=True)
-class Start:
-    """A codec and a text engine, which stay as they are.
-
-    Attributes:
-        key: names both.
-        inputs: sha256 of the files that they are of, by name.
-        lineage: records of the stages that made them, in order.
-    """
-
-    codec: Codec
-    text: TextEngine
-    key: str
-    inputs: dict[str, str]
-    lineage: list[dict[str, Any]]
 
 
 def start_of(run: Run) -> Start:
     """The codec and the text engine of the run's checkpoint where it has one, else of its stages.
 
+    Of the checkpoint's codec the encoder alone where this run went on with the others.
+
     Raises:
         CheckpointError: the checkpoint does not fit the preset, or a stage is not finished.
     """
-    return _of_stages(run) if run.model is None else _of_checkpoint(run.model, run.preset)
+    if run.model is None:
+        return _of_stages(run)
+    start = start_of_checkpoint(run.model, run.preset)
+    last = "decoder" if run.preset.adversary.weight else "codec"
+    if not is_finished(run.folder / last):
+        return start
+    codec, inputs = trained_codec(run)  # of the checkpoint's encoder
+    lineage = [read_report(run.folder / Path(name).parent) for name in inputs]
+    return replace(
+        start, codec=codec, inputs=start.inputs | inputs, lineage=[*start.lineage, *lineage]
+    )
 
 
 def _of_stages(run: Run) -> Start:
     codec, inputs = trained_codec(run)
     key = load_stage(run.folder, "words", "text engine")[1]
     inputs = {f"words/{BEST}": key} | inputs
-    joined = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
     lineage = [read_report(run.folder / Path(name).parent) for name in inputs]
-    return Start(codec, load_text_engine(run.folder, run.preset), joined, inputs, lineage)
-
-
-def _of_checkpoint(path: Path, preset: Preset) -> Start:
-    key = file_sha256(path)
-    tensors, about = load_tensors(path)
-    if any(name.startswith("generator.") for name in tensors):
-        tensors, lineage = _of_scales(tensors, about)
-    else:
-        told = description_of(path, about)
-        if (told.preset.codec, told.preset.text) != (preset.codec, preset.text):
-            raise CheckpointError(
-                f"{path} has another codec or text engine than the preset; expected the shapes of "
-                "the model that is started from. Name the preset that it was trained with."
-            )
-        lineage = [r for r in told.card.get("lineage", []) if r["stage"] in STAGES]
-    codec, text = loaded_codec(preset, tensors), TextEngine(preset.text)
-    load_module(text, with_prefix(tensors, "text"), "text engine")
-    convert(text)
-    return Start(codec, text, key, {path.name: key}, lineage)
-
-
-def _of_scales(
-    tensors: Mapping[str, Tensor], about: Mapping[str, Any]
-) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """Codec and text engine of a checkpoint that draws scale by scale, and what says of them.
-
-    To be deleted, with its branch in `_of_checkpoint`, once no such checkpoint is shipped.
-    """
-    training, preset = about["card"]["training"], about["preset"]
-    untold = {"command": "not recorded", "overrides": [], "data": {}, "inputs": {}, "outputs": {},
-              "machine": {"processor": "not recorded"}}  # fmt: skip
-    found = {f"codec.{name}": value for name, value in with_prefix(tensors, "codec").items()}
-    text = with_prefix(tensors, "generator.text")
-    found |= {f"text.{name}": value for name, value in text.items()}
-    return found, [
-        {"stage": name, **untold, "seed": preset[f"{name}_fit"]["seed"], **training[name]}
-        for name in STAGES
-        if name in training
-    ]
+    return Start(codec, load_text_engine(run.folder, run.preset), inputs, lineage)
