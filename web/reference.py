@@ -1,6 +1,6 @@
 """What the Python library draws, for the page's tests to compare with.
 
-`python -m web.reference FOLDER [BUNDLE]` writes drawn.json; and cases.json with a PNG for each case.
+`python -m web.reference FOLDER [BUNDLE]` writes drawn.json, cases.json and a PNG for each case.
 """
 
 import json
@@ -74,8 +74,9 @@ def _drawn(model: TextToArt) -> Iterator[tuple[str, dict[str, Any]]]:
     form = picture(size // 2 + 5, size - 3)
     yield "plain", _asked(model.generate)
     yield "one step", _asked(model.generate, steps=1)
-    yield "other options", _asked(
-        model.generate, steps=5, guidance_scale=6.3, temperature=3.3, form_strength=0.6
+    yield (
+        "other options",
+        _asked(model.generate, steps=5, guidance_scale=6.3, temperature=3.3, form_strength=0.6),
     )
     yield "no guidance", _asked(model.generate, guidance_scale=0.0, temperature=0.0)
     for amount in (0.25, 0.5, 0.75, 1.0):
