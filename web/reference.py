@@ -24,7 +24,7 @@ CASES: tuple[dict[str, Any], ...] = (
     {"prompt": "vibrant dense chaotic", "seed": 0, "guidance_scale": 1.5, "form_strength": 0.75},
 )
 UNLIKE = {"guidance_scale": "guidance", "form_strength": "strength"}  # a link spells them otherwise
-ASKED = {"prompt": "warm cool:0.7 -striped", "seed": 11}
+ASKED: dict[str, Any] = {"prompt": "warm cool:0.7 -striped", "seed": 11}
 
 
 def picture(height: int, width: int) -> UInt8Array:

@@ -65,13 +65,18 @@ function saidOf({ prompt, blend, seed, options, changed, form, layout, width, he
   return { prompt, blend: second, amount, seed, guidance, temperature, steps, strength, size, tile: layout.wrap, changed, form, recipe };
 }
 
+/** Show a picture in the frame. */
+function hang(picture) {
+  $("print").style.aspectRatio = `${picture.width} / ${picture.height}`;
+  fadeTo($("picture"), $("veil"), picture);
+}
+
 /** Put a picture on show; its address becomes a step of the browser's history. */
 async function present(art, mine) {
   const recipe = await packRecipe(art, state.engine.manifest);
   if (mine !== state.turn) return false;
   forming = false;
-  fadeTo($("picture"), $("veil"), art);
-  $("print").style.aspectRatio = `${art.width} / ${art.height}`;
+  hang(art);
   press(stages.length - 1);
   state.current = { ...art, said: saidOf(art, recipe), recipe, stages };
   $("picture").setAttribute("aria-label", `Abstract picture: ${nameOf(art)}`);
@@ -95,7 +100,7 @@ function press(number) {
 /** Another picture among the stages beneath the print. */
 function addStage(picture, name) {
   const stage = thumbnail(name, () => {
-    fadeTo($("picture"), $("veil"), picture);
+    hang(picture);
     press(stages.indexOf(stage));
     tell(`${name}.`);
   });
@@ -115,7 +120,7 @@ export function restore() {
   forming = false;
   stages = state.current.stages;
   $("stages").replaceChildren(...stages.map(({ button }) => button));
-  show($("picture"), state.current);
+  hang(state.current);
   press(stages.length - 1);
 }
 
@@ -132,21 +137,24 @@ export async function drawAndShow(request, { how = "draw", about = {}, others = 
   const mine = begin();
   tell("Drawing.");
   const started = performance.now();
+  let first = true;
+  const shown = (picture, name) => {
+    if (first) emptyStages();
+    [first, forming] = [false, true];
+    addStage(picture, name);
+  };
   const previewed = (preview) => {
     if (mine !== state.turn) return;
-    if (preview.done < 2 || !forming) emptyStages();
-    forming = true;
-    addStage(preview, `Step ${preview.done} of ${preview.steps}`);
+    shown(preview, `Step ${preview.done} of ${preview.steps}`);
     if (stillness()) return;
-    fadeTo($("picture"), $("veil"), preview);
+    hang(preview);
     press(stages.length - 1);
   };
   try {
     const art = await drawOne(request, how, about, previewed);
     if (mine !== state.turn) return;
-    if (!forming) emptyStages();
     const took = ((performance.now() - started) / 1000).toFixed(1);
-    addStage(art, "The picture");
+    shown(art, "The picture");
     if (!(await present(art, mine))) return;
     const read = others.length ? ` Read as "${art.prompt}".` : "";
     finish(`Drawn in ${took} s.${read}${noteOn(art)}`);
