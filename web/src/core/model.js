@@ -6,6 +6,7 @@
 import { conditioning } from "./conditioning.js";
 import { sha256 } from "./digest.js";
 import { blended, encoded, extended, extendedLayout, masked, varied } from "./edit.js";
+import { PageError } from "./errors.js";
 import { fieldOfForm } from "./fields.js";
 import { formOf } from "./form.js";
 import { cellOf, gridOf, layoutOfSize } from "./layout.js";
@@ -57,6 +58,10 @@ export class Model {
   /** Draw a part of a picture anew; the mask is (height, width) of it. */
   async inpaint(picture, mask, request, { feather = cellOf(this.spec) } = {}, seen = null) {
     const { layout, crop } = picture;
+    const most = cellOf(this.spec);
+    if (!(Number.isInteger(feather) && feather >= 0 && feather <= most)) {
+      throw new PageError(`The feather is ${feather}; expected a whole number from 0 to ${most}.`);
+    }
     const given = masked(this.spec, await this.#encoded(picture), layout, await this.#whole(picture), crop, mask);
     const drawn = await this.#drawn(request, layout, crop, given, seen);
     if (mask.every(Boolean)) return drawn;
