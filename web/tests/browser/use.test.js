@@ -423,6 +423,7 @@ withPage("only the newest of many requests is shown", async (page) => {
 });
 
 withPage("draws without a network once it is loaded", async (page, context, seen) => {
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => {})); // or its own fetch would fail
   const asked = seen.requests.length;
   await context.setOffline(true);
   await drawn(page, () => page.click("#reseed"));
