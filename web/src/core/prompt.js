@@ -150,7 +150,7 @@ export function readPrompt(typed, { spec: { max_words: maxWords, max_bytes: maxB
 export const parsePrompt = (typed, manifest) => readPrompt(typed, manifest).terms;
 
 /** A number as Python writes it. */
-function digits(size) {
+export function digits(size) {
   if (size === 0 || size >= 1e-4) return String(size);
   return size.toExponential().replace(/e-(\d)$/u, "e-0$1");
 }
@@ -182,31 +182,4 @@ export function withWeight(terms, word, weight) {
     return terms.map((term) => (term.word === word ? { word, weight } : term));
   }
   return [...terms, { word, weight }];
-}
-
-const mean = (weights) => weights.reduce((sum, weight) => sum + weight, 0) / (weights.length || 1);
-
-/**
- * The words of two prompts with weights mixed: `share` 0 is the first, 1 the second.
- *
- * Wanted words keep the mean weight that lies between both prompts', so that a frame in the middle
- * pulls as much as its ends; so do avoided ones.
- */
-export function mixedTerms(first, second, share) {
-  if (share <= 0) return first;
-  if (share >= 1) return second;
-  const weights = new Map();
-  for (const [terms, part] of [[first, 1 - share], [second, share]]) {
-    for (const { word, weight } of terms) {
-      weights.set(word, (weights.get(word) ?? 0) + part * weight);
-    }
-  }
-  let terms = [...weights].map(([word, weight]) => ({ word, weight }));
-  for (const sign of [1, -1]) {
-    const those = (list) => list.filter((t) => sign * t.weight > 0).map((t) => t.weight);
-    const wanted = (1 - share) * mean(those(first)) + share * mean(those(second));
-    const factor = those(terms).length ? wanted / mean(those(terms)) : 1;
-    terms = terms.map((t) => (sign * t.weight > 0 ? { ...t, weight: t.weight * factor } : t));
-  }
-  return terms.map((t) => ({ ...t, weight: Math.max(-4, Math.min(4, Number(t.weight.toFixed(3)))) }));
 }
