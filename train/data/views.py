@@ -216,7 +216,9 @@ class WordlessViews:
         for index in pictures:
             pixels, rng = read_pixels(self.files[index]), np.random.default_rng((13, index))
             for _ in range(self.count):
-                side = int(min(pixels.shape[:2]) * rng.uniform(LEAST_CROP, 1))
+                shorter = min(pixels.shape[:2])
+                least = max(LEAST_CROP, min(1, self.size / shorter))  # enlarged, it would blur
+                side = int(shorter * rng.uniform(least, 1))
                 top, left = (int(rng.integers(length - side + 1)) for length in pixels.shape[:2])
                 cut = Image.fromarray(pixels[top : top + side, left : left + side])
                 whole = np.asarray(cut.resize((self.size, self.size), Image.Resampling.LANCZOS))
