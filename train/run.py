@@ -62,10 +62,14 @@ class Run:
         return StudioStore(count, data.image_size, data.studio_seed, cache, self.workers)
 
     def pictures(self) -> PictureMix:
-        """The data folder, then the studio, with their shares; or the studio alone."""
+        """The data folder, then the studio, with their shares; or the studio alone.
+
+        Small pictures are left out of the training split.
+        """
         paintings, share = self.paintings(), self.preset.data.studio_share
         if paintings is None:
             return PictureMix([self.studio()], [1.0])
+        paintings.leave_small_out(self.preset.data.image_size)
         if not share:
             return PictureMix([paintings], [1.0])
         return PictureMix([paintings, self.studio()], [1 - share, share])

@@ -370,6 +370,14 @@ class PixelStore:
         self._starts = np.cumsum([0, *(h * w * 3 for h, w in self._shapes)])
         self._flat = MappedFile(base.with_suffix(".npy"))
 
+    def leave_small_out(self, side: int) -> None:
+        """Leave those out of training whose shorter side had fewer pixels: enlarged, they blur.
+
+        Nothing is left out where nothing would be left.
+        """
+        sharp = [i for i in self.by_split["train"] if _shorter_side(self.rows[i].path) >= side]
+        self.by_split["train"] = sharp or self.by_split["train"]
+
     def adjectives(self, index: int) -> tuple[str, ...]:
         """Of one picture."""
         return self.rows[index].adjectives
