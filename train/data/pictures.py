@@ -416,6 +416,11 @@ def file_digest(path: Path) -> bytes:
         return hashlib.sha256(path.name.encode("utf-8", "surrogateescape")).digest()
 
 
+def _shorter_side(path: Path) -> int:
+    with Image.open(path) as image:
+        return min(image.size)
+
+
 def _decode(rows: Sequence[Row], base: Path, shorter_side: int) -> None:
     """Write the pixels of all images, then the shape of each, or why there is none."""
     base.parent.mkdir(parents=True, exist_ok=True)
