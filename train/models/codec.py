@@ -270,6 +270,10 @@ class MultiScaleQuantizer(nn.Module):
         Returns:
             canvas (B, C, h, w), indices (B, N) int64, commitment loss.
         """
+        with torch.autocast(latents.device.type, enabled=False):  # a lookup in bf16 errs
+            return self._coded(latents)
+
+    def _coded(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         residual, canvas = latents.detach(), torch.zeros_like(latents)
         commitment = latents.new_zeros(())
         all_vectors, all_indices, grids = [], [], []
@@ -371,8 +375,7 @@ class Codec(nn.Module):
         if plain:
             empty = torch.zeros(len(images), 0, dtype=torch.int64)
             return CodecOutput(self.decoder(latents).float(), empty, latents.new_zeros(()))
-        with torch.autocast(images.device.type, enabled=False):
-            canvas, indices, commitment = self.quantizer(latents)
+        canvas, indices, commitment = self.quantizer(latents)
         through = latents + (canvas - latents).detach()  # straight-through gradient
         return CodecOutput(self.decoder(through).float(), indices, commitment)
 

@@ -51,7 +51,7 @@ class DecoderTask:
         with torch.no_grad():
             with autocast():
                 latents = self.codec.latents(images)
-            canvas = self.codec.quantizer(latents)[0]  # float32: a code lookup in bf16 errs
+            canvas = self.codec.quantizer(latents)[0]
         with autocast():
             decoded = self.module.decoder(canvas).float()
         mse = F.mse_loss(decoded, images)
