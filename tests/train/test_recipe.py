@@ -19,7 +19,8 @@ from train.data.pictures import folder_sha256
 from train.models.whole import WholeModel
 from train.preset import load_preset
 from train.run import Run
-from train.stages.painter import opened, prepared
+from train.stages.codec import train_codec, train_decoder
+from train.stages.painter import latent_key, opened, prepared
 from train.stages.recipe import MODEL, assembled, train_all, train_shared
 from train.stages.start import start_of
 from train.words.lexicon.teachers import Sources
@@ -162,8 +163,7 @@ def test_a_report_that_cannot_be_read_is_told(tmp_path, content):
 
 def test_a_checkpoint_gives_the_codec_and_the_text_engine_of_its_run(tiny_run, tiny_checkpoint):
     own, other = start_of(tiny_run), start_of(replace(tiny_run, model=tiny_checkpoint))
-    assert other.key == file_sha256(tiny_checkpoint)
-    assert other.inputs == {MODEL: other.key}
+    assert other.inputs == {MODEL: file_sha256(tiny_checkpoint)}
     assert [record["stage"] for record in own.lineage] == ["words", "codec", "decoder"]
     assert own.lineage == other.lineage
     for part in ("codec", "text"):
@@ -189,6 +189,23 @@ def test_a_checkpoint_that_draws_scale_by_scale_gives_them_too(tiny_run, tiny_ch
     for part in ("codec", "text"):
         mine, theirs = (getattr(start, part).state_dict() for start in (old, new))
         assert all(torch.equal(tensor, theirs[name]) for name, tensor in mine.items())
+
+
+def test_a_codec_goes_on_for_the_same_encoder(tiny_run, tiny_checkpoint, tmp_path):
+    run = replace(
+        tiny_run, folder=tmp_path, model=tiny_checkpoint, studio_cache=tiny_run.folder / "cache"
+    )
+    before = start_of(run)
+    train_codec(run)
+    train_decoder(run)
+    after = start_of(run)
+    assert latent_key(run, after) == latent_key(run, before)
+    stages = [record["stage"] for record in after.lineage]
+    assert stages == ["words", "codec", "decoder", "codec", "decoder"]
+    for name, tensor in before.codec.encoder.state_dict().items():
+        assert torch.equal(tensor, after.codec.encoder.state_dict()[name])
+    old, new = (start.codec.quantizer.codebook for start in (before, after))
+    assert not torch.equal(old, new)
 
 
 def test_a_checkpoint_of_other_shapes_is_not_started_from(tiny_run, tiny_checkpoint):

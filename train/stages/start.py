@@ -25,6 +25,8 @@ def start_of(run: Run) -> Start:
     last = "decoder" if run.preset.adversary.weight else "codec"
     if not is_finished(run.folder / last):
         return start
+    if read_report(run.folder / "codec")["inputs"] != start.inputs:  # trained from nothing
+        return start
     codec, inputs = trained_codec(run)  # of the checkpoint's encoder
     lineage = [read_report(run.folder / Path(name).parent) for name in inputs]
     return replace(
