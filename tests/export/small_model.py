@@ -1,4 +1,4 @@
-"""Small models of the generator that decides a whole picture at once, with random weights."""
+"""Small models with random weights."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import torch
 
-from export.flow_engines import packed_networks, traced_networks
+from export.graphs import engine_graphs
 from t2a_edge.bundle import engine_file
 from t2a_edge.form import SIDE as FORM_SIDE
 from t2a_edge.runner import OnnxRunner, session_options
@@ -121,16 +121,10 @@ def small_spec() -> Spec:
     return spec_of(small_preset(), FORMS)
 
 
-@lru_cache(maxsize=2)
-def small_traced(quantised: bool) -> dict[str, onnx.ModelProto]:
-    """The networks of `small_model`, in float or fake-quantised; do not change them."""
-    return traced_networks(small_model(), "int8" if quantised else "fp32")
-
-
 @lru_cache(maxsize=3)
-def small_networks(precision: str) -> Mapping[str, onnx.ModelProto]:
-    """The networks in the form that a precision has; do not change them."""
-    return packed_networks(small_traced(precision == "int8"), precision)
+def small_engines(precision: str) -> Mapping[str, onnx.ModelProto]:
+    """The engines of `small_model` in a precision; do not change them."""
+    return engine_graphs(small_model(), precision)
 
 
 def session(model: onnx.ModelProto, **changes: Any) -> onnxruntime.InferenceSession:
