@@ -207,7 +207,7 @@ class FixedCodec:
             sums.append(residual / CANVAS_UNIT * (self.size // side) ** 2)
             widest = float(np.abs(enlarge_matrix(side, self.size)).sum(1).max())
             residual += INT8_MAX * widest**2 + 1
-        sums.append(float(np.abs(self.left).sum(1).max()) * INT8_MAX / LEFT_UNIT)
+        sums += [float(left.max()) * INT8_MAX / LEFT_UNIT for left in np.abs(self.left) @ self.masks()]
         lengths = np.abs(self.codes).sum(1)  # (K,)
         sums.append(float((MOST_VECTOR / VECTOR_UNIT * lengths + np.abs(self.halves)).max()))
         if max(sums) >= LIMIT:

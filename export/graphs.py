@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import onnx
 
-from export.compose import DOUBLE, FLOAT, INT64, UINT8
+from export.compose import DOUBLE, FLOAT, INT32, INT64, UINT8
 from export.fixed import (
     CANVAS_UNIT,
     COMPONENT_UNIT,
@@ -34,6 +34,7 @@ from export.fixed import (
     FixedCodec,
     FixedForms,
     FixedMap,
+    Int64Array,
 )
 from export.half import half_form
 from export.layers import Network
@@ -46,7 +47,7 @@ from export.networks import (
 )
 from t2a_edge.bundle import ENGINES
 from t2a_edge.form import SIDE as FORM_SIDE
-from t2a_edge.form import WHOLE
+from t2a_edge.form import SPREAD, WHOLE
 from t2a_edge.scales import scale_offsets
 from t2a_edge.spec import BLOCK
 from train.painting.model import WholeModel
@@ -222,7 +223,11 @@ class EngineGraph(Network):
         base = codec.coarse[-1]
         averaged = self.reshape(self._averaged(canvas, codec.size // base), 0, 0, base * base)
         vectors = self.op("Transpose", averaged, perm=[0, 2, 1])  # (B, base², C)
-        vectors = self.op("MatMul", self.constant(codec.average), vectors)  # (B, A, C)
+        average = self.op(
+            "DequantizeLinear", self.constant(np.rint(codec.average * base**2).astype(np.uint8)),
+            self.number(1 / base**2),
+        )  # fmt: skip
+        vectors = self.op("MatMul", average, vectors)  # (B, A, C)
         masks = codec.masks()
         if len(masks):
             body = EngineGraph(exact=self.exact, prefix="c")
@@ -234,8 +239,7 @@ class EngineGraph(Network):
             body.output("remaining", body.op("Sub", "vectors", left), FLOAT, None)
             vectors = self.scan(body, vectors, self.constant(masks))
         found = [book.nearest(self, vectors)]
-        part = self.enlarged_codes(codec, book.whole, found[0], codec.coarse)
-        residual = self._without(canvas, part)
+        residual = self._without(codec, canvas, book.whole, found[0], codec.coarse)
         for side in codec.scales[len(codec.coarse) :]:
             grid = residual
             if side < codec.size:
@@ -245,52 +249,59 @@ class EngineGraph(Network):
             chosen = self.op("ArgMax", near, axis=1, keepdims=0)
             found.append(self.reshape(chosen, 0, side * side))
             if side < codec.size:
-                residual = self._without(
-                    residual, self.enlarged_codes(codec, book.whole, found[-1], (side,))
-                )
+                residual = self._without(codec, residual, book.whole, found[-1], (side,))
         return self.op("Concat", *found, axis=1)
 
     def _averaged(self, grid: str, step: int) -> str:
         square = [step, step]
         return self.op("AveragePool", grid, kernel_shape=square, strides=square)
 
-    def _without(self, canvas: str, part: str) -> str:
-        """A canvas without enlarged codes, in code steps."""
-        units = self.op("Mul", part, self.constant(np.array(1 / CANVAS_UNIT)))
-        return self.op("Sub", canvas, self.cast(self.op("Round", units), FLOAT))
-
-    def enlarged_codes(
-        self, codec: FixedCodec, book: str, chosen: str, scales: Sequence[int]
+    def _without(
+        self, codec: FixedCodec, canvas: str, book: str, chosen: str, scales: Sequence[int]
     ) -> str:
-        """`FixedCodec.enlarged`: (B, n) -> (B, C, h, w) float64.
+        """A canvas without the part that some scales' codes (B, n) have in it."""
+        places = codec.block_places(scales).ravel() if len(scales) > 1 else None
+        codes = self._codes(codec, book, chosen, places)
+        part = self._enlarged(codec, codes, scales, CANVAS_UNIT)
+        return self.op("Sub", canvas, self.cast(self.op("Round", part), FLOAT))
 
-        The grids stand on the diagonal of one matrix, so that two products enlarge all of them.
+    def _codes(
+        self, codec: FixedCodec, book: str, chosen: str, places: Int64Array | None
+    ) -> str:
+        """Codes of indices (B, n), or of some of their places, n for none: (B, C, A) float64.
 
         Args:
             book: (K + 1, C) int8; the last code is nothing.
         """
-        total = sum(scales)
-        if len(scales) > 1:
+        if places is not None:
             none = self.constant(np.array(len(codec.codes), dtype=np.int64))
             chosen = self.op("Pad", chosen, self.integers(0, 0, 0, 1), none)
-            places = self.constant(codec.block_places(scales).ravel())
-            chosen = self.op("Gather", chosen, places, axis=1)
-        codes = self.op("Gather", book, chosen, axis=0)  # (B, A², C)
-        codes = self.cast(self.op("Transpose", codes, perm=[0, 2, 1]), DOUBLE)
-        codes = self.reshape(codes, 0, 0, total, total)
+            chosen = self.op("Gather", chosen, self.constant(places.astype(np.int32)), axis=1)
+        codes = self.op("Gather", book, chosen, axis=0)  # (B, A, C)
+        return self.cast(self.op("Transpose", codes, perm=[0, 2, 1]), DOUBLE)
+
+    def _enlarged(
+        self, codec: FixedCodec, codes: str, scales: Sequence[int], unit: float = 1
+    ) -> str:
+        """`FixedCodec.enlarged`, in units: codes (B, C, A²) -> (B, C, h, w) float64.
+
+        The grids stand on the diagonal of one matrix, so that two products enlarge all of them.
+        """
+        codes = self.reshape(codes, 0, 0, sum(scales), sum(scales))
         matrix = codec.block_enlarge(scales)
         down = self.op("MatMul", self.constant(matrix), codes)
-        return self.op("MatMul", down, self.constant(matrix.T))
+        return self.op("MatMul", down, self.constant(matrix.T / unit))
 
     def canvas(self, codec: FixedCodec, indices: str) -> str:
         """`FixedCodec.canvas`: (B, P) -> (B, C, h, w), in code steps."""
-        offsets, size = scale_offsets(codec.scales), codec.size
-        book = self.constant(_extended(codec))
-        coarse, finest = self.split(indices, [offsets[-2], size * size], axis=1)
-        total = self.enlarged_codes(codec, book, coarse, codec.scales[:-1])
-        codes = self.op("Transpose", self.op("Gather", book, finest, axis=0), perm=[0, 2, 1])
-        fine = self.reshape(self.cast(codes, DOUBLE), 0, 0, size, size)
-        return self.cast(self.op("Add", total, fine), FLOAT)
+        offsets, size, coarser = scale_offsets(codec.scales), codec.size, codec.scales[:-1]
+        places = codec.block_places(coarser).ravel()
+        places[places == offsets[-2]] = offsets[-1]  # nothing is behind all of them
+        every = np.concatenate([places, np.arange(offsets[-2], offsets[-1])])
+        codes = self._codes(codec, self.constant(_extended(codec)), indices, every)
+        coarse, fine = self.split(codes, [len(places), size * size], axis=2)
+        total = self._enlarged(codec, coarse, coarser)
+        return self.cast(self.op("Add", total, self.reshape(fine, 0, 0, size, size)), FLOAT)
 
     def encoded(self, codec: FixedCodec, canvas: str) -> str:
         """`FixedCodec.latents`: (B, C, h, w) -> (B, N, D)."""
@@ -312,11 +323,12 @@ class EngineGraph(Network):
         numbers = self.op("Min", numbers, self.array(forms.most_asked))
         weights = self.op("Unsqueeze", weights, self.integers(2))  # (B, W, 1)
         signed = self.op("Mul", numbers, self.op("Sign", weights))
-        columns = self.cast(self.constant(forms.columns), FLOAT)
-        logits = self.op("MatMul", signed, columns)  # (B, W, M)
-        logits = self.op("Clip", logits, self.number(forms.least), self.number(forms.enough))
-        weights = self.op("Mul", self.op("Abs", weights), self.number(forms.weight_scale))
-        heard = self.op("Round", self.op("Mul", logits, weights))
+        unit = forms.weight_scale
+        columns = self.op("DequantizeLinear", self.constant(forms.columns), self.number(unit))
+        logits = self.op("MatMul", signed, columns)  # (B, W, M) in units
+        ends = self.number(forms.least * unit), self.number(forms.enough * unit)
+        logits = self.op("Clip", logits, *ends)
+        heard = self.op("Round", self.op("Mul", logits, self.op("Abs", weights)))
         scores = self.op("ReduceSum", heard, self.integers(1), keepdims=0)  # (B, M)
         scores = self.op("Mul", scores, self.number(forms.score_unit))
         return self.op("ArgMax", self.op("Add", scores, noise), axis=1, keepdims=0)
@@ -328,25 +340,24 @@ class EngineGraph(Network):
         starts = forms.starts.reshape(stages, PATCHES, PATCHES)
         tables = forms.rows.reshape(-1, patch, patch)
         rows = self.op("Gather", self.constant(places), choice, axis=0)  # (B, S, 8, 8)
-        rows = self.op("Add", self.cast(rows, INT64), self.constant(starts))
-        parts = self.cast(self.op("Gather", self.constant(tables), rows, axis=0), FLOAT)
+        rows = self.op("Add", self.cast(rows, INT32), self.constant(starts.astype(np.int32)))
+        parts = self.op("Gather", self.constant(tables), rows, axis=0)
+        parts = self.op("DequantizeLinear", parts, self.number(1 / SPREAD))
         form = self.op("ReduceSum", parts, self.integers(1), keepdims=0)  # (B, 8, 8, p, p)
-        form = self.bounded(form, INT8_MAX, 1)
+        form = self.bounded(form, INT8_MAX / SPREAD, 1)
         form = self.op("Transpose", form, perm=[0, 1, 3, 2, 4])
         return self._cropped(forms, self.reshape(form, 0, 1, FORM_SIDE, FORM_SIDE), crop)
 
     def _cropped(self, forms: FixedForms, form: str, crop: str) -> str:
-        """(B, 1, 64, 64) whole numbers, (B, 2) -> (B, 64, 64) of spread 1."""
-        places = self.constant(forms.crop_places[..., None])
+        """(B, 1, 64, 64) of spread 1, (B, 2) -> (B, 64, 64)."""
+        places = self.constant(forms.crop_places[..., None] / np.float32(WHOLE))
         at = self.op("Gather", places, crop, axis=0)  # (B, 2, 64, 1)
-        away = self.op("Sub", at, self.array(np.arange(FORM_SIDE) * WHOLE))
-        matrices = self.op("Relu", self.op("Sub", self.number(WHOLE), self.op("Abs", away)))
+        away = self.op("Abs", self.op("Sub", at, self.array(np.arange(FORM_SIDE))))
+        matrices = self.op("Relu", self.op("Sub", self.number(1), away))
         down, across = self.split(matrices, [1, 1], axis=1)
-        cut = self.op("MatMul", self.op("MatMul", down, form), self._turned(across))
-        return self.reshape(self.op("Mul", cut, self.number(forms.form_unit)), 0, -1, FORM_SIDE)
-
-    def _turned(self, matrices: str) -> str:
-        return self.op("Transpose", matrices, perm=[0, 1, 3, 2])
+        turned = self.op("Transpose", across, perm=[0, 1, 3, 2])
+        cut = self.op("MatMul", self.op("MatMul", down, form), turned)
+        return self.reshape(cut, 0, -1, FORM_SIDE)
 
 
 def _extended(codec: FixedCodec) -> np.ndarray:

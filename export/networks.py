@@ -36,41 +36,47 @@ def _step(layer: QatLinear) -> np.float32:
 # ---- words
 
 
-def hash_matrix(text: TextEngine) -> tuple[Int64Array, Int64Array]:
-    """All hashes of a word's bytes as one product of integers.
+def hash_matrix(text: TextEngine) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """All hashes of a word as one product of integers.
 
     Returns:
-        (2 (L + 2), G): of the bytes with a mark at the start, and behind them of the places that
-        have one: the mark at the end stands in the first place that has none. (G,): the place whose
-        being there makes a hash count.
+        (L + 2, G), of the bytes with marks at both ends; (G,), the place before the last byte of
+        each, or the first place: a hash counts if there is a byte.
     """
     length, sizes = text.config.max_bytes + 2, text.config.ngrams
     columns, lasts = [], []
     for number, size in enumerate(sizes):
         for start in range(length - size + 1):
-            column = np.zeros(length, dtype=np.int64)
+            column = np.zeros(length, dtype=np.int32)
             column[start : start + size] = text.multipliers[number, :size].numpy()
             columns.append(column)
-            lasts.append(max(0, start + size - 2))  # the place before the last one, or the start
-    columns.append(text.whole_multipliers[:length].numpy())
-    lasts.append(0)
-    own = np.stack(columns, axis=1)  # (L + 2, G)
-    following = np.concatenate([own[1:], np.zeros_like(own[:1])])
-    following[1:] -= own[1:]  # the first place always has a byte
-    return np.concatenate([own, END * following]), np.array(lasts, dtype=np.int64)
+            lasts.append(max(0, start + size - 2))
+    columns.append(text.whole_multipliers[:length].numpy().astype(np.int32))
+    return np.stack(columns, axis=1), np.array([*lasts, 0], dtype=np.int32)
+
+
+def _mark_of_end(length: int) -> Int64Array:
+    """Turns places that have a byte into a mark where the first one has none: (L + 2, L + 2)."""
+    mark = np.zeros((length, length), dtype=np.int64)
+    before = np.arange(length - 1)
+    mark[before, before + 1] = END
+    mark[before[1:], before[1:]] = -END
+    mark[-1, -1] = -END
+    return mark
 
 
 def text_network(g: Network, text: TextEngine, text_bytes: str) -> str:
     """(B, W, L) uint8 -> (B, W, T)."""
     hashes, lasts = hash_matrix(text)
-    start = np.zeros(text.config.max_bytes + 2, dtype=np.int64)
+    start = np.zeros(len(hashes), dtype=np.int64)
     start[0] = START
     values = g.cast(text_bytes, INT64)
     values = g.op("Pad", values, g.integers(0, 0, 1, 0, 0, 1))
     values = g.op("Add", values, g.constant(start))  # (B, W, L + 2)
     there = g.op("Min", values, g.constant(np.array(1, dtype=np.int64)))
-    both = g.op("Concat", values, there, axis=2)
-    hashed = g.op("MatMul", both, g.constant(hashes))  # (B, W, G)
+    end = g.op("MatMul", there, g.constant(_mark_of_end(len(hashes))))
+    multipliers = g.cast(g.constant(hashes), INT64)
+    hashed = g.op("MatMul", g.op("Add", values, end), multipliers)  # (B, W, G)
     rows = g.op("Mod", hashed, g.constant(np.array(MODULUS, dtype=np.int64)))
     rows = g.op("Mod", rows, g.constant(np.array(text.config.table_size, dtype=np.int64)))
     vectors = g.table(text.table, rows)  # (B, W, G, T)
@@ -233,17 +239,14 @@ class _PainterGraph:
         )  # (B, L, 4 D)
         norms = [n for block in self.blocks for n in (block.attention_norm, block.mlp_norm)]
         count = len(norms)
-        pairs = g.reshape(moved, 0, count, 2, self.width)
-        scales, shifts = g.split(pairs, [1, 1], axis=2)  # (B, 2 L, 1, D)
-        gain = np.stack([g.gain(norm) for norm in norms])[:, None]
-        bias = np.stack([numbers(norm.bias) for norm in norms])[:, None]
-        shifts = g.op("Add", g.op("Mul", scales, g.constant(bias)), shifts)
-        gains = g.op("Mul", scales, g.constant(gain))
-        parts = []
-        for values in (gains, shifts):
-            flat = g.reshape(values, 0, count, self.width)
-            parts.append(g.split(flat, [1] * count, axis=1))
-        return parts[0], parts[1]
+        pairs = g.reshape(moved, 0, count, 2 * self.width)
+        scales, shifts = g.split(pairs, [self.width] * 2, axis=2)  # (B, 2 L, D)
+        gain = g.constant(np.stack([g.gain(norm) for norm in norms]))
+        bias = g.constant(np.stack([numbers(norm.bias) for norm in norms]))
+        shifts = g.op("Add", g.op("Mul", scales, bias), shifts)
+        gains = g.op("Mul", scales, gain)
+        each = [1] * count
+        return g.split(gains, each, axis=1), g.split(shifts, each, axis=1)
 
     def _block(
         self,

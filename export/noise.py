@@ -67,7 +67,9 @@ def noise_of_seed(g: Composer, seed: str, positions: int, depth: int, forms: int
     latents = latents if depth >= SIDE else g.slice(latents, 0, depth, 2)
     form = form if depth <= SIDE else g.slice(form, 0, SIDE, 2)
     levels = _levels(g, of_choice, max(forms, len(CROPS)))  # (B, 2, M)
-    choice, crop = (g.reshape(part, 0, -1) for part in g.split(levels, [1, 1], axis=1))
+    choice, crop = (
+        g.op("Gather", levels, g.constant(np.array(row, dtype=np.int32)), axis=1) for row in (0, 1)
+    )  # (B, M)
     choice = choice if forms >= len(CROPS) else g.slice(choice, 0, forms, 1)
     table = g.constant((gumbel_table() * STEPS + GUMBEL_ZERO).astype(np.uint16))
     steps = g.cast(g.op("Gather", table, choice, axis=0), FLOAT)
