@@ -221,13 +221,12 @@ class EngineGraph(Network):
         assert CANVAS_UNIT == VECTOR_UNIT
         book = _Book(self, codec)
         base = codec.coarse[-1]
-        averaged = self.reshape(self._averaged(canvas, codec.size // base), 0, 0, base * base)
-        vectors = self.op("Transpose", averaged, perm=[0, 2, 1])  # (B, base², C)
         average = self.op(
             "DequantizeLinear", self.constant(np.rint(codec.average * base**2).astype(np.uint8)),
             self.number(1 / base**2),
         )  # fmt: skip
-        vectors = self.op("MatMul", average, vectors)  # (B, A, C)
+        averaged = self._rows(self._averaged(canvas, codec.size // base), base)
+        vectors = self.op("MatMul", average, averaged)  # (B, A, C)
         masks = codec.masks()
         if len(masks):
             body = EngineGraph(exact=self.exact, prefix="c")
@@ -241,16 +240,16 @@ class EngineGraph(Network):
         found = [book.nearest(self, vectors)]
         residual = self._without(codec, canvas, book.whole, found[0], codec.coarse)
         for side in codec.scales[len(codec.coarse) :]:
-            grid = residual
-            if side < codec.size:
-                grid = self.op("Round", self._averaged(residual, codec.size // side))
-            grid = self.bounded(grid, MOST_VECTOR, VECTOR_UNIT)
-            near = self.op("Conv", grid, book.kernel, book.offset)  # (B, K + 1, side, side)
-            chosen = self.op("ArgMax", near, axis=1, keepdims=0)
-            found.append(self.reshape(chosen, 0, side * side))
-            if side < codec.size:
+            step = codec.size // side
+            grid = self._averaged(residual, step) if step > 1 else residual
+            found.append(book.nearest(self, self._rows(grid, side)))
+            if step > 1:
                 residual = self._without(codec, residual, book.whole, found[-1], (side,))
         return self.op("Concat", *found, axis=1)
+
+    def _rows(self, grid: str, side: int) -> str:
+        """(B, C, side, side) -> (B, side², C)."""
+        return self.op("Transpose", self.reshape(grid, 0, 0, side * side), perm=[0, 2, 1])
 
     def _averaged(self, grid: str, step: int) -> str:
         square = [step, step]
@@ -371,7 +370,7 @@ class _Book:
     Attributes:
         whole: (K + 1, C) int8; the last one is nothing, and never the nearest.
         codes: the same as float32.
-        columns, kernel: (C, K + 1) and (K + 1, C, 1, 1).
+        columns: (C, K + 1).
         offset: half the squared lengths, below zero: (K + 1,).
         left: what codes leave in finer scales.
     """
@@ -380,7 +379,6 @@ class _Book:
         self.whole = g.constant(_extended(codec))
         self.codes = g.cast(self.whole, FLOAT)
         self.columns = g.op("Transpose", self.codes, perm=[1, 0])
-        self.kernel = g.reshape(self.codes, 0, 0, 1, 1)
         halves = np.append(codec.halves, np.float32(LIMIT - 1))
         self.offset = g.array(-halves)
         self.left = g.constant(codec.left)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from t2a_edge.spec import Spec
 from train.checkpoint import load_module, save_tensors, with_prefix
 from train.codec import Codec
 from train.config import Preset
@@ -85,6 +86,17 @@ class WholeModel:
     codec: Codec
     vocabulary: tuple[str, ...]
     card: dict[str, Any]
+
+    @property
+    def spec(self) -> Spec:
+        """The numbers that a runtime needs."""
+        preset = self.preset
+        return Spec(
+            image_size=preset.data.image_size, scales=preset.codec.scales,
+            codebook_size=preset.codec.codebook_size, code_dim=preset.codec.code_dim,
+            max_words=preset.text.max_words, max_bytes=preset.text.max_bytes,
+            depth=preset.latent.depth, forms=len(self.bank.codes),
+        )  # fmt: skip
 
     @property
     def modules(self) -> dict[str, nn.Module]:
