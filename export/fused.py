@@ -5,7 +5,7 @@
     seed (B,) int64                 0 .. 2^53 - 1
     guidance_scale (B,) float32     0 to 8
     temperature (B,) float32        factor on the noise of the choice of a form
-    steps () int64                  1 to 64, of all pictures
+    steps (B,) int64                1 to 64
     form (B, 64, 64) float32        of spread 1, where one is given
     form_given (B,) bool            whether it is; else the words choose one
     form_level (B,) float32         share of noise on the form, 0 (followed closely) to 1
@@ -47,7 +47,7 @@ def fused_graph(engines: Mapping[str, onnx.ModelProto], spec: Spec) -> onnx.Mode
     seed = g.input("seed", INT64, ["batch"])
     guidance = g.input("guidance_scale", FLOAT, ["batch"])
     temperature = g.input("temperature", FLOAT, ["batch"])
-    steps = g.input("steps", INT64, [])
+    steps = g.input("steps", INT64, ["batch"])
     own_form = g.input("form", FLOAT, ["batch", SIDE, SIDE])
     form_given = g.input("form_given", BOOL, ["batch"])
     form_level = g.input("form_level", FLOAT, ["batch"])
@@ -79,20 +79,24 @@ def _painted(
     before, step = split_graph(painter, ONCE)
     made = g.splice(before, {name: told[name] for name in _names(before.graph.input)})
     known = {**told, **dict(zip(_names(before.graph.output), made, strict=True))}
-    shape, total = g.op("Shape", told["guidance"]), g.cast(steps, FLOAT)
+    every = g.op("Unsqueeze", steps, g.integers(1, 2))  # (B, 1, 1)
     body = Composer(prefix="s")
     done = body.input("done", INT64, [])
     going = body.input("going", BOOL, [])
     x = body.input("x", FLOAT, None)
-    left = body.cast(body.op("Sub", steps, done), FLOAT)
-    level = body.op("Expand", body.op("Div", left, total), shape)  # (B,)
+    zero = body.constant(np.array(0, dtype=np.int64))
+    left = body.op("Max", body.op("Sub", every, done), zero)  # 0 where it is finished
+    left = body.cast(left, FLOAT)
+    share_left = body.op("Div", left, body.cast(every, FLOAT))
+    level = body.op("Squeeze", share_left, body.integers(1, 2))  # (B,)
     known |= {"latents": x, "level": level}
     (clean,) = body.splice(step, {name: known[name] for name in _names(step.graph.input)})
-    share = body.op("Div", body.number(1), left)
+    share = body.op("Div", body.op("Sign", left), body.op("Max", left, body.number(1)))
     moved = body.op("Mul", body.op("Sub", clean, x), share)
     body.output("on", body.op("Identity", going), BOOL, [])
     body.output("following", body.op("Add", x, moved), FLOAT, None)
-    return g.loop(body, steps, noise)
+    most = g.op("ReduceMax", steps, keepdims=0)
+    return g.loop(body, most, noise)
 
 
 def _names(values: Sequence[onnx.ValueInfoProto]) -> list[str]:
@@ -130,6 +134,7 @@ def fused_inputs(
     return {
         "text_bytes": np.stack(layout), "word_weights": weights,
         "seed": np.asarray(seeds, dtype=np.int64), "guidance_scale": each(options.guidance_scale),
-        "temperature": each(options.temperature), "steps": np.array(options.steps, dtype=np.int64),
+        "temperature": each(options.temperature),
+        "steps": np.full(count, options.steps, dtype=np.int64),
         "form": form, "form_given": given, "form_level": each(1 - options.form_strength),
     }  # fmt: skip

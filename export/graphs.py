@@ -242,7 +242,7 @@ class EngineGraph(Network):
         for side in codec.scales[len(codec.coarse) :]:
             step = codec.size // side
             grid = self._averaged(residual, step) if step > 1 else residual
-            found.append(book.nearest(self, self._rows(grid, side)))
+            found.append(book.nearest(self, self._rows(grid, side), whole=step == 1))
             if step > 1:
                 residual = self._without(codec, residual, book.whole, found[-1], (side,))
         return self.op("Concat", *found, axis=1)
@@ -384,8 +384,8 @@ class _Book:
         self.left = g.constant(codec.left)
         self.bound = g.number(-MOST_VECTOR / VECTOR_UNIT), g.number(MOST_VECTOR / VECTOR_UNIT)
 
-    def nearest(self, g: EngineGraph, vectors: str) -> str:
-        """`FixedCodec._nearest`: (B, n, C) -> (B, n)."""
-        numbers = g.op("Clip", g.op("Round", vectors), *self.bound)
+    def nearest(self, g: EngineGraph, vectors: str, *, whole: bool = False) -> str:
+        """`FixedCodec._nearest`: (B, n, C), whole numbers or not -> (B, n)."""
+        numbers = g.op("Clip", vectors if whole else g.op("Round", vectors), *self.bound)
         near = g.op("Add", g.op("MatMul", numbers, self.columns), self.offset)
         return g.op("ArgMax", near, axis=2, keepdims=0)

@@ -80,15 +80,13 @@ def text_network(g: Network, text: TextEngine, text_bytes: str) -> str:
     rows = g.op("Mod", hashed, g.constant(np.array(MODULUS, dtype=np.int64)))
     rows = g.op("Mod", rows, g.constant(np.array(text.config.table_size, dtype=np.int64)))
     vectors = g.table(text.table, rows)  # (B, W, G, T)
-    valid = g.cast(g.op("Gather", there, g.constant(lasts), axis=2), FLOAT)
-    valid = g.op("Unsqueeze", valid, g.integers(2))  # (B, W, 1, G)
-    total = g.op("MatMul", valid, vectors)  # (B, W, 1, T)
+    valid = g.cast(g.op("Gather", there, g.constant(lasts), axis=2), FLOAT)  # (B, W, G)
+    total = g.op("Einsum", valid, vectors, equation="bwg,bwgt->bwt")
     if not g.exact:
-        total = g.op("Div", total, g.op("ReduceSum", valid, g.integers(3)))
+        total = g.op("Div", total, g.op("ReduceSum", valid, g.integers(2)))
     hidden = g.norm(total, text.norm)
     first, second = (Weights.of(layer, exact=g.exact) for layer in (text.first, text.second))
-    embedding = g.linear(g.gelu(hidden, first, second.input_step), second)
-    return g.op("Squeeze", embedding, g.integers(2))
+    return g.linear(g.gelu(hidden, first, second.input_step), second)
 
 
 def query_network(g: Network, query: Query, text_embedding: str, factors: Array) -> str:

@@ -22,8 +22,8 @@ class BuildOptions:
         targets: of RTX: compute capabilities; empty for full TensorRT, which takes its GPU's.
         names: of the engines; empty is all of the bundle.
         fused: build the fused graph too, as "generator".
-        float_type: "float16" or "float32", of what is not INT8.
-        max_pictures: most pictures in one run of the decoder and the fused graph.
+        float_type: "float16" or "float32", of what is not INT8; see `export.tensorrt_form`.
+        max_pictures: most pictures in one run.
         hardware: of full TensorRT: other GPUs that may load the engines, one of `COMPATIBILITY`.
         version_compatible: of full TensorRT: later versions of the same major may load them.
         timing_cache: of full TensorRT: file of measured kernels, read and written.
