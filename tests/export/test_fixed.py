@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.flow_fixed import (
+from export.fixed import (
     COMPONENT_UNIT,
     ENCODED_UNIT,
     LATENT_UNIT,
@@ -29,7 +29,7 @@ from export.flow_fixed import (
 from t2a_edge.errors import ExportError
 from t2a_edge.form import SIDE, resampling_matrices
 from t2a_edge.scales import enlarge_matrix
-from tests.export.flow_model import FORMS, SCALES, small_model
+from tests.export.small_model import FORMS, SCALES, small_model
 from train.models.chooser import ENOUGH
 from train.painting.bank import FormCodec, patches
 

@@ -4,12 +4,11 @@ import numpy as np
 import onnx
 import pytest
 
-from export.compose import FLOAT, INT64
-from export.flow_fused import flow_fused_graph, flow_fused_inputs, node_counts
-from export.flow_graphs import FlowComposer, flow_graphs
-from export.flow_noise import noise_of_seed
-from export.graphs import OPSET
-from export.qdq import optimised_operators
+from export.compose import FLOAT, INT64, Composer, node_counts
+from export.fused import fused_graph, fused_inputs
+from export.graphs import engine_graphs
+from export.integers import optimised_operators
+from export.noise import noise_of_seed
 from t2a_edge.conditioning import conditioning
 from t2a_edge.drawing import Drawing, SamplingOptions
 from t2a_edge.noise import (
@@ -21,17 +20,18 @@ from t2a_edge.noise import (
 )
 from t2a_edge.prompt import parse_prompt
 from t2a_edge.sampler import decoded, draw_indices
-from tests.export.flow_model import (
+from tests.export.small_model import (
     opened,
+    random_model,
     session,
+    small_engines,
     small_model,
-    small_networks,
     small_spec,
 )
-from train.qat import QatLinear
+from train.config import load_preset
 
 SPEC = small_spec()
-MOST_NODES = 820
+MOST_NODES = 500
 SEEDS = [0, 7, 2**53 - 1]
 
 
@@ -41,19 +41,14 @@ def precision(request):
 
 
 @pytest.fixture(scope="module")
-def networks(precision):
-    return small_networks(precision)
-
-
-@pytest.fixture(scope="module")
-def runner(networks, tmp_path_factory):
-    with opened(flow_graphs(small_model(), networks), tmp_path_factory.mktemp("flow")) as found:
+def runner(precision, tmp_path_factory):
+    with opened(small_engines(precision), tmp_path_factory.mktemp(precision)) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def graph(networks):
-    return flow_fused_graph(small_model(), networks)
+def graph(precision):
+    return fused_graph(small_engines(precision), SPEC)
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +70,10 @@ def drawn(runner, prompt, seed, *, form=None, steps=3, guidance=2.5, heat=0.5, s
     return indices[0], decoded(runner, SPEC, indices)[0]
 
 
-def fused_drawn(fused, prompts, seeds, **options):
-    options = {"steps": 3, "guidance_scale": 2.5, **options}
-    inputs = flow_fused_inputs([parsed(p) for p in prompts], seeds, small_model(), **options)
+def fused_drawn(fused, prompts, seeds, forms=(), **changes):
+    told = {"guidance_scale": 2.5, "steps": 3, "form_strength": 1.0, "temperature": 0.5, **changes}
+    options = SamplingOptions(**told)
+    inputs = fused_inputs([parsed(p) for p in prompts], seeds, options, SPEC, forms)
     pixels, indices = fused.run(["pixels", "indices"], inputs)
     return indices, pixels
 
@@ -107,8 +103,8 @@ def test_it_draws_what_the_engines_draw(precision, runner, fused, prompt, seed):
         ({"guidance_scale": 6.3}, {"guidance": 6.3}),
         ({"temperature": 0.0}, {"heat": 0.0}),
         ({"temperature": 3.3}, {"heat": 3.3}),
-        ({"form_level": 1 - 0.6}, {"strength": 0.6}),
-        ({"form_level": 1.0}, {"strength": 0.0}),
+        ({"form_strength": 0.6}, {"strength": 0.6}),
+        ({"form_strength": 0.0}, {"strength": 0.0}),
     ],
 )
 def test_what_a_drawing_can_be_told_is_an_input(precision, runner, fused, own, sampler):
@@ -121,7 +117,7 @@ def test_a_batch_draws_what_its_pictures_are_alone_with_forms_or_without(precisi
     prompts, seeds = ["warm", "cool -pale", "warm", "zzz"], [5, 5, 9, 2**40]
     own = np.random.default_rng(3).normal(0, 1, (64, 64)).astype(np.float32)
     forms = [None, own, own, None]
-    indices, pixels = fused_drawn(fused, prompts, seeds, forms=forms, form_level=0.25)
+    indices, pixels = fused_drawn(fused, prompts, seeds, forms=forms, form_strength=0.75)
     for row, (prompt, seed, form) in enumerate(zip(prompts, seeds, forms, strict=True)):
         expected = drawn(runner, prompt, seed, form=form, strength=0.75)
         assert_drawn_alike(precision, indices[row], pixels[row], expected)
@@ -134,15 +130,31 @@ def test_a_given_form_changes_the_picture(fused):
     assert (chosen != given).any()
 
 
-def test_every_layer_runs_in_integer_kernels(tmp_path):
-    graph, model = flow_fused_graph(small_model(), small_networks("int8")), small_model()
-    parts = (model.text, model.query, model.painter)
-    layers = sum(isinstance(m, QatLinear) for part in parts for m in part.modules())
-    before_loop = optimised_operators(graph.SerializeToString())["MatMulIntegerToFloat"]
+def test_each_picture_of_a_batch_has_its_own_steps(precision, runner, fused):
+    inputs = fused_inputs(
+        [parsed("warm"), parsed("cool -pale"), parsed("zzz")], [5, 6, 7],
+        SamplingOptions(guidance_scale=2.5, steps=1, form_strength=1.0, temperature=0.5), SPEC,
+    )  # fmt: skip
+    inputs["steps"] = np.array([2, 5, 1])
+    pixels, indices = fused.run(["pixels", "indices"], inputs)
+    told = zip(["warm", "cool -pale", "zzz"], [5, 6, 7], [2, 5, 1], strict=True)
+    for row, (prompt, seed, steps) in enumerate(told):
+        expected = drawn(runner, prompt, seed, steps=steps)
+        assert_drawn_alike(precision, indices[row], pixels[row], expected)
+
+
+def test_every_layer_runs_in_integer_kernels_and_what_can_be_is_before_the_loop(tmp_path):
+    graph = fused_graph(small_engines("int8"), SPEC)
+    names = ("text", "forms", "painter")
+    layers = sum(
+        node.op_type == "MatMulIntegerToFloat"
+        for name in names for node in small_engines("int8")[name].graph.node
+    )  # fmt: skip
+    every = optimised_operators(graph.SerializeToString())["MatMulIntegerToFloat"]
     in_loop = operators_in_loop(graph, tmp_path).count("MatMulIntegerToFloat")
-    assert before_loop + in_loop == layers
-    blocks = model.preset.painter.layers  # the words' part of each is computed once
-    assert before_loop == 2 + 2 + 4 + blocks  # of text, query, and of words and form
+    assert every == layers
+    blocks = small_model().preset.painter.layers
+    assert in_loop == 4 * blocks + 5  # told twice, its modulation, latents and head
 
 
 def loops_inside(graph):
@@ -158,14 +170,17 @@ def operators_in_loop(graph, folder):
     return loops_inside(onnx.load(path))
 
 
-def test_it_has_few_nodes(graph):
+@pytest.mark.parametrize("precision", ["int8", "fp32", "fp16"])
+def test_the_base_model_s_has_few_nodes(precision):
+    model = random_model(load_preset("base"))
+    graph = fused_graph(engine_graphs(model, precision), model.spec)
     stored, inlined = node_counts(graph)
-    assert stored <= inlined <= MOST_NODES
+    assert 300 < stored <= inlined <= MOST_NODES
 
 
 @pytest.mark.parametrize(("positions", "depth", "forms"), [(64, 8, 24), (64, 64, 2000), (4, 70, 1)])
 def test_the_noise_is_the_runtime_s(positions, depth, forms):
-    g = FlowComposer(OPSET)
+    g = Composer()
     seed = g.input("seed", INT64, ["batch"])
     noise = noise_of_seed(g, seed, positions, depth, forms)
     kinds = {
