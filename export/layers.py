@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from export.compose import CONTRIB, DOUBLE, FLOAT, Composer
 from export.functions import ALIGNED
+from t2a_edge.errors import ExportError
 from train.qat import QMAX, FakeQuantize, QatConv2d, QatEmbedding, QatLinear
 
 Array = npt.NDArray[np.float32]
@@ -26,6 +27,7 @@ STEPS = 256  # of Gelu's table, to one
 LEAST_REACH = 6  # of the table: beyond, Gelu is 0 or its argument within 1e-8
 ON_A_STEP = 1e-2  # of a step: how far from it an entry of a table may lie
 RATIO_BITS = 16  # of the ratio of two steps: 8 more, those of a number, are what float32 has
+MOST_SUM = 2**31 - 1  # of an integer kernel
 FURTHEST = 64  # of RATIO_BITS: how far from a ratio another is looked for
 
 
@@ -224,9 +226,7 @@ class Network(Composer):
 
     # ---- convolutions
 
-    def conv(
-        self, value: Activation, layer: QatConv2d, *, relu: bool, factors: Array | None = None
-    ) -> Activation:
+    def conv(self, value: Activation, layer: QatConv2d, *, relu: bool) -> Activation:
         """A convolution of 3 x 3, in 8 bits of its own step.
 
         Args:
@@ -241,6 +241,12 @@ class Network(Composer):
         steps = numbers(layer.weight_scale)
         whole = np.rint(numbers(weight) / steps[:, None, None, None]).astype(np.int8)
         sums = np.rint(bias / (steps.astype(np.float64) * value.step))
+        if np.abs(sums).max() > MOST_SUM:
+            raise ExportError(
+                f"A bias of a convolution has {np.abs(sums).max():g} steps of input and weight; "
+                "expected what 31 bits hold. Train longer with fake-quantisation, or raise "
+                "train.qat.TINY."
+            )
         step = np.float32(layer.output_quantizer.scale.item())
         zero = NO_SIGN if relu else ZERO_POINT
         name = self.op(

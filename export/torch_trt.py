@@ -30,6 +30,7 @@ from t2a_edge.engine_header import ShapeRange
 from t2a_edge.errors import ExportError, OptionError
 from t2a_edge.form import SIDE as FORM_SIDE
 from t2a_edge.gpu import compute_capability
+from t2a_edge.layout import CHUNK
 from train.checkpoint import file_sha256
 from train.codec import Decoder
 from train.painting.model import WholeModel
@@ -56,7 +57,7 @@ class TorchTrtOptions:
 
     names: tuple[str, ...] = ()
     precision: str = "fp16"
-    max_pictures: int = 4
+    max_pictures: int = CHUNK
     level: int = -1
     full: bool = False
 
@@ -304,8 +305,8 @@ def _about(
               show_default=True, help="Folder of the programs.")  # fmt: skip
 @click.option("--engine", "names", multiple=True, help="Only this engine; repeatable.")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="fp16", show_default=True)
-@click.option("--max-pictures", type=int, default=4, show_default=True,
-              help="Most pictures in one run.")  # fmt: skip
+@click.option("--max-pictures", type=int, default=CHUNK, show_default=True,
+              help="Most pictures in one run; the runtime asks for up to that many.")  # fmt: skip
 @click.option("--level", type=int, default=-1,
               help="How long to search for fast kernels, 0 to 5.")  # fmt: skip
 @click.option("--full", is_flag=True, help="Fail rather than leave a part to torch.")

@@ -42,6 +42,7 @@ from t2a_edge.engine_header import (
 )
 from t2a_edge.errors import ExportError, OptionError
 from t2a_edge.gpu import compute_capability, cuda_major
+from t2a_edge.layout import CHUNK
 from t2a_edge.spec import Spec
 from t2a_edge.tensorrt_runner import GENERATOR, INSTALL
 
@@ -142,7 +143,7 @@ def axis_ranges(spec: Spec, vocabulary_size: int, max_pictures: int) -> dict[str
     """The lengths that free axes may have."""
     return {
         "batch": (1, 1, max_pictures),
-        "words": (1, spec.max_words, max(spec.max_words, vocabulary_size)),
+        "words": (1, spec.max_words, max(2 * spec.max_words, vocabulary_size)),  # of a blend
     }
 
 
@@ -291,8 +292,8 @@ def _how(code: int) -> str:
 @click.option("--fused", is_flag=True, help="The fused graph too, as generator.engine.")
 @click.option("--float-type", type=click.Choice(FLOAT_TYPES), default="float16", show_default=True,
               help="Type of what is not INT8.")  # fmt: skip
-@click.option("--max-pictures", type=int, default=4, show_default=True,
-              help="Most pictures in one run.")  # fmt: skip
+@click.option("--max-pictures", type=int, default=CHUNK, show_default=True,
+              help="Most pictures in one run; the runtime asks for up to that many.")  # fmt: skip
 @click.option("--hardware", type=click.Choice(COMPATIBILITY), default="none", show_default=True,
               help="Full TensorRT: other GPUs that may load the engines.")  # fmt: skip
 @click.option("--version-compatible", is_flag=True,

@@ -6,6 +6,7 @@ from pathlib import Path
 from export.tensorrt_form import FLOAT_TYPES
 from t2a_edge.engine_header import BACKENDS, COMPATIBILITY
 from t2a_edge.errors import OptionError
+from t2a_edge.layout import CHUNK
 
 RTX_TARGETS = ("SM75", "SM80", "SM86", "SM89", "SM120", "SM121")
 USUAL_TARGETS = ("SM80", "SM86", "SM89", "SM120")
@@ -37,7 +38,7 @@ class BuildOptions:
     names: tuple[str, ...] = ()
     fused: bool = False
     float_type: str = "float16"
-    max_pictures: int = 4
+    max_pictures: int = CHUNK
     hardware: str = "none"
     version_compatible: bool = False
     timing_cache: Path | None = None

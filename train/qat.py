@@ -17,7 +17,9 @@ from t2a_edge.errors import CheckpointError
 from train.config import QatConfig
 
 QMIN, QMAX = -128, 127
-TINY = 1e-8  # smallest quantisation step, so that an all-zero tensor divides by something
+TINY = 2.0**-17
+"""Smallest step. An all-zero channel divides by it, and an integer kernel tells its bias in steps of
+input times weight, 32 bits of them: with a smaller one a bias of 1 does not fit."""
 
 
 class Mode(Enum):

@@ -70,7 +70,7 @@ def random_model(
     codec.quantizer.codebook.copy_(on_int8_grid(0.5 * torch.randn(codec.quantizer.codebook.shape)))
     codec.quantizer.bias.copy_(0.1 * torch.randn(len(codec.quantizer.bias)))
     for parameter in codec.decoder.parameters():
-        if not parameter.any():  # a step of 0 times a bias does not fit 32 bits
+        if not parameter.any():  # those that start at 0 do nothing
             torch.nn.init.normal_(parameter, std=0.05)
     deep = DeepLatent(preset.codec.code_dim, config.components, config.depth)
     with torch.no_grad():
