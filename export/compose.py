@@ -53,9 +53,7 @@ class Composer:
         self.inputs.append(helper.make_tensor_value_info(name, kind, shape))
         return name
 
-    def output(
-        self, name: str, value: str, kind: int, shape: Sequence[int | str] | None
-    ) -> None:
+    def output(self, name: str, value: str, kind: int, shape: Sequence[int | str] | None) -> None:
         """Declare a value that a node makes as an output of the graph, under another name."""
         for node in self.nodes:
             _rename(node, {value: name})

@@ -207,7 +207,9 @@ class FixedCodec:
             sums.append(residual / CANVAS_UNIT * (self.size // side) ** 2)
             widest = float(np.abs(enlarge_matrix(side, self.size)).sum(1).max())
             residual += INT8_MAX * widest**2 + 1
-        sums += [float(left.max()) * INT8_MAX / LEFT_UNIT for left in np.abs(self.left) @ self.masks()]
+        sums += [
+            float(left.max()) * INT8_MAX / LEFT_UNIT for left in np.abs(self.left) @ self.masks()
+        ]
         lengths = np.abs(self.codes).sum(1)  # (K,)
         sums.append(float((MOST_VECTOR / VECTOR_UNIT * lengths + np.abs(self.halves)).max()))
         if max(sums) >= LIMIT:
@@ -247,7 +249,7 @@ class FixedCodec:
         vectors = self.average @ _rows(self._averaged(canvas, self.coarse[-1]))  # (B, A, C)
         for mask in self.masks():
             codes = self.codes[self._nearest(vectors)] * mask
-            vectors = vectors - self.left @ codes
+            vectors = (vectors - self.left @ codes).astype(np.float32)
         found = [self._nearest(vectors)]
         residual = canvas - self._part(found[0], self.coarse)
         for side in self.scales[len(self.coarse) :]:
@@ -259,7 +261,9 @@ class FixedCodec:
     def masks(self) -> Array:
         """Which places of the coarse scales each of them but the last has: (n - 1, A, 1)."""
         of = np.repeat(np.arange(len(self.coarse)), np.square(self.coarse))
-        masks: Array = (of == np.arange(len(self.coarse) - 1)[:, None])[..., None].astype(np.float32)
+        masks: Array = (of == np.arange(len(self.coarse) - 1)[:, None])[..., None].astype(
+            np.float32
+        )
         return masks
 
     def _averaged(self, grid: Array, side: int) -> Array:

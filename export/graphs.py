@@ -173,8 +173,9 @@ class _Engines:
         def network(g: Network, canvas: str) -> str:
             return decoder_network(g, self.model.codec.decoder, canvas, unit, self.codec.size)
 
-        side, made = self.codec.size, ["batch", size, size, 3]
-        shape = ["batch", self.codec.codes.shape[1], side, side]
+        side = self.codec.size
+        made: list[int | str] = ["batch", size, size, 3]
+        shape: list[int | str] = ["batch", self.codec.codes.shape[1], side, side]
         pixels = self._network(g, network, canvas, shape, UINT8, made)
         g.output("pixels", pixels, UINT8, made)
 
@@ -208,7 +209,9 @@ class EngineGraph(Network):
     def compose(self, codec: FixedCodec, latents: str) -> str:
         """`FixedCodec.compose`: (B, N, D) -> (B, C, h, w)."""
         side = codec.size // BLOCK
-        numbers = self.op("Transpose", self.whole(latents, LATENT_UNIT, MOST_LATENT), perm=[0, 2, 1])
+        numbers = self.op(
+            "Transpose", self.whole(latents, LATENT_UNIT, MOST_LATENT), perm=[0, 2, 1]
+        )
         numbers = self.reshape(numbers, 0, 0, side, side)  # (B, D, side, side)
         blocks = self.mapped_first(codec.compose_map, numbers)
         blocks = self.bounded(blocks, MOST_COMPONENT, COMPONENT_UNIT)  # (B, K * 16, side, side)
@@ -264,9 +267,7 @@ class EngineGraph(Network):
         part = self._enlarged(codec, codes, scales, CANVAS_UNIT)
         return self.op("Sub", canvas, self.cast(self.op("Round", part), FLOAT))
 
-    def _codes(
-        self, codec: FixedCodec, book: str, chosen: str, places: Int64Array | None
-    ) -> str:
+    def _codes(self, codec: FixedCodec, book: str, chosen: str, places: Int64Array | None) -> str:
         """Codes of indices (B, n), or of some of their places, n for none: (B, C, A) float64.
 
         Args:

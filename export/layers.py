@@ -9,6 +9,7 @@ what is computed in float is exact (`export.functions`).
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ STEPS = 256  # of Gelu's table, to one
 LEAST_REACH = 6  # of the table: beyond, Gelu is 0 or its argument within 1e-8
 ON_A_STEP = 1e-2  # of a step: how far from it an entry of a table may lie
 RATIO_BITS = 16  # of the ratio of two steps: 8 more, those of a number, are what float32 has
+FLOAT_STEP = np.float32(0)  # of what is not in 8 bits
 MOST_SUM = 2**31 - 1  # of an integer kernel
 FURTHEST = 64  # of RATIO_BITS: how far from a ratio another is looked for
 
@@ -47,7 +49,7 @@ class Activation:
     """
 
     name: str
-    step: np.float32 = np.float32(0)
+    step: np.float32 = FLOAT_STEP
     zero: int = ZERO_POINT
 
 
@@ -232,8 +234,9 @@ class Network(Composer):
         Args:
             relu: it stands behind.
         """
+        assert layer.bias is not None
         weight, bias = layer.quantized_weight(), numbers(layer.bias)
-        shape = {"pads": [1, 1, 1, 1], "strides": list(layer.stride)}
+        shape: dict[str, Any] = {"pads": [1, 1, 1, 1], "strides": list(layer.stride)}
         if not self.exact:
             weight_name, bias_name = self.constant(numbers(weight)), self.constant(bias)
             result = self.op("Conv", value.name, weight_name, bias_name, **shape)

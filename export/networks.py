@@ -8,6 +8,7 @@ loop.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,8 @@ from t2a_edge.checks import MAX_GUIDANCE
 from t2a_edge.form import SIDE as FORM_SIDE
 from train.codec import Decoder, ResidualBlock
 from train.models.chooser import Query
-from train.models.painter import HATS, Painter, PaintBlock
-from train.qat import QatLinear
+from train.models.painter import HATS, PaintBlock, Painter
+from train.qat import QatConv2d, QatLinear
 from train.text import END, MODULUS, START, TextEngine
 
 FIXED_BITS = 8  # behind the point, of keys and values: sums of products below 2^8 are exact
@@ -301,9 +302,11 @@ def decoder_network(g: Network, decoder: Decoder, canvas: str, unit: float, side
     x = g.conv(x, decoder.stem, relu=True)
     for level, blocks in enumerate(decoder.levels):
         if level:
-            enlarge = decoder.enlarge[level - 1]
-            x = g.conv(g.enlarged(x, side), enlarge.conv, relu=True)
+            conv = decoder.enlarge[level - 1].conv
+            assert isinstance(conv, QatConv2d)
+            x = g.conv(g.enlarged(x, side), conv, relu=True)
             side *= 2
+        assert isinstance(blocks, torch.nn.ModuleList)
         for block in blocks:
             assert isinstance(block, ResidualBlock)
             inner = g.conv(g.conv(x, block.first, relu=True), block.second, relu=False)
@@ -314,7 +317,7 @@ def decoder_network(g: Network, decoder: Decoder, canvas: str, unit: float, side
 
 def _grey_levels(g: Network, images: Activation, block: int) -> str:
     """(B, 3 block², h, w) in [-1, 1] -> (B, H, W, 3) uint8."""
-    shuffle = {"blocksize": block, "mode": "CRD"}
+    shuffle: dict[str, Any] = {"blocksize": block, "mode": "CRD"}
     if g.exact:  # 127 steps are 1; one above zero-point -127 is 0
         unit, lowest = np.float32(PIXEL_SCALE * images.step), ZERO_POINT - round(1 / images.step)
         grey = g.op("DequantizeLinear", images.name, g.step(unit), g.zero(lowest))

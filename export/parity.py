@@ -295,7 +295,9 @@ def compare_runners(reference: Runner, candidate: Runner, spec: Spec, link: str)
         for _, pixels in sides
     ]
     return both.parity(
-        link, float(np.mean(sides[0][0] == sides[1][0])), float(np.abs(scores[0] - scores[1]).mean())
+        link,
+        float(np.mean(sides[0][0] == sides[1][0])),
+        float(np.abs(scores[0] - scores[1]).mean()),
     )
 
 

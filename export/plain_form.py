@@ -284,7 +284,7 @@ class _Plain:
             return self.constants[name].data_type in integers
         makers = [node for node in self.nodes if name in node.output]
         return any(
-            a.i in integers
+            bool(a.i in integers)
             for node in makers
             for a in node.attribute
             if node.op_type == "Cast" and a.name == "to"

@@ -18,7 +18,6 @@ import onnx
 import onnx.inliner
 from onnx import TensorProto
 
-from export.compose import UINT8, all_nodes
 from export.fused import fused_graph
 from export.half import halved
 from export.plain_form import plain_form
@@ -27,7 +26,12 @@ from t2a_edge.spec import Spec
 FLOAT_TYPES = ("float16", "float32")
 KEPT_IN_FLOAT32 = ("LayerNormalization", "Softmax")
 NETWORKS = ("text", "painter")  # engines without whole numbers
-MOVES = ("DepthToSpace", "Transpose", "Identity", "Reshape")  # change no value: a cast may come after them
+MOVES = (
+    "DepthToSpace",
+    "Transpose",
+    "Identity",
+    "Reshape",
+)  # change no value: a cast may come after them
 
 
 def tensorrt_form(name: str, model: onnx.ModelProto, float_type: str) -> onnx.ModelProto:

@@ -81,7 +81,8 @@ class TorchRunner(Runner):
     def _pixels(self, indices: Tensor) -> Tensor:
         images = self._decoder(self._quantizer.canvas_from_indices(indices))  # (1, 3, H, W)
         grey = ((images + 1) * PIXEL_SCALE).round().clamp(0, 255).to(torch.uint8)
-        return grey.permute(0, 2, 3, 1)
+        pixels: Tensor = grey.permute(0, 2, 3, 1)
+        return pixels
 
 
 def _rows(arrays: tuple[Float32Array | Int64Array, ...]) -> list[tuple[Tensor, ...]]:

@@ -93,7 +93,8 @@ class PixelsGraph(nn.Module):
         """Decode to grey levels."""
         images = self.decoder(canvas)  # (B, 3, H, W)
         pixels = ((images + 1) * PIXEL_SCALE).round().clamp(0, 255).to(torch.uint8)
-        return pixels.permute(0, 2, 3, 1)
+        grey: Tensor = pixels.permute(0, 2, 3, 1)
+        return grey
 
 
 def network_sources(model: WholeModel) -> dict[str, GraphSource]:

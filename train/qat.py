@@ -18,8 +18,8 @@ from train.config import QatConfig
 
 QMIN, QMAX = -128, 127
 TINY = 2.0**-17
-"""Smallest step. An all-zero channel divides by it, and an integer kernel tells its bias in steps of
-input times weight, 32 bits of them: with a smaller one a bias of 1 does not fit."""
+"""Smallest step. An all-zero channel divides by it, and an integer kernel has its bias in 32 bits,
+in steps of input times weight: with a much smaller one a bias of 1 does not fit."""
 
 
 class Mode(Enum):
