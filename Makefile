@@ -108,7 +108,7 @@ reward: $(DEV)/.ready ## it learns from critics of its codes, from and into chec
 sampling: $(DEV)/.ready ## checkpoints/base.safetensors draws as the preset says; its weights stay
 	$(DEV)/bin/python -m train sampling --preset $(PRESET) --out checkpoints/base.safetensors
 
-export: $(DEV)/.ready ## checkpoint -> dist/base-fp32 and dist/base-int8, parity checked
+export: $(DEV)/.ready ## checkpoint -> dist/base-fp32, -fp16 and -int8, and each as one file; parity checked
 	$(DEV)/bin/python -m export
 
 bundle: export ## put the exported INT8 bundle into the package

@@ -11,6 +11,7 @@ Float64Array = npt.NDArray[np.float64]
 
 PERCENTILES = (50, 90, 95, 99)
 RATIO_PERCENTILES = (50, 99)  # of ratios to the reference workload
+RATIO_NAMES = tuple(f"p{percentile}" for percentile in RATIO_PERCENTILES)
 LOOKS = 3  # a gate may be looked at this often, with more samples each time
 ERROR = 0.05  # chance that a gate is decided wrongly in any of its looks
 CONFIDENCE = 1 - ERROR / LOOKS  # of every interval here (Bonferroni)
@@ -96,6 +97,9 @@ def time_figures(seconds: Sequence[float], reference: Sequence[float] = ()) -> d
             **{f"p{p}": _rounded(float(value)) for p, value in zip(wanted, exact, strict=True)},
             "intervals": {f"p{p}": _interval(row) for p, row in zip(wanted, drawn, strict=True)},
         }
+        missing = {p: note for p, note in withheld.items() if p in RATIO_NAMES}
+        if missing:
+            figures["ratio_to_reference"]["withheld"] = missing
     return figures
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from export.compose import FLOAT, INT64, Composer, node_counts
@@ -141,6 +142,21 @@ def test_each_picture_of_a_batch_has_its_own_steps(precision, runner, fused):
     for row, (prompt, seed, steps) in enumerate(told):
         expected = drawn(runner, prompt, seed, steps=steps)
         assert_drawn_alike(precision, indices[row], pixels[row], expected)
+
+
+def test_weights_that_become_uint8_give_the_same_picture():
+    """As they do on x86 processors whose 8-bit sums saturate."""
+    graph = fused_graph(small_engines("int8"), SPEC).SerializeToString()
+    options = SamplingOptions(guidance_scale=2.5, steps=2, form_strength=1.0, temperature=0.5)
+    inputs = fused_inputs([parsed("warm -dark")], [4], options, SPEC)
+    drawn_by = []
+    for precision in ("0", "1"):
+        told = onnxruntime.SessionOptions()
+        told.add_session_config_entry("session.x64quantprecision", precision)
+        opened_as = onnxruntime.InferenceSession(graph, told)
+        drawn_by.append(opened_as.run(["pixels", "indices"], inputs))
+    for found, expected in zip(*drawn_by, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_every_layer_runs_in_integer_kernels_and_what_can_be_is_before_the_loop(tmp_path):
