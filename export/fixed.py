@@ -66,12 +66,14 @@ class FixedMap:
     """A linear map from whole numbers to whole numbers.
 
     Attributes:
-        weights: (I, O); each column whole numbers times a power of two.
+        weights: (I, O); each column whole numbers of 16 bits times a power of two.
         offset: (O,), likewise.
+        units: (O,), these powers.
     """
 
     weights: Array
     offset: Array
+    units: Array
 
     def __call__(self, numbers: Array) -> Array:
         """(..., I) whole numbers -> (..., O) whole numbers."""
@@ -101,7 +103,9 @@ def fixed_map(weights: Wide, offset: Wide, most: float) -> FixedMap:
     unit = np.exp2(bits)
     numbers, moved = np.rint(weights * unit), np.rint(offset * unit)
     assert (most * np.abs(numbers).sum(0) + np.abs(moved) < LIMIT).all()
-    return FixedMap((numbers / unit).astype(np.float32), (moved / unit).astype(np.float32))
+    assert np.abs(numbers).max() < 2**15
+    weights, offset = (numbers / unit).astype(np.float32), (moved / unit).astype(np.float32)
+    return FixedMap(weights, offset, (1 / unit).astype(np.float32))
 
 
 def whole(values: npt.NDArray[np.floating], unit: float, most: float) -> Array:

@@ -37,7 +37,7 @@ from export.fixed import (
     Int64Array,
 )
 from export.half import half_form
-from export.layers import Network
+from export.layers import Array, Network
 from export.networks import (
     PainterInputs,
     decoder_network,
@@ -54,6 +54,7 @@ from train.painting.model import WholeModel
 from train.qat import disable
 
 PRECISIONS = ("fp32", "fp16", "int8")
+LARGE = 4096  # weights: so many are worth two nodes
 PATCHES = 8  # along each side of a form, as `train.painting.bank` cuts it
 
 Graphs = Mapping[str, onnx.ModelProto]
@@ -195,14 +196,21 @@ class EngineGraph(Network):
 
     def mapped(self, fixed: FixedMap, numbers: str) -> str:
         """`FixedMap` of the last axis."""
-        sums = self.op("MatMul", numbers, self.constant(fixed.weights))
+        sums = self.op("MatMul", numbers, self._weights(fixed.weights, fixed.units))
         return self.op("Round", self.op("Add", sums, self.constant(fixed.offset)))
 
     def mapped_first(self, fixed: FixedMap, numbers: str) -> str:
         """`FixedMap` of the second axis: (B, I, h, w) -> (B, O, h, w)."""
-        weights = self.constant(fixed.weights.T[:, :, None, None])
-        sums = self.op("Conv", numbers, weights, self.constant(fixed.offset))
+        kernel, units = fixed.weights.T[:, :, None, None], fixed.units[:, None, None, None]
+        sums = self.op("Conv", numbers, self._weights(kernel, units), self.constant(fixed.offset))
         return self.op("Round", sums)
+
+    def _weights(self, weights: Array, units: Array) -> str:
+        """Weights of a map; many are stored in 16 bits."""
+        if weights.size < LARGE:
+            return self.constant(weights)
+        whole = np.rint(weights / units).astype(np.int16)
+        return self.op("Mul", self.cast(self.constant(whole), FLOAT), self.constant(units))
 
     # ---- codec
 
