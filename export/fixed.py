@@ -104,8 +104,8 @@ def fixed_map(weights: Wide, offset: Wide, most: float) -> FixedMap:
     numbers, moved = np.rint(weights * unit), np.rint(offset * unit)
     assert (most * np.abs(numbers).sum(0) + np.abs(moved) < LIMIT).all()
     assert np.abs(numbers).max() < 2**15
-    weights, offset = (numbers / unit).astype(np.float32), (moved / unit).astype(np.float32)
-    return FixedMap(weights, offset, (1 / unit).astype(np.float32))
+    parts = (numbers / unit, moved / unit, 1 / unit)
+    return FixedMap(*(part.astype(np.float32) for part in parts))
 
 
 def whole(values: npt.NDArray[np.floating], unit: float, most: float) -> Array:
@@ -250,7 +250,8 @@ class FixedCodec:
 
     def code(self, canvas: Array) -> Int64Array:
         """A canvas as `compose` gives it -> indices (B, N) int64."""
-        vectors = self.average @ _rows(self._averaged(canvas, self.coarse[-1]))  # (B, A, C)
+        averaged = _rows(self._averaged(canvas, self.coarse[-1]))
+        vectors: Array = self.average @ averaged  # (B, A, C)
         for mask in self.masks():
             codes = self.codes[self._nearest(vectors)] * mask
             vectors = (vectors - self.left @ codes).astype(np.float32)

@@ -86,7 +86,7 @@ class _Engines:
         self.model, self.preset, self.precision = model, model.preset, precision
         self.codec = FixedCodec(model.codec.quantizer, model.latent)
         self.forms = FixedForms(model.bank)
-        self.width = model.preset.transformer.width
+        self.width = model.text.second.out_features
         self.words: list[int | str] = ["batch", "words", self.width]
         self.weights: list[int | str] = ["batch", "words"]
         self.form: list[int | str] = ["batch", FORM_SIDE, FORM_SIDE]

@@ -281,11 +281,7 @@ class _Plain:
     def _is_whole(self, name: str) -> bool:
         integers = (TensorProto.INT32, TensorProto.INT64)
         if name in self.constants:
-            return self.constants[name].data_type in integers
-        makers = [node for node in self.nodes if name in node.output]
-        return any(
-            bool(a.i in integers)
-            for node in makers
-            for a in node.attribute
-            if node.op_type == "Cast" and a.name == "to"
-        )
+            return bool(self.constants[name].data_type in integers)
+        makers = [node for node in self.nodes if name in node.output and node.op_type == "Cast"]
+        kinds = {a.i for node in makers for a in node.attribute if a.name == "to"}
+        return bool(kinds.intersection(integers))
