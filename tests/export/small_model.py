@@ -1,5 +1,6 @@
 """Small models with random weights."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -12,7 +13,7 @@ import onnxruntime
 import torch
 
 from export.graphs import engine_graphs
-from t2a_edge.bundle import engine_file
+from t2a_edge.bundle import engine_file, write_manifest
 from t2a_edge.form import SIDE as FORM_SIDE
 from t2a_edge.runner import OnnxRunner, session_options
 from t2a_edge.spec import Spec
@@ -142,3 +143,15 @@ def opened(engines: Mapping[str, onnx.ModelProto], folder: Path) -> OnnxRunner:
     for name, model in engines.items():
         onnx.save(model, folder / engine_file(name))
     return OnnxRunner(folder)
+
+
+def fill_small_bundle(folder: Path) -> None:
+    """A bundle of `small_model` in INT8: its pictures can be as large as a server is asked for."""
+    engines = small_engines("int8")
+    for name, model in engines.items():
+        onnx.save(model, folder / engine_file(name))
+    manifest = {
+        "spec": small_spec().to_json(), "vocabulary": ["calm", "warm"], "precision": "int8",
+        "checkpoint_sha256": hashlib.sha256(b"small").hexdigest(),
+    }  # fmt: skip
+    write_manifest(folder, manifest, [engine_file(name) for name in engines])
