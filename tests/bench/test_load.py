@@ -182,7 +182,7 @@ def test_a_short_run_against_a_real_server(tmp_path):
             "--seconds",
             "4",
             "--bundle",
-            str(tiny_bundle),
+            str(bundle),
             "--json",
             str(path),
             "--log",
