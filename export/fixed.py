@@ -273,8 +273,8 @@ class FixedCodec:
 
     def _averaged(self, grid: Array, side: int) -> Array:
         average = average_matrix(self.size, side)
-        averaged: Array = average @ grid @ average.T  # (B, C, side, side)
-        return averaged
+        averaged: Array = (average @ grid @ average.T).astype(np.float32)
+        return averaged  # (B, C, side, side)
 
     def _nearest(self, vectors: Array) -> Int64Array:
         """(B, n, C) in canvas units -> (B, n), the first of the nearest codes."""

@@ -309,16 +309,21 @@ def decoder_network(g: Network, decoder: Decoder, canvas: str, unit: float, side
         assert isinstance(blocks, torch.nn.ModuleList)
         for block in blocks:
             assert isinstance(block, ResidualBlock)
-            inner = g.conv(g.conv(x, block.first, relu=True), block.second, relu=False)
-            x = g.sum(x, inner, block.sum_quantizer)
+            x = residual(g, x, block)
     x = g.conv(x, decoder.head, relu=False)
     return _grey_levels(g, x, decoder.shuffle.upscale_factor)
+
+
+def residual(g: Network, x: Activation, block: ResidualBlock) -> Activation:
+    """(B, C, h, w) in 8 bits to the same shape."""
+    inner = g.conv(g.conv(x, block.first, relu=True), block.second, relu=False)
+    return g.sum(x, inner, block.sum_quantizer)
 
 
 def _grey_levels(g: Network, images: Activation, block: int) -> str:
     """(B, 3 block², h, w) in [-1, 1] -> (B, H, W, 3) uint8."""
     shuffle: dict[str, Any] = {"blocksize": block, "mode": "CRD"}
-    if g.exact:  # 127 steps are 1; one above zero-point -127 is 0
+    if g.exact:  # zero-point 1 makes -1 to 1 of the 8-bit numbers 0 to 2
         unit, lowest = np.float32(PIXEL_SCALE * images.step), ZERO_POINT - round(1 / images.step)
         grey = g.op("DequantizeLinear", images.name, g.step(unit), g.zero(lowest))
         levels = g.op("QuantizeLinear", grey, g.number(1), g.zero(0))

@@ -243,7 +243,7 @@ class _Plain:
         return int(self.constants[other].dims[-1])
 
     def _float(self, name: str) -> bool:
-        return self.constants[name].data_type == FLOAT
+        return bool(self.constants[name].data_type == FLOAT)
 
     def _shares(self, node: NodeProto) -> None:
         scores = self._op("Add", *node.input[:2])

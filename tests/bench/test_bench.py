@@ -93,6 +93,7 @@ def test_the_report_has_every_figure(measured):
     report = json.loads((measured[1] / "b.json").read_text())
     int8 = report["artefacts"]["int8"]
     assert int8["size_bytes"].keys() == {engine_file(e) for e in ENGINES}
+    assert int8["parameters"] > 1000
     assert 50 < int8["peak_memory_mb"] < 400  # its own, not that of the process that measures
     for key in ("cold_ms", "load_ms", "first_run_ms"):
         assert int8[key]["p50"] > 0
