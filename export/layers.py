@@ -29,6 +29,7 @@ LEAST_REACH = 6  # of the table: beyond, Gelu is 0 or its argument within 1e-8
 ON_A_STEP = 1e-2  # of a step: how far from it an entry of a table may lie
 RATIO_BITS = 16  # of the ratio of two steps: 8 more, those of a number, are what float32 has
 FLOAT_STEP = np.float32(0)  # of what is not in 8 bits
+LANES = 16  # outputs of a convolution: of 12, the kernel takes twice the time
 MOST_SUM = 2**31 - 1  # of an integer kernel
 FURTHEST = 64  # of RATIO_BITS: how far from a ratio another is looked for
 
@@ -244,6 +245,8 @@ class Network(Composer):
         steps = numbers(layer.weight_scale)
         whole = np.rint(numbers(weight) / steps[:, None, None, None]).astype(np.int8)
         sums = np.rint(bias / (steps.astype(np.float64) * value.step))
+        count, spare = len(steps), -len(steps) % LANES
+        whole, steps, sums = (_longer(part, spare) for part in (whole, steps, sums))
         if np.abs(sums).max() > MOST_SUM:
             raise ExportError(
                 f"A bias of a convolution has {np.abs(sums).max():g} steps of input and weight; "
@@ -257,6 +260,7 @@ class Network(Composer):
             self.own(whole), self.own(steps), self.own(np.array(0, dtype=np.int8)),
             self.step(step), self.zero(zero), self.own(sums.astype(np.int32)), **shape,
         )  # fmt: skip
+        name = self.slice(name, 0, count, 1) if spare else name
         return Activation(name, step, zero)
 
     def sum(self, first: Activation, second: Activation, quantizer: FakeQuantize) -> Activation:
@@ -295,6 +299,11 @@ class Network(Composer):
         step = float(layer.weight_scale)
         whole = np.rint(numbers(layer.quantized_weight()) / step).astype(np.int8)
         return self.cast(self.op("Gather", self.constant(whole), rows), FLOAT)
+
+
+def _longer(array: npt.NDArray[Any], spare: int) -> npt.NDArray[Any]:
+    """An array with so many more entries of its first axis, all of them like the last."""
+    return np.concatenate([array, np.repeat(array[-1:], spare, axis=0)])
 
 
 def _reach(step: np.float32) -> int:

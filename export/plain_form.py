@@ -102,7 +102,7 @@ class _Plain:
             "MatMulIntegerToFloat": self._linear, "QLinearConv": self._conv,
             "QLinearAdd": self._sum, "Rounded": self._fixed, "Normal": self._normal,
             "Shares": self._shares, "Gelu": self._gelu, "WideGelu": self._gelu,
-            "Enlarge": self._enlarge,
+            "Enlarge": self._enlarge, "Slice": self._slice,
         }  # fmt: skip
 
     def rewrite(self) -> None:
@@ -216,6 +216,15 @@ class _Plain:
         parts = [self.rounded[name].name for name in (node.input[0], node.input[3])]
         zero = int(self._value(node.input[7]))
         self._pair(node.output[0], self._op("Add", *parts), self._value(node.input[6]), zero)
+
+    def _slice(self, node: NodeProto) -> None:
+        """Part of an 8-bit value, or of another."""
+        source = self.rounded.get(node.input[0])
+        if source is None:
+            self.nodes.append(node)
+            return
+        part = self._op("Slice", source.name, *node.input[1:])
+        self.rounded[node.output[0]] = _Rounded(part, source.step, source.zero)
 
     # ---- functions
 
