@@ -76,7 +76,7 @@ train: $(DEV)/.ready ## the whole recipe with PRESET into RUN, on DATA (empty: t
 checkpoint: ## put the model of a finished RUN into checkpoints/base.safetensors
 	cp $(RUN)/model.safetensors checkpoints/base.safetensors
 
-export: $(DEV)/.ready ## checkpoint -> dist/base-fp32 and dist/base-int8, parity checked
+export: $(DEV)/.ready ## checkpoint -> dist/base-fp32, -fp16 and -int8, and each as one file; parity checked
 	$(DEV)/bin/python -m export
 
 bundle: export ## put the exported INT8 bundle into the package

@@ -72,7 +72,7 @@ def training_thumbnails(data: Path) -> FloatArray | None:
     """Thumbnails of the middle squares of training pictures; None without the folder."""
     if not data.is_dir():
         return None
-    from train.data import load_rows, readable_images
+    from train.data.pictures import load_rows, readable_images
 
     rows = [row for row in load_rows(data) if row.split == "train"]
     rows = rows[:: max(1, len(rows) // TRAINING_PICTURES)]  # files are in order of their painters

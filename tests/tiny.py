@@ -108,13 +108,13 @@ def fill_bundle(folder: Path, precision: str) -> None:
 
     import onnx
 
-    from export.flow_engines import flow_engines
+    from export.graphs import engine_graphs
     from t2a_edge.bundle import engine_file, write_manifest
-    from tests.export.flow_model import random_model
+    from tests.export.small_model import random_model
     from train.preset import load_preset
 
     model = random_model(load_preset("tiny"), FORMS, VOCABULARY)
-    parts = flow_engines(model, precision)
+    parts = engine_graphs(model, precision)
     for name, graph in parts.items():
         onnx.save(graph, folder / engine_file(name))
     manifest = {

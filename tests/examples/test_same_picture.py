@@ -60,7 +60,8 @@ def fused(engine, tmp_path_factory):
     from export.flow_engines import packed_networks, traced_networks
     from export.flow_fused import flow_fused_graph
     from tests.export.flow_model import random_model
-    from train.config import load_preset
+
+    from train.preset import load_preset
 
     model = random_model(load_preset("tiny"), tiny.FORMS, tiny.VOCABULARY)
     graph = flow_fused_graph(model, packed_networks(traced_networks(model, "int8"), "int8"))

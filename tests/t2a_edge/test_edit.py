@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from export.flow_runner import TorchFlowRunner
+from export.torch_runner import TorchRunner
 from t2a_edge.edit import encoded, extended, extended_layout, masked, varied
 from t2a_edge.errors import ImageError, OptionError
 from t2a_edge.fields import field_of
@@ -25,7 +25,7 @@ SIZE, HALF, CELL = 32, 16, 4
 
 @pytest.fixture(scope="module")
 def runner():
-    with TorchFlowRunner(tiny_model()) as opened:
+    with TorchRunner(tiny_model()) as opened:
         yield opened
 
 

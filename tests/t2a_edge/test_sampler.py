@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from export.flow_runner import TorchFlowRunner
+from export.torch_runner import TorchRunner
 from t2a_edge.errors import OptionError
 from t2a_edge.fields import chosen_forms, evened, field_of, stretched, windows_of
 from t2a_edge.layout import (
@@ -32,7 +32,7 @@ def fake():
 
 @pytest.fixture(scope="module")
 def runner():
-    with TorchFlowRunner(tiny_model()) as opened:
+    with TorchRunner(tiny_model()) as opened:
         yield opened
 
 

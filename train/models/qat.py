@@ -18,7 +18,9 @@ from t2a_edge.errors import CheckpointError
 from train.checks import require
 
 QMIN, QMAX = -128, 127
-TINY = 1e-8  # smallest quantisation step, so that an all-zero tensor divides by something
+TINY = 2.0**-17
+"""Smallest step. An all-zero channel divides by it, and an integer kernel has its bias in 32 bits,
+in steps of input times weight: with a much smaller one a bias of 1 does not fit."""
 
 
 @dataclass(frozen=True, kw_only=True)

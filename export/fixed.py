@@ -8,16 +8,19 @@ are whole numbers already, the steps of the codebook.
     components  128ths, at most 16
     canvas      32nds of a code's step, at most 511
     vectors     32nds of a code's step, at most 160
-    enlarging   down: weights in 2^-16, rounded to 32nds of a code's step; then across: weights in
-                2^-11, rounded to the canvas's 32nds
+    enlarging   weights in 2^-16 for each axis; the sum rounded to the canvas's 32nds
     logits      of a word and a form: 2^-14, at least -32 and at most `chooser.ENOUGH` as they are
                 heard; times the word's weight they are rounded to 2^-10 and added up
 
 Weights of a linear map have as many binary digits as its largest possible sum leaves. Matrices
-here are whole numbers times powers of two, which change nothing of this. The canvas of all codes,
-for the decoder and for the way back, is of float64 sums of multiples of 2^-32, which are exact in
-any order as well. This module computes in numpy, the reference; `export.flow_graphs` has the same
-as ONNX operators.
+here are whole numbers times powers of two, which change nothing of this. The canvas of some
+codes enlarged and added up, for the decoder and for the way back, is of float64 sums of multiples
+of 2^-32, which are exact in any order as well.
+
+The coarse scales are coded in what they are averaged to, all side by side: what the codes of one
+leave in the finer ones is one product, of weights in 2^-11 of the canvas's 32nds.
+
+This module computes in numpy, the reference; `export.graphs` has the same as ONNX operators.
 """
 
 from collections.abc import Sequence
@@ -32,10 +35,10 @@ from t2a_edge.errors import ExportError
 from t2a_edge.form import MOST, SIDE, SPREAD, WHOLE, resampling_matrices
 from t2a_edge.scales import average_matrix, enlarge_matrix, scale_offsets
 from t2a_edge.spec import BLOCK
-from train.codec import MultiScaleQuantizer
 from train.models.chooser import ENOUGH
+from train.models.codec import MultiScaleQuantizer
 from train.models.latents import DeepLatent
-from train.painting.model import Bank
+from train.models.whole import Bank
 
 Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
@@ -48,8 +51,9 @@ COMPONENT_UNIT, MOST_COMPONENT = 2.0**-7, 16.0
 CANVAS_UNIT, MOST_CANVAS = 2.0**-5, 511.0  # of a code's step
 VECTOR_UNIT, MOST_VECTOR = 2.0**-5, 160.0
 ENCODED_UNIT = 2.0**-2  # of a canvas on its way back to latents
-DOWN_BITS, DOWN_UNIT = 16, 2.0**-5  # of the first axis that is enlarged, and what it is rounded to
-ACROSS_BITS = 11  # of the second
+ENLARGE_BITS = 16  # of an axis that is enlarged
+LEFT_UNIT = 2.0**-11  # of what codes leave in the averages of finer scales
+MOST_COARSE = 8  # side of the scales that are coded in their averages, at most
 MAP_BITS = 16  # at most, of a linear map
 LOGIT_UNIT, MOST_LOGIT = 2.0**-14, 32.0  # of how likely a word is true of a form
 SCORE_UNIT = 2.0**-10  # of a form's score
@@ -62,12 +66,14 @@ class FixedMap:
     """A linear map from whole numbers to whole numbers.
 
     Attributes:
-        weights: (I, O); each column whole numbers times a power of two.
+        weights: (I, O); each column whole numbers of 16 bits times a power of two.
         offset: (O,), likewise.
+        units: (O,), these powers.
     """
 
     weights: Array
     offset: Array
+    units: Array
 
     def __call__(self, numbers: Array) -> Array:
         """(..., I) whole numbers -> (..., O) whole numbers."""
@@ -91,13 +97,15 @@ def fixed_map(weights: Wide, offset: Wide, most: float) -> FixedMap:
     if slack >= LIMIT / 2:
         raise ExportError(
             f"A linear map has {len(weights)} inputs of up to {most:g} steps; expected sums below "
-            "2^24. Take coarser units in export/flow_fixed.py."
+            "2^24. Take coarser units in export/fixed.py."
         )
     bits = np.floor(np.log2((LIMIT - slack) / np.maximum(reach, 1e-9))).clip(max=MAP_BITS)
     unit = np.exp2(bits)
     numbers, moved = np.rint(weights * unit), np.rint(offset * unit)
     assert (most * np.abs(numbers).sum(0) + np.abs(moved) < LIMIT).all()
-    return FixedMap((numbers / unit).astype(np.float32), (moved / unit).astype(np.float32))
+    assert np.abs(numbers).max() < 2**15
+    parts = (numbers / unit, moved / unit, 1 / unit)
+    return FixedMap(*(part.astype(np.float32) for part in parts))
 
 
 def whole(values: npt.NDArray[np.floating], unit: float, most: float) -> Array:
@@ -131,6 +139,9 @@ class FixedCodec:
         scales, size: as of the codec; the side of the canvas.
         step: of the codebook's entries.
         codes: (K, C) whole numbers.
+        coarse: scales that are coded in their averages, side by side: A places.
+        average: (A, base²), from the last of them to all.
+        left: (A, A), what codes leave in finer ones, in canvas units.
         halves: (K,) half the squared length of each code and its bias, in units of a product of
             vector and code.
         compose_map, canvas_map: latents to blocks of components, components to canvas.
@@ -146,11 +157,18 @@ class FixedCodec:
         if np.abs(self.codes * self.step - book).max() > ON_A_STEP * self.step:
             raise ExportError(
                 "The codebook does not lie on 255 symmetric steps; expected one that "
-                "`train.qat.on_int8_grid` has rounded. Load the model from its checkpoint."
+                "`train.models.qat.on_int8_grid` has rounded. Load the model from its checkpoint."
             )
         bias = _wide(quantizer.bias) / np.float64(self.step) ** 2
         squares = np.square(self.codes.astype(np.float64)).sum(1)
         self.halves = np.rint((squares + bias) / 2 / VECTOR_UNIT).astype(np.float32)
+        self.coarse = tuple(side for side in self.scales[:-1] if side <= MOST_COARSE)
+        if not self.coarse:
+            raise ExportError(
+                f"The scales are {list(self.scales)}; expected one of at most {MOST_COARSE} x "
+                f"{MOST_COARSE} before the last."
+            )
+        self.average, self.left = self._coarse_maps()
         self._check_sums()
         step, rows, back = float(self.step), _wide(latent.rows), _wide(latent.back)
         mean = _wide(latent.mean)
@@ -173,22 +191,36 @@ class FixedCodec:
             MOST_COMPONENT / COMPONENT_UNIT,
         )  # fmt: skip
 
+    def _coarse_maps(self) -> tuple[Array, Array]:
+        """How coarse scales are averaged, and what their codes leave in finer ones."""
+        sides, base, size = self.coarse, self.coarse[-1], self.size
+        averages = [average_matrix(base, side).astype(np.float64) for side in sides]
+        average = np.concatenate([np.kron(one, one) for one in averages])
+        rows = []
+        for side in sides:
+            down = average_matrix(size, side).astype(np.float64)
+            axes = [down @ enlarge_matrix(coarser, size) for coarser in sides]
+            rows.append([np.kron(a, a) * (c < side) for a, c in zip(axes, sides, strict=True)])
+        left = np.rint(np.block(rows) / CANVAS_UNIT / LEFT_UNIT) * LEFT_UNIT
+        return average.astype(np.float32), left.astype(np.float32)
+
     def _check_sums(self) -> None:
-        """Whether averages, products with codes, and enlarged codes are exact."""
+        """Whether averages, products with codes, and what codes leave are exact."""
         residual, sums = MOST_CANVAS, []
         for side in self.scales:
             sums.append(residual / CANVAS_UNIT * (self.size // side) ** 2)
             widest = float(np.abs(enlarge_matrix(side, self.size)).sum(1).max())
-            down = INT8_MAX * widest + 1
-            sums += [down * 2**DOWN_BITS, down / DOWN_UNIT * widest * 2**ACROSS_BITS]
-            residual += down * widest + 1
+            residual += INT8_MAX * widest**2 + 1
+        sums += [
+            float(left.max()) * INT8_MAX / LEFT_UNIT for left in np.abs(self.left) @ self.masks()
+        ]
         lengths = np.abs(self.codes).sum(1)  # (K,)
         sums.append(float((MOST_VECTOR / VECTOR_UNIT * lengths + np.abs(self.halves)).max()))
         if max(sums) >= LIMIT:
             raise ExportError(
                 f"A canvas of {self.size} x {self.size} with codes of a length of up to "
                 f"{lengths.max():g} steps has sums of up to {max(sums):g}; expected below 2^24. "
-                "Take coarser units in export/flow_fixed.py."
+                "Take coarser units in export/fixed.py."
             )
 
     # ---- latents and canvas
@@ -218,42 +250,57 @@ class FixedCodec:
 
     def code(self, canvas: Array) -> Int64Array:
         """A canvas as `compose` gives it -> indices (B, N) int64."""
-        residual, found = canvas, []
-        book = self.codes.T  # (C, K)
-        for side in self.scales:
-            average = average_matrix(self.size, side)
-            grid = average @ residual @ average.T  # (B, C, side, side)
-            vectors = np.rint(grid * np.float32(CANVAS_UNIT / VECTOR_UNIT))
-            vectors = vectors.clip(*_ends(MOST_VECTOR, VECTOR_UNIT)).transpose(0, 2, 3, 1)
-            nearness = vectors.astype(np.float32) @ book - self.halves  # (B, side, side, K)
-            chosen = nearness.argmax(-1)  # the first of the nearest
-            found.append(chosen.reshape(len(canvas), -1))
+        averaged = _rows(self._averaged(canvas, self.coarse[-1]))
+        vectors: Array = self.average @ averaged  # (B, A, C)
+        for mask in self.masks():
+            codes = self.codes[self._nearest(vectors)] * mask
+            vectors = (vectors - self.left @ codes).astype(np.float32)
+        found = [self._nearest(vectors)]
+        residual = canvas - self._part(found[0], self.coarse)
+        for side in self.scales[len(self.coarse) :]:
+            found.append(self._nearest(_rows(self._averaged(residual, side))))
             if side < self.size:
-                residual = residual - self.enlarged(chosen, side)
+                residual = residual - self._part(found[-1], (side,))
         return np.concatenate(found, axis=1)
 
-    def enlarged(self, chosen: Int64Array, side: int) -> Array:
-        """Indices of a scale (B, side, side) -> its part of the canvas, in canvas units."""
-        codes = self.codes[chosen].transpose(0, 3, 1, 2)  # (B, C, side, side)
-        down, across = self.enlarge_matrices(side)
-        part: Array = np.rint(np.rint(down @ codes) @ across.T)
+    def masks(self) -> Array:
+        """Which places of the coarse scales each of them but the last has: (n - 1, A, 1)."""
+        of = np.repeat(np.arange(len(self.coarse)), np.square(self.coarse))
+        masks: Array = (of == np.arange(len(self.coarse) - 1)[:, None])[..., None].astype(
+            np.float32
+        )
+        return masks
+
+    def _averaged(self, grid: Array, side: int) -> Array:
+        average = average_matrix(self.size, side)
+        averaged: Array = (average @ grid @ average.T).astype(np.float32)
+        return averaged  # (B, C, side, side)
+
+    def _nearest(self, vectors: Array) -> Int64Array:
+        """(B, n, C) in canvas units -> (B, n), the first of the nearest codes."""
+        numbers = np.rint(vectors * np.float32(CANVAS_UNIT / VECTOR_UNIT))
+        numbers = numbers.clip(*_ends(MOST_VECTOR, VECTOR_UNIT)).astype(np.float32)
+        chosen: Int64Array = (numbers @ self.codes.T - self.halves).argmax(-1)
+        return chosen
+
+    def _part(self, chosen: Int64Array, scales: Sequence[int]) -> Array:
+        """Indices of some scales (B, n) -> their part of the canvas, in canvas units."""
+        part: Array = np.rint(self.enlarged(chosen, scales) / CANVAS_UNIT).astype(np.float32)
         return part
 
-    def enlarge_matrices(self, side: int) -> tuple[Array, Array]:
-        """What enlarges codes down, to DOWN_UNIT, and then across, to CANVAS_UNIT: (size, side)."""
-        down = whole_enlarge_matrix(side, self.size, DOWN_BITS) / DOWN_UNIT
-        across = whole_enlarge_matrix(side, self.size, ACROSS_BITS) * (DOWN_UNIT / CANVAS_UNIT)
-        return down.astype(np.float32), across.astype(np.float32)
+    def enlarged(self, chosen: Int64Array, scales: Sequence[int]) -> Wide:
+        """Indices of some scales (B, n) -> their sum (B, C, h, w), in code steps."""
+        offsets, shape = scale_offsets(scales), (len(chosen), self.codes.shape[1])
+        total = np.zeros((*shape, self.size, self.size), dtype=np.float64)
+        for side, (start, end) in zip(scales, pairwise(offsets), strict=True):
+            codes = self.codes[chosen[:, start:end]].transpose(0, 2, 1)  # (B, C, side²)
+            matrix = whole_enlarge_matrix(side, self.size, ENLARGE_BITS).astype(np.float64)
+            total += matrix @ codes.reshape(*shape, side, side) @ matrix.T
+        return total
 
     def canvas(self, indices: Int64Array) -> Array:
         """Indices (B, N) -> canvas of all codes (B, C, h, w), in code steps."""
-        offsets, shape = scale_offsets(self.scales), (len(indices), self.codes.shape[1])
-        total = np.zeros((*shape, self.size, self.size), dtype=np.float64)
-        for side, (start, end) in zip(self.scales, pairwise(offsets), strict=True):
-            codes = self.codes[indices[:, start:end]].transpose(0, 2, 1)  # (B, C, side²)
-            matrix = whole_enlarge_matrix(side, self.size, DOWN_BITS).astype(np.float64)
-            total += matrix @ codes.reshape(*shape, side, side) @ matrix.T
-        return total.astype(np.float32)
+        return self.enlarged(indices, self.scales).astype(np.float32)
 
     # ---- engines
 
@@ -265,27 +312,30 @@ class FixedCodec:
         """The encoder engine: indices (B, positions) -> latents (B, N, D)."""
         return self.latents(self.canvas(indices))
 
-    def block_places(self) -> Int64Array:
-        """Where the codes of the coarse scales stand on the diagonal of one matrix.
+    def block_places(self, scales: Sequence[int]) -> Int64Array:
+        """Where the codes of some scales stand on the diagonal of one matrix.
 
         Returns:
-            (A, A), A the sum of their sides: numbers of positions, and the count of all positions
+            (A, A), A the sum of their sides: numbers of their positions, and the count of these
             where there is none.
         """
-        sides: Sequence[int] = self.scales[:-1]
-        offsets, total = scale_offsets(self.scales), sum(self.scales[:-1])
+        offsets, total, start = scale_offsets(scales), sum(scales), 0
         places = np.full((total, total), offsets[-1], dtype=np.int64)
-        start = 0
-        for number, side in enumerate(sides):
+        for number, side in enumerate(scales):
             own = np.arange(side * side).reshape(side, side) + offsets[number]
             places[start : start + side, start : start + side] = own
             start += side
         return places
 
-    def block_enlarge(self) -> Wide:
-        """What enlarges the coarse scales, side by side: (size, A) float64."""
-        parts = [whole_enlarge_matrix(side, self.size, DOWN_BITS) for side in self.scales[:-1]]
+    def block_enlarge(self, scales: Sequence[int]) -> Wide:
+        """What enlarges some scales, side by side: (size, A) float64."""
+        parts = [whole_enlarge_matrix(side, self.size, ENLARGE_BITS) for side in scales]
         return np.concatenate(parts, axis=1).astype(np.float64)
+
+
+def _rows(grid: Array) -> Array:
+    """(B, C, h, w) -> (B, h w, C)."""
+    return grid.reshape(*grid.shape[:2], -1).transpose(0, 2, 1)
 
 
 def _ends(most: float, unit: float) -> tuple[float, float]:

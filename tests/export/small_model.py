@@ -1,5 +1,6 @@
-"""Small models of the generator that decides a whole picture at once, with random weights."""
+"""Small models with random weights."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -11,21 +12,21 @@ import onnx
 import onnxruntime
 import torch
 
-from export.flow_engines import packed_networks, traced_networks
-from t2a_edge.bundle import engine_file
+from export.graphs import engine_graphs
+from t2a_edge.bundle import engine_file, write_manifest
 from t2a_edge.form import SIDE as FORM_SIDE
 from t2a_edge.runner import OnnxRunner, session_options
 from t2a_edge.spec import Spec
 from tests.tiny_model import spec_of
-from train.codec import Codec
-from train.config import Preset, load_preset
+from train.models.bank import FormCodec
 from train.models.chooser import Query
+from train.models.codec import Codec
 from train.models.latents import DeepLatent
 from train.models.painter import Painter
-from train.painting.bank import FormCodec
-from train.painting.model import Bank, WholeModel
-from train.qat import convert, on_int8_grid, prepare
-from train.text import TextEngine
+from train.models.qat import convert, on_int8_grid, prepare
+from train.models.text import TextEngine
+from train.models.whole import Bank, WholeModel
+from train.preset import Preset, load_preset
 
 SCALES = (1, 4, 16, 32)
 FORMS = 24
@@ -61,8 +62,8 @@ def random_model(
 ) -> WholeModel:
     """Every part with random weights, fake-quantisers frozen at what some passes showed."""
     torch.manual_seed(5)
-    width, config = preset.transformer.width, preset.latent
-    text, query = TextEngine(preset.text, width), Query(width, preset.form.key)
+    width, config = preset.text.width, preset.latent
+    text, query = TextEngine(preset.text), Query(width, preset.form.key)
     painter = Painter(preset.painter, config.depth, width, preset.latent_side)
     torch.nn.init.normal_(painter.modulate.weight, std=0.05)
     torch.nn.init.normal_(painter.modulate.bias, std=0.1)
@@ -70,7 +71,7 @@ def random_model(
     codec.quantizer.codebook.copy_(on_int8_grid(0.5 * torch.randn(codec.quantizer.codebook.shape)))
     codec.quantizer.bias.copy_(0.1 * torch.randn(len(codec.quantizer.bias)))
     for parameter in codec.decoder.parameters():
-        if not parameter.any():  # a step of 0 times a bias does not fit 32 bits
+        if not parameter.any():  # those that start at 0 do nothing
             torch.nn.init.normal_(parameter, std=0.05)
     deep = DeepLatent(preset.codec.code_dim, config.components, config.depth)
     with torch.no_grad():
@@ -121,16 +122,10 @@ def small_spec() -> Spec:
     return spec_of(small_preset(), FORMS)
 
 
-@lru_cache(maxsize=2)
-def small_traced(quantised: bool) -> dict[str, onnx.ModelProto]:
-    """The networks of `small_model`, in float or fake-quantised; do not change them."""
-    return traced_networks(small_model(), "int8" if quantised else "fp32")
-
-
 @lru_cache(maxsize=3)
-def small_networks(precision: str) -> Mapping[str, onnx.ModelProto]:
-    """The networks in the form that a precision has; do not change them."""
-    return packed_networks(small_traced(precision == "int8"), precision)
+def small_engines(precision: str) -> Mapping[str, onnx.ModelProto]:
+    """The engines of `small_model` in a precision; do not change them."""
+    return engine_graphs(small_model(), precision)
 
 
 def session(model: onnx.ModelProto, **changes: Any) -> onnxruntime.InferenceSession:
@@ -148,3 +143,15 @@ def opened(engines: Mapping[str, onnx.ModelProto], folder: Path) -> OnnxRunner:
     for name, model in engines.items():
         onnx.save(model, folder / engine_file(name))
     return OnnxRunner(folder)
+
+
+def fill_small_bundle(folder: Path) -> None:
+    """A bundle of `small_model` in INT8: its pictures can be as large as a server is asked for."""
+    engines = small_engines("int8")
+    for name, model in engines.items():
+        onnx.save(model, folder / engine_file(name))
+    manifest = {
+        "spec": small_spec().to_json(), "vocabulary": ["calm", "warm"], "precision": "int8",
+        "checkpoint_sha256": hashlib.sha256(b"small").hexdigest(),
+    }  # fmt: skip
+    write_manifest(folder, manifest, [engine_file(name) for name in engines])

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from export.compose import FLOAT, INT32, INT64
-from export.flow_graphs import FlowComposer
+from export.compose import FLOAT, INT32, INT64, Composer
 from t2a_edge.form import SIDE
 from t2a_edge.noise import (
     CROPS,
@@ -27,6 +26,7 @@ from t2a_edge.noise import (
 
 STEPS = 4096  # of the tables, to one
 GUMBEL_ZERO = 2**14  # what stands for 0 in the stored table: most numbers are above
+ROUNDS = 5  # of x -> x^5 from a seed to a position's keys
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Noise:
     crop: str
 
 
-def noise_of_seed(g: FlowComposer, seed: str, positions: int, depth: int, forms: int) -> Noise:
+def noise_of_seed(g: Composer, seed: str, positions: int, depth: int, forms: int) -> Noise:
     """What a picture of a seed is drawn with.
 
     Args:
@@ -67,46 +67,53 @@ def noise_of_seed(g: FlowComposer, seed: str, positions: int, depth: int, forms:
     latents = latents if depth >= SIDE else g.slice(latents, 0, depth, 2)
     form = form if depth <= SIDE else g.slice(form, 0, SIDE, 2)
     levels = _levels(g, of_choice, max(forms, len(CROPS)))  # (B, 2, M)
-    choice, crop = g.split(levels, [1, 1], axis=1)
+    choice, crop = (
+        g.op("Gather", levels, g.constant(np.array(row, dtype=np.int32)), axis=1) for row in (0, 1)
+    )  # (B, M)
+    choice = choice if forms >= len(CROPS) else g.slice(choice, 0, forms, 1)
     table = g.constant((gumbel_table() * STEPS + GUMBEL_ZERO).astype(np.uint16))
     steps = g.cast(g.op("Gather", table, choice, axis=0), FLOAT)
     gumbels = g.op("Mul", g.op("Sub", steps, g.number(GUMBEL_ZERO)), g.number(1 / STEPS))
-    windows = g.slice(g.reshape(crop, 0, -1), 0, len(CROPS), 1)
+    windows = g.slice(crop, 0, len(CROPS), 1)
     windows = g.op("Mod", windows, g.constant(np.array(CROPS, dtype=np.int32)))
-    choice = g.slice(g.reshape(gumbels, 0, -1), 0, forms, 1)
-    return Noise(latents, form, choice, g.cast(windows, INT64))
+    return Noise(latents, form, gumbels, g.cast(windows, INT64))
 
 
-def _quintic(g: FlowComposer, value: str) -> str:
-    """x^5 modulo P; x below 2^63."""
-    prime = g.constant(np.array(PRIME, dtype=np.int64))
-    value = g.op("Mod", value, prime)
-    square = g.op("Mod", g.op("Mul", value, value), prime)
-    fourth = g.op("Mod", g.op("Mul", square, square), prime)
-    return g.op("Mod", g.op("Mul", fourth, value), prime)
+def _position_keys(g: Composer, seed: str, numbers: npt.NDArray[np.int64]) -> str:
+    """`noise.position_keys`: seed (B,) int64 -> (B, positions, 3) int32.
 
-
-def _position_keys(g: FlowComposer, seed: str, numbers: npt.NDArray[np.int64]) -> str:
-    """`noise.position_keys`: seed (B,) int64 -> (B, positions, 3) int32."""
+    Every round is x -> x^5 modulo P and something added; all are of all keys, of which there are
+    few.
+    """
 
     def number(value: int) -> str:
         return g.constant(np.array(value, dtype=np.int64))
 
-    high, low = g.op("Div", seed, number(2**30)), g.op("Mod", seed, number(2**30))
-    key = _quintic(g, g.op("Add", low, number(0x1F123BB5)))
-    key = _quintic(g, g.op("Add", g.op("Add", key, high), number(0x05491333)))
-    moved = (numbers * 0x2545F491 + 0x3C6EF372) % PRIME
-    key = g.op("Unsqueeze", key, g.integers(1, 2))  # (B, 1, 1)
-    key = _quintic(g, g.op("Add", key, g.constant(moved[:, None])))  # (B, positions, 1)
-    key = _quintic(g, g.op("Add", key, number(0x1B873593)))
-    steps = np.arange(1, 4, dtype=np.int64) * 0x27D4EB2F % PRIME
-    keys = _quintic(g, g.op("Add", key, g.constant(steps)))  # (B, positions, 3)
+    added = np.zeros((ROUNDS, 1, len(numbers), 3), dtype=np.int64)  # behind each round
+    added[0] = 0x05491333
+    added[1] = ((numbers * 0x2545F491 + 0x3C6EF372) % PRIME)[:, None]
+    added[2] = 0x1B873593
+    added[3] = np.arange(1, 4, dtype=np.int64) * 0x27D4EB2F % PRIME
+    first = np.zeros((ROUNDS, 1, 1, 1), dtype=np.int64)
+    first[0] = 1  # the seed's high digits are added behind the first round
+    start = np.full((1, len(numbers), 3), 0x1F123BB5, dtype=np.int64)
+    spread = g.op("Unsqueeze", seed, g.integers(1, 2))  # (B, 1, 1)
+    high, low = g.op("Div", spread, number(2**30)), g.op("Mod", spread, number(2**30))
+    high = g.op("Mul", high, g.constant(first))  # (5, B, 1, 1)
+    body, prime = Composer(prefix="n"), number(PRIME)
+    key = body.op("Mod", body.input("key", INT64, None), prime)
+    square = body.op("Mod", body.op("Mul", key, key), prime)
+    fourth = body.op("Mod", body.op("Mul", square, square), prime)
+    fifth = body.op("Mod", body.op("Mul", fourth, key), prime)
+    following = body.op("Add", fifth, body.input("added", INT64, None))
+    body.output("following", following, INT64, None)
+    added_name = g.op("Add", high, g.constant(added))
+    keys = g.scan(body, g.op("Add", low, g.constant(start)), added_name)
     return g.cast(g.op("Mod", keys, number(LEVELS)), INT32)
 
 
-def _levels(g: FlowComposer, keys: str, codes: int) -> str:
+def _levels(g: Composer, keys: str, codes: int) -> str:
     """`noise.noise_levels`: keys (B, n, 3) -> (B, n, K) int32."""
-    points, squares = (g.constant(row) for row in code_points(codes))
-    first, second, third = g.split(keys, [1, 1, 1], axis=2)
-    sums = g.op("Add", g.op("Mul", first, points), g.op("Mul", second, squares))
-    return g.op("Mod", g.op("Add", sums, third), g.constant(np.array(LEVELS, dtype=np.int32)))
+    points = np.stack([*code_points(codes), np.ones(codes, dtype=np.int32)])  # (3, K)
+    sums = g.op("MatMul", keys, g.constant(points.astype(np.int32)))
+    return g.op("Mod", sums, g.constant(np.array(LEVELS, dtype=np.int32)))

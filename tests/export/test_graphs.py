@@ -1,6 +1,5 @@
 """The ONNX engines against numpy and torch, and the same bits however they are run."""
 
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -10,32 +9,31 @@ import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
 
-from export.exact import exact_form
-from export.flow_engines import flow_engines, packed_networks, plain_engine
-from export.flow_fixed import FixedCodec, FixedForms
-from export.flow_graphs import FlowTextGraph, flow_graphs
-from export.flow_runner import TorchFlowRunner
-from export.graphs import TextGraph
-from export.qdq import check_integer_kernels
+from export.compose import all_nodes
+from export.fixed import FixedCodec, FixedForms
+from export.graphs import engine_graphs
+from export.integers import check_integer_kernels
+from export.layers import Network, Weights, gelu_table, near_step
+from export.networks import query_network, text_network
+from export.torch_runner import TorchRunner
 from t2a_edge.bundle import ENGINES
 from t2a_edge.runner import FormInputs, PainterInputs
-from tests.export.flow_model import (
+from tests.export.small_model import (
     FORMS,
     SCALES,
     opened,
     session,
+    small_engines,
     small_model,
-    small_networks,
     small_preset,
-    small_traced,
 )
-from train.painting.bank import FormCodec
-from train.qat import QatConv2d, QatLinear, disable
+from train.models.bank import FormCodec
+from train.models.qat import QatConv2d, QatLinear, disable
 
 RNG = np.random.default_rng(6)
 PRESET = small_preset()
 POSITIONS = sum(side * side for side in SCALES)
-WIDTH, DEPTH = PRESET.transformer.width, PRESET.latent.depth
+WIDTH, DEPTH = PRESET.text.width, PRESET.latent.depth
 LEVELS = onnxruntime.GraphOptimizationLevel
 RUNS = [
     {"graph_optimization_level": LEVELS.ORT_ENABLE_EXTENDED},
@@ -52,12 +50,12 @@ def model():
 
 @pytest.fixture(scope="module")
 def engines(model):
-    return flow_graphs(model, small_networks("int8"))
+    return small_engines("int8")
 
 
 @pytest.fixture(scope="module")
 def runner(engines, tmp_path_factory):
-    with opened(engines, tmp_path_factory.mktemp("flow-int8")) as found:
+    with opened(engines, tmp_path_factory.mktemp("int8")) as found:
         yield found
 
 
@@ -146,8 +144,12 @@ def test_the_encoder_is_numpy_s(runner, codec):
 def test_the_forms_are_numpy_s(runner, model):
     given = form_inputs(20)
     found, choice = runner.forms(given)
-    query = session(small_networks("int8")["query"])
-    (asked,) = query.run(None, {"text_embedding": given.text_embedding})
+    g = Network(exact=True)
+    embedding = g.input("text_embedding", 1, ["batch", "words", WIDTH])
+    ones = np.ones(PRESET.form.key + 1, np.float32)
+    model.use_int8()
+    g.output("asked", query_network(g, model.query, embedding, ones), 1, ["batch", "words", "key"])
+    (asked,) = session(g.model("query")).run(None, {"text_embedding": given.text_embedding})
     forms = FixedForms(model.bank)
     expected = forms.choice(asked, given.word_weights, given.noise)
     np.testing.assert_array_equal(choice, expected)
@@ -157,18 +159,18 @@ def test_the_forms_are_numpy_s(runner, model):
 
 def test_the_codes_of_the_bank_are_a_byte_each(model, engines):
     stages = PRESET.form.stages
-    codes = [
-        constant.dims for constant in engines["forms"].graph.initializer
-        if constant.data_type == onnx.TensorProto.UINT8 and len(constant.dims) == 2
-    ]  # fmt: skip
-    assert codes == [[FORMS, stages * 64]]
+    shape = [FORMS, stages, 8, 8]
+
+    def kinds(engine):
+        return [c.data_type for c in engine.graph.initializer if c.dims == shape]
+
+    assert kinds(engines["forms"]) == [onnx.TensorProto.UINT8]
     bank, generator = model.bank, torch.Generator().manual_seed(9)
     tables = torch.randint(-40, 41, (stages, 300, 64), generator=generator).to(torch.int8)
     more = torch.randint(300, bank.codes.shape, generator=generator).to(torch.int16)
     other = replace(model, bank=replace(bank, codec=FormCodec(tables), codes=more))
-    engine = flow_graphs(other, small_networks("int8"))["forms"]
-    kinds = [c.data_type for c in engine.graph.initializer if c.dims == [FORMS, stages * 64]]
-    assert kinds == [onnx.TensorProto.INT16]
+    engine = engine_graphs(other, "int8")["forms"]
+    assert kinds(engine) == [onnx.TensorProto.INT16]
     given = form_inputs(4)
     form, choice = session(engine).run(None, given._asdict())
     np.testing.assert_array_equal(form, FixedForms(other.bank).form(choice, given.crop))
@@ -221,13 +223,17 @@ def test_every_layer_runs_in_integer_kernels(model, engines):
             kind: sum(isinstance(m, layer) for m in part.modules())
             for kind, layer in (("conv", QatConv2d), ("linear", QatLinear))
         }
+        if name == "painter":  # wanted and avoided words are one layer, and so are their keys
+            expected["linear"] -= 1 + PRESET.painter.layers - 1
         assert check_integer_kernels(name, engines[name]) == expected
 
 
-def test_no_network_keeps_an_operator_that_rounds_by_kernel():
-    inexact = ("Softmax", "LayerNormalization", "Gelu", "Log", "Exp", "Erf", "ReduceMean")
-    for network in small_networks("int8").values():
-        assert not [n.op_type for n in network.graph.node if n.op_type in inexact and not n.domain]
+def test_no_int8_engine_has_a_float_operator_that_rounds_by_kernel(engines):
+    """Those in functions are of float64."""
+    inexact = {"Softmax", "LayerNormalization", "Gelu", "Exp", "Erf", "ReduceMean", "Conv"}
+    for name in ("text", "forms", "painter", "decoder"):
+        kinds = {n.op_type for n in all_nodes(engines[name].graph.node) if not n.domain}
+        assert not kinds & inexact
 
 
 def differences(model, precision, onnx_runner):
@@ -235,9 +241,9 @@ def differences(model, precision, onnx_runner):
     if precision == "int8":
         model.use_int8()
     else:
-        for part in (*model.modules.values(), model.codec.decoder):
+        for part in model.modules.values():
             disable(part)
-    torch_runner = TorchFlowRunner(model)
+    torch_runner = TorchRunner(model)
     given = {
         "text": (GIVEN["text"]()["text_bytes"],),
         "painter": (painter_inputs(8),),
@@ -257,47 +263,27 @@ def differences(model, precision, onnx_runner):
     ("precision", "most"), [("int8", 0.03), ("fp16", 0.01), ("fp32", 0.005)]
 )  # the encoder is of whole numbers in all of them
 def test_the_engines_compute_what_torch_computes(model, tmp_path, precision, most):
-    with opened(flow_graphs(model, small_networks(precision)), tmp_path) as runner:
+    with opened(small_engines(precision), tmp_path) as runner:
         shares = differences(model, precision, runner)
     assert max(shares.values()) < most, shares
 
 
 def test_all_hashes_as_one_product_are_the_text_engine_s(model):
     words = ["warm", "", "a", "übergroß", "x" * PRESET.text.max_bytes]
-    text_bytes = RNG.integers(0, 256, (2, len(words), PRESET.text.max_bytes)).astype(np.uint8)
+    text_bytes = RNG.integers(1, 256, (2, len(words), PRESET.text.max_bytes)).astype(np.uint8)
     for row, word in zip(text_bytes[0], words, strict=True):
         letters = word.encode()
         row[:] = 0
         row[: len(letters)] = list(letters)
-    given = torch.from_numpy(text_bytes)
+    model.text.eval()
+    disable(model.text)
+    g = Network(exact=False)
+    given = g.input("text_bytes", 2, ["batch", "words", PRESET.text.max_bytes])
+    g.output("embedding", text_network(g, model.text, given), 1, ["batch", "words", WIDTH])
+    (found,) = session(g.model("text")).run(None, {"text_bytes": text_bytes})
     with torch.no_grad():
-        found = FlowTextGraph(model.text).eval()(given)
-        expected = TextGraph(model.text).eval()(given)
-    assert torch.equal(found, expected)
-
-
-@pytest.mark.parametrize(("name", "most"), [
-    ("text", 0.03), ("painter", 0.05), ("encoder", 0.01), ("decoder", 0.02), ("composer", 0),
-    ("forms", 0.01),
-])  # fmt: skip
-def test_a_plain_engine_has_standard_operators_and_about_the_same_values(engines, name, most):
-    plain = plain_engine(engines[name])
-    assert not plain.functions
-    kinds = {constant.data_type for constant in plain.graph.initializer}
-    assert onnx.TensorProto.DOUBLE not in kinds
-    given = GIVEN[name]()
-    found = session(plain).run(None, given)[0].astype(float)
-    expected = session(engines[name]).run(None, given)[0].astype(float)
-    assert np.abs(found - expected).mean() <= most * expected.std()
-
-
-def test_exact_operators_move_the_painter_by_little():
-    plain = packed_networks({"painter": small_traced(True)["painter"]}, "int8", exact=False)
-    given = GIVEN["painter"]()
-    (expected,) = session(plain["painter"]).run(None, given)
-    (found,) = session(small_networks("int8")["painter"]).run(None, given)
-    assert np.abs(found - expected).mean() < 0.03 * expected.std()
-    assert (found != expected).any()
+        expected = model.text(torch.from_numpy(text_bytes)).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_words_forms_levels_and_guidance_all_reach_the_painter(engines):
@@ -309,41 +295,42 @@ def test_words_forms_levels_and_guidance_all_reach_the_painter(engines):
         assert (painter.run(None, other)[0] != before).any(), name
 
 
-def test_a_word_to_avoid_is_not_a_word_that_is_wanted(engines):
+def test_a_word_without_weight_is_as_good_as_absent(engines):
     painter, given = session(engines["painter"]), painter_inputs(2)._asdict()
-    found = []
-    for weight in (1.0, -1.0):
-        given["word_weights"] = np.full((2, 5), weight, np.float32)
-        found.append(painter.run(None, given)[0])
-    assert (found[0] != found[1]).any()
+    given["word_weights"][:, 3:] = 0
+    fewer = {**given, "text_embedding": given["text_embedding"][:, :3],
+             "word_weights": given["word_weights"][:, :3]}  # fmt: skip
+    np.testing.assert_array_equal(painter.run(None, given)[0], painter.run(None, fewer)[0])
 
 
-def test_engines_are_made_of_a_model_in_one_go(model, monkeypatch):
-    monkeypatch.setattr(
-        "export.flow_engines.traced_networks", lambda _model, precision: small_traced(True)
-    )
-    engines = flow_engines(model, "int8")
-    assert tuple(engines) == ENGINES
-    given = GIVEN["decoder"]()
-    expected = session(flow_graphs(model, small_networks("int8"))["decoder"]).run(None, given)
-    np.testing.assert_array_equal(session(engines["decoder"]).run(None, given)[0], expected[0])
+@pytest.mark.parametrize("step", [0.002, 0.02, 0.3])
+def test_the_table_of_gelu_is_gelu_to_half_a_step(step):
+    end = 256 * 40
+    x = np.arange(-end, end) / 256
+    expected = torch.nn.functional.gelu(torch.from_numpy(x)).numpy()
+    found = (gelu_table(end, np.float32(step)).astype(float) - 128) * step
+    inside = np.abs(expected) < 126 * step
+    assert inside.sum() > 100
+    assert np.abs(found - expected)[inside].max() <= step / 2 * 1.001
+    assert gelu_table(end, np.float32(step)).max() == 255
 
 
-def test_the_graphs_that_it_is_given_stay_as_they_are(model):
-    networks = small_networks("int8")
-    before = {name: graph.SerializeToString() for name, graph in networks.items()}
-    for engine in flow_graphs(model, networks).values():
-        onnx.checker.check_model(engine)
-    assert {name: graph.SerializeToString() for name, graph in networks.items()} == before
+def test_a_ratio_of_steps_gets_few_digits():
+    for step in np.float32([0.0123, 0.5, 0.000267, 0.0292]):
+        near = near_step(step, np.float32(0.0289))
+        ratio = np.frexp(np.float64(np.float32(near / np.float32(0.0289))))[0] * 2**16
+        assert ratio == round(ratio)
+        assert abs(near / step - 1) < 1e-3
 
 
-def test_a_gelu_of_a_sum_becomes_a_table_too():
-    """The painter's modulation is of a sum of two layers."""
-    plain = packed_networks({"painter": small_traced(True)["painter"]}, "int8", exact=False)
-    graph = copy.deepcopy(plain["painter"])
-    gelus = [n for n in graph.graph.node if n.op_type == "Gelu"]
-    assert len(gelus) == PRESET.painter.layers + 2
-    exact = exact_form(graph)
-    calls = [n for n in exact.graph.node if n.op_type == "Gelu"]
-    assert len(calls) == len(gelus)
-    assert all(call.domain for call in calls)
+def test_layers_with_one_input_are_one_layer(model):
+    model.use_int8()
+    layers = [block.text_kv for block in model.painter.blocks]
+    both = Weights.of(*layers, exact=True)
+    parts = [Weights.of(layer, exact=True) for layer in layers]
+    np.testing.assert_array_equal(both.values, np.concatenate([p.values for p in parts], axis=1))
+    np.testing.assert_array_equal(both.bias, np.concatenate([p.bias for p in parts]))
+    assert both.input_step == max(p.input_step for p in parts)
+    values = both.values * both.steps
+    expected = np.concatenate([layer.weight.detach().numpy().T for layer in layers], axis=1)
+    assert np.abs(values - expected).max() <= both.steps.max() / 2 * 1.01

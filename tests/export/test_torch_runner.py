@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.flow_runner import TorchFlowRunner
-from t2a_edge import checks, spec
+from export.torch_runner import TorchRunner
 from t2a_edge.conditioning import conditioning
 from t2a_edge.drawing import Drawing, SamplingOptions
 from t2a_edge.form import SIDE, resampling_matrices
@@ -16,8 +15,6 @@ from t2a_edge.runner import FormInputs
 from t2a_edge.sampler import composed, paint_steps
 from tests.tiny import FORMS, tiny_spec
 from tests.tiny_model import tiny_model
-from train.models import latents as of_latents
-from train.models import painter as of_painter
 from train.models.painter import Words, painted
 
 MODEL, SPEC = tiny_model(), tiny_spec()
@@ -25,7 +22,7 @@ MODEL, SPEC = tiny_model(), tiny_spec()
 
 @pytest.fixture(scope="module")
 def runner():
-    with TorchFlowRunner(MODEL) as opened:
+    with TorchRunner(MODEL) as opened:
         yield opened
 
 
@@ -51,11 +48,6 @@ def scores(runner, prompt):
     embedding, weights = (torch.from_numpy(part) for part in inputs[:2])
     with torch.no_grad():
         return MODEL.bank.scores(MODEL.query(embedding), weights)[0].numpy()
-
-
-def test_runtime_and_training_agree_on_their_numbers():
-    assert checks.MAX_GUIDANCE == of_painter.MOST_GUIDANCE
-    assert spec.BLOCK == of_latents.BLOCK
 
 
 def test_words_choose_the_form_that_they_score_highest(runner):

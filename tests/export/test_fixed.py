@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.flow_fixed import (
+from export.fixed import (
     COMPONENT_UNIT,
     ENCODED_UNIT,
     LATENT_UNIT,
@@ -29,9 +29,9 @@ from export.flow_fixed import (
 from t2a_edge.errors import ExportError
 from t2a_edge.form import SIDE, resampling_matrices
 from t2a_edge.scales import enlarge_matrix
-from tests.export.flow_model import FORMS, SCALES, small_model
+from tests.export.small_model import FORMS, SCALES, small_model
+from train.models.bank import FormCodec, patches
 from train.models.chooser import ENOUGH
-from train.painting.bank import FormCodec, patches
 
 RNG = np.random.default_rng(4)
 POSITIONS = sum(side * side for side in SCALES)
@@ -69,7 +69,7 @@ def in_float64(codec):
     for name in MOST:
         fixed = getattr(wide, name)
         offset = fixed.offset.astype(np.float64)
-        setattr(wide, name, FixedMap(fixed.weights.astype(np.float64), offset))
+        setattr(wide, name, FixedMap(fixed.weights.astype(np.float64), offset, fixed.units))
     wide.codes, wide.halves = codec.codes.astype(np.float64), codec.halves.astype(np.float64)
     return wide
 
@@ -80,8 +80,10 @@ def turned(codec, latents):
     depth, dim = latents.shape[-1], codec.codes.shape[1]
     order, entries = RNG.permutation(depth), RNG.permutation(dim)
     compose, canvas = codec.compose_map, codec.canvas_map
-    other.compose_map = FixedMap(compose.weights[order], compose.offset)
-    other.canvas_map = FixedMap(canvas.weights[:, entries], canvas.offset[entries])
+    other.compose_map = FixedMap(compose.weights[order], compose.offset, compose.units)
+    other.canvas_map = FixedMap(
+        canvas.weights[:, entries], canvas.offset[entries], canvas.units[entries]
+    )
     other.codes = codec.codes[:, entries]
     return other, latents[..., order]
 
@@ -107,7 +109,7 @@ def test_the_encoder_s_sums_are_exact(model, codec):
     other = copy.deepcopy(codec)
     other.codes = codec.codes[:, entries]
     fixed = codec.component_map
-    other.component_map = FixedMap(fixed.weights[entries], fixed.offset)
+    other.component_map = FixedMap(fixed.weights[entries], fixed.offset, fixed.units)
     np.testing.assert_array_equal(other.encoder(indices), expected)
 
 
