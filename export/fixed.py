@@ -258,9 +258,10 @@ class FixedCodec:
         found = [self._nearest(vectors)]
         residual = canvas - self._part(found[0], self.coarse)
         for side in self.scales[len(self.coarse) :]:
+            if len(found) > 1:
+                residual = residual - self._part(found[-1], (coarser,))
             found.append(self._nearest(_rows(self._averaged(residual, side))))
-            if side < self.size:
-                residual = residual - self._part(found[-1], (side,))
+            coarser = side
         return np.concatenate(found, axis=1)
 
     def masks(self) -> Array:

@@ -251,11 +251,11 @@ class EngineGraph(Network):
         found = [book.nearest(self, vectors)]
         residual = self._without(codec, canvas, book.whole, found[0], codec.coarse)
         for side in codec.scales[len(codec.coarse) :]:
-            step = codec.size // side
+            if len(found) > 1:
+                residual = self._without(codec, residual, book.whole, found[-1], (coarser,))
+            step, coarser = codec.size // side, side
             grid = self._averaged(residual, step) if step > 1 else residual
             found.append(book.nearest(self, self._rows(grid, side), whole=step == 1))
-            if step > 1:
-                residual = self._without(codec, residual, book.whole, found[-1], (side,))
         return self.op("Concat", *found, axis=1)
 
     def _rows(self, grid: str, side: int) -> str:
@@ -296,20 +296,26 @@ class EngineGraph(Network):
         The grids stand on the diagonal of one matrix, so that two products enlarge all of them.
         """
         codes = self.reshape(codes, 0, 0, sum(scales), sum(scales))
+        if tuple(scales) == (codec.size,):
+            return self.op("Mul", codes, self.constant(np.array(1 / unit)))
         matrix = codec.block_enlarge(scales)
         down = self.op("MatMul", self.constant(matrix), codes)
         return self.op("MatMul", down, self.constant(matrix.T / unit))
 
     def canvas(self, codec: FixedCodec, indices: str) -> str:
         """`FixedCodec.canvas`: (B, P) -> (B, C, h, w), in code steps."""
-        offsets, size, coarser = scale_offsets(codec.scales), codec.size, codec.scales[:-1]
-        places = codec.block_places(coarser).ravel()
-        places[places == offsets[-2]] = offsets[-1]  # nothing is behind all of them
-        every = np.concatenate([places, np.arange(offsets[-2], offsets[-1])])
+        size, count = codec.size, scale_offsets(codec.scales)[-1]
+        coarser = [side for side in codec.scales if side < size]
+        places, start = codec.block_places(coarser).ravel(), scale_offsets(coarser)[-1]
+        places[places == start] = count  # nothing is behind all of them
+        every = np.concatenate([places, np.arange(start, count)])
         codes = self._codes(codec, self.constant(_extended(codec)), indices, every)
-        coarse, fine = self.split(codes, [len(places), size * size], axis=2)
+        whole = [size * size] * codec.scales.count(size)
+        coarse, *fine = self.split(codes, [len(places), *whole], axis=2)
         total = self._enlarged(codec, coarse, coarser)
-        return self.cast(self.op("Add", total, self.reshape(fine, 0, 0, size, size)), FLOAT)
+        for grid in fine:
+            total = self.op("Add", total, self.reshape(grid, 0, 0, size, size))
+        return self.cast(total, FLOAT)
 
     def encoded(self, codec: FixedCodec, canvas: str) -> str:
         """`FixedCodec.latents`: (B, C, h, w) -> (B, N, D)."""

@@ -28,7 +28,7 @@ from train.models.text import TextEngine
 from train.models.whole import Bank, WholeModel
 from train.preset import Preset, load_preset
 
-SCALES = (1, 4, 16, 32)
+SCALES = (1, 4, 16, 32, 32)
 FORMS = 24
 
 
