@@ -257,11 +257,11 @@ class FixedCodec:
             vectors = (vectors - self.left @ codes).astype(np.float32)
         found = [self._nearest(vectors)]
         residual = canvas - self._part(found[0], self.coarse)
-        for side in self.scales[len(self.coarse) :]:
-            if len(found) > 1:
-                residual = residual - self._part(found[-1], (coarser,))
+        sides = self.scales[len(self.coarse) :]
+        for number, side in enumerate(sides):
+            if number:
+                residual = residual - self._part(found[-1], (sides[number - 1],))
             found.append(self._nearest(_rows(self._averaged(residual, side))))
-            coarser = side
         return np.concatenate(found, axis=1)
 
     def masks(self) -> Array:

@@ -250,10 +250,12 @@ class EngineGraph(Network):
             vectors = self.scan(body, vectors, self.constant(masks))
         found = [book.nearest(self, vectors)]
         residual = self._without(codec, canvas, book.whole, found[0], codec.coarse)
-        for side in codec.scales[len(codec.coarse) :]:
-            if len(found) > 1:
-                residual = self._without(codec, residual, book.whole, found[-1], (coarser,))
-            step, coarser = codec.size // side, side
+        sides = codec.scales[len(codec.coarse) :]
+        for number, side in enumerate(sides):
+            if number:
+                before = (sides[number - 1],)
+                residual = self._without(codec, residual, book.whole, found[-1], before)
+            step = codec.size // side
             grid = self._averaged(residual, step) if step > 1 else residual
             found.append(book.nearest(self, self._rows(grid, side), whole=step == 1))
         return self.op("Concat", *found, axis=1)

@@ -22,7 +22,7 @@ from train.models.adversary import AdversaryConfig
 from train.models.bank import FormConfig
 from train.models.codec import CodecConfig
 from train.models.latents import LatentConfig
-from train.models.painter import PainterConfig
+from train.models.painter import DistilConfig, PainterConfig
 from train.models.qat import QatConfig
 from train.models.text import TextConfig, WordsConfig
 
@@ -74,6 +74,7 @@ class Preset:
     chooser_fit: FitConfig = field(default_factory=FitConfig)
     painter: PainterConfig = field(default_factory=PainterConfig)
     painter_fit: FitConfig = field(default_factory=FitConfig)
+    distil: DistilConfig = field(default_factory=DistilConfig)
     distil_fit: FitConfig = field(default_factory=FitConfig)
     qat: QatConfig = field(default_factory=QatConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)

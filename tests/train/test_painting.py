@@ -19,6 +19,7 @@ from train.models.latents import DeepLatent
 from train.models.painter import HATS, Led, Words, hats, painted, velocity_loss
 from train.models.whole import WholeModel
 from train.stages.chooser_task import named_words, word_labels
+from train.stages.distil_task import stepped
 from train.stages.forms import trained_forms
 from train.stages.painter import (
     opened,
@@ -284,6 +285,23 @@ def test_all_is_known_of_the_studio_and_of_paintings_what_somebody_said(ready):
     assert of_paintings[row, [warm, cool, dotted]].tolist() == [1, 0, -1]
     shown = [row for row in range(len(studio)) if of_studio[row, dotted] == 1]
     assert all("dotted" in studio.records[row].seen.traits for row in shown)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_step_of_the_student_leads_where_smaller_ones_of_the_teacher_do(parts):
+    def teacher(x, level):
+        return 0.3 * x + level[:, None, None]
+
+    x, level = torch.randn(3, 4, 2), torch.tensor([0.05, 0.5, 1.0])
+    clean = stepped(teacher, x, level, length=0.25, parts=parts)
+    end = torch.tensor([0.0, 0.25, 0.75])
+    small = x
+    for part in range(parts):
+        before, after = (level + (end - level) * n / parts for n in (part, part + 1))
+        small = small + (teacher(small, before) - small) * (1 - after / before)[:, None, None]
+    torch.testing.assert_close(x + (clean - x) * (1 - end / level)[:, None, None], small)
+    if parts == 1:
+        torch.testing.assert_close(clean, teacher(x, level))
 
 
 def test_half_of_an_average_is_new_after_the_samples_asked_for():

@@ -72,6 +72,20 @@ class PainterConfig:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class DistilConfig:
+    """How the painter that ships is taught by the one that was trained.
+
+    Attributes:
+        parts: smaller steps of the teacher that one of the sampling's steps stands for.
+    """
+
+    parts: int = 2
+
+    def __post_init__(self) -> None:
+        require(self.parts >= 1, f"distil.parts is {self.parts}; expected at least 1.")
+
+
 @dataclass(frozen=True)
 class Words:
     """The words of each prompt, as the painter reads them.

@@ -1,4 +1,4 @@
-"""Distillation of the painter: guidance, and words to avoid, become inputs of one evaluation."""
+"""Distillation of the painter: guidance, words to avoid and smaller steps become one evaluation."""
 
 import copy
 
@@ -18,11 +18,32 @@ TOLD = 2.5  # guidance that is validated
 MOST_AVOIDED = 2
 
 
+def stepped(
+    painter: nn.Module, x: Tensor, level: Tensor, *given: Tensor, length: float, parts: int
+) -> Tensor:
+    """Clean latents to which one step leads where several smaller ones of a painter do.
+
+    Args:
+        x: (B, N, D) at noise levels `level`, (B,).
+        given: what else the painter takes.
+        length: of the step, of noise levels; it ends at 0 at the lowest.
+        parts: how many smaller steps.
+    """
+    end = (level - length).clamp_min(0)
+    way, now = (level - end) / parts, x
+    for part in range(parts):
+        at = level - part * way
+        clean = painter(now, at, *given)
+        now = now + (clean - now) * (way / at)[:, None, None]
+    return x + (now - x) * (level / (level - end))[:, None, None]
+
+
 class DistilTask:
     """Student and teacher; see `train.loop.Task`.
 
-    The teacher is asked three times, see `train.models.painter.Led`; the student is told all of
-    it at once, and how far to follow the words. Source: Meng et al. 2023, arXiv:2210.03142.
+    The teacher is asked three times, see `train.models.painter.Led`, at each of the smaller steps
+    that it takes; the student is told all of it at once, and how far to follow the words. Sources:
+    Meng et al. 2023, arXiv:2210.03142 (guidance); Salimans and Ho 2022, arXiv:2202.00512 (steps).
 
     Args:
         teacher: the painter as it was trained, in float.
@@ -55,7 +76,10 @@ class DistilTask:
     ) -> Tensor:  # fmt: skip
         given = (x, level, form, form_level, scale, words.embedding, words.weights)
         with torch.no_grad(), autocast():
-            wanted = self.teacher(*given)
+            wanted = stepped(
+                self.teacher, *given, length=1 / self.preset.sampling.steps,
+                parts=self.preset.distil.parts,
+            )  # fmt: skip
         with autocast():
             clean = self.module(*given)
         return velocity_loss(wanted, clean, level)

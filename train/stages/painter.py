@@ -290,7 +290,8 @@ def train_distilled(run: Run, ready: Prepared) -> dict[str, Any]:
     """Teach a copy of the painter to be guided in one evaluation; write the report and a sheet."""
     config, (teacher, key) = run.preset.distil_fit, trained_painter(run)
     task = DistilTask(run.preset, ready.mix, ready.table, teacher, run.together.part(config.batch))
-    fit = stage_fit(run, "distilled", task, config, SECTIONS, painter_sha256=key)
+    sections = (*SECTIONS, "distil", "sampling")
+    fit = stage_fit(run, "distilled", task, config, sections, painter_sha256=key)
     if is_finished(fit.folder):
         return read_report(fit.folder)
     fit.run()
