@@ -256,8 +256,9 @@ def report_latent(run: Run, start: Opened) -> dict[str, Any]:
     """What the deep latent costs: held-out pictures by the codec alone, and through the latent.
 
     Returns:
-        Of the studio and the paintings each: `canvas`, the share of the canvas's variance that is
-        lost; `codec` and `through`, mean squared errors of pixels in [-1, 1]; `images`.
+        Of the studio and the paintings each: `canvas` and `coded`, the shares of the canvas's
+        variance that the latent and the codes leave out; `codec` and `through`, mean squared
+        errors of pixels in [-1, 1]; `images`.
     """
     folder, size = run.folder / "latent", run.preset.data.image_size
     figures: dict[str, Any] = {}
@@ -271,11 +272,17 @@ def report_latent(run: Run, start: Opened) -> dict[str, Any]:
         own = torch.cat([decoded(start.codec, part) for part in torch.split(canvas, AT_ONCE)])
         figures[name] = {
             "images": len(images),
-            "canvas": float(F.mse_loss(composed, canvas) / canvas.var(dim=(0, 2, 3)).mean()),
+            "canvas": _left_out(composed, canvas),
+            "coded": _left_out(start.codec.quantizer(canvas)[0], canvas),
             "codec": float(F.mse_loss(own, images)), "through": float(F.mse_loss(again, images)),
         }  # fmt: skip
         contact_sheet([images[:SHEET], own[:SHEET], again[:SHEET]], 8, folder / f"{name}.png")
     return write_report(folder, figures)
+
+
+def _left_out(canvas: Tensor, whole: Tensor) -> float:
+    """The share of a canvas's variance, (B, C, h, w), that another lacks."""
+    return float(F.mse_loss(canvas, whole) / whole.var(dim=(0, 2, 3)).mean())
 
 
 def trained_painter(run: Run) -> tuple[Painter, str]:
@@ -290,8 +297,8 @@ def train_distilled(run: Run, ready: Prepared) -> dict[str, Any]:
     """Teach a copy of the painter to be guided in one evaluation; write the report and a sheet."""
     config, (teacher, key) = run.preset.distil_fit, trained_painter(run)
     task = DistilTask(run.preset, ready.mix, ready.table, teacher, run.together.part(config.batch))
-    sections = (*SECTIONS, "distil", "sampling")
-    fit = stage_fit(run, "distilled", task, config, sections, painter_sha256=key)
+    about = {"painter_sha256": key, "sampling_steps": run.preset.sampling.steps}
+    fit = stage_fit(run, "distilled", task, config, (*SECTIONS, "distil"), **about)
     if is_finished(fit.folder):
         return read_report(fit.folder)
     fit.run()
