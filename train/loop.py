@@ -34,6 +34,8 @@ from train.tracking import Tracker
 APART = 1_000_000_007  # between the random seeds of two processes
 LOG_EVERY = 25  # steps between lines in the log
 FINAL_SHARE = 0.1  # of the learning rate, where the float phase ends
+LENGTHS = ("steps", "qat_steps", "validate_every", "patience", "checkpoint_every")
+"""Of a `FitConfig`, which a run may go on with other values of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,7 +280,9 @@ class Fit:
     def _resume(self) -> None:
         path = self.folder / "state.safetensors"
         tensors, about = load_tensors(path)
-        if not _agrees(about, json.loads(json.dumps(self.about))):
+        told = json.loads(json.dumps(self.about))
+        told["fit"] = {key: value for key, value in told["fit"].items() if key not in LENGTHS}
+        if not _agrees(about, told):
             raise CheckpointError(
                 f"{path} belongs to another preset; expected the one given now. "
                 "Name another run folder, or delete this one."
@@ -286,5 +290,18 @@ class Fit:
         load_module(self.task.module, with_prefix(tensors, "module"), "weights")
         load_optimizer(self.optimizer, with_prefix(tensors, "optimizer"))
         self.state = State(**about["state"])
+        self._take_length(about["fit"]["steps"])
         if self.state.step > self.state.float_end and self.fit.qat_steps:
             self.task.start_qat()
+
+    def _take_length(self, before: int) -> None:
+        """Let the float phase, of so many steps before, be as long as it is to be now."""
+        state, steps = self.state, self.fit.steps
+        if state.float_end != before or state.step >= before or steps == before:
+            return  # it is over, or nothing changes
+        if state.step >= steps:
+            raise ConfigError(
+                f"{self.folder} is at step {state.step} and is to end at step {steps}; expected a "
+                "later one. Raise the stage's steps."
+            )
+        state.float_end = steps

@@ -77,6 +77,22 @@ def test_a_kill_between_checkpoints_goes_back_to_the_last_one(tmp_path):
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
 
 
+@pytest.mark.parametrize("steps", [8, 20])
+def test_a_run_goes_on_to_be_shorter_or_longer(tmp_path, steps):
+    fit(tmp_path).run(stop_at=5)
+    resumed = fit(tmp_path, replace(FIT, steps=steps, qat_steps=3))
+    assert resumed.last_step == steps + 3
+    assert resumed.run().float_end == steps
+    over = fit(tmp_path, replace(FIT, steps=30, qat_steps=3))
+    assert over.last_step == steps + 3  # a phase that is over stays as it was
+
+
+def test_a_run_cannot_end_before_where_it_stands(tmp_path):
+    fit(tmp_path).run(stop_at=5)
+    with pytest.raises(ConfigError, match="is at step 5 and is to end at step 5"):
+        fit(tmp_path, replace(FIT, steps=5))
+
+
 def test_another_preset_is_not_resumed(tmp_path):
     fit(tmp_path).run(stop_at=2)
     with pytest.raises(CheckpointError, match="belongs to another preset"):
