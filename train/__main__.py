@@ -164,6 +164,17 @@ def forms(**options: Any) -> None:
 
 @main.command()
 @run_options
+def prior(**options: Any) -> None:
+    """Train a prior that draws forms, to be compared with the bank that they are chosen from."""
+    from train.stages.painter import opened, prepared
+    from train.stages.prior import train_prior
+
+    run = _run(**options)
+    _tell(train_prior(run, prepared(run, opened(run))))
+
+
+@main.command()
+@run_options
 @processes_option
 def painter(processes: int, **options: Any) -> None:
     """Train the painter, a flow over deep latents of whole pictures."""
@@ -198,16 +209,20 @@ def checkpoint(out: Path, **options: Any) -> None:
 @click.argument("prompts", nargs=-1)
 @run_options
 @click.option("--distilled", is_flag=True, help="By the distilled painter, not by what taught it.")
+@click.option("--prior", is_flag=True, help="In forms that the run's prior draws, not of its bank.")
 @click.option("--seeds", type=click.IntRange(1, 1000), default=3, show_default=True,
               help="Pictures of each prompt.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True,
               help="Folder for the pictures, named by prompt and seed.")  # fmt: skip
-def drawn(prompts: tuple[str, ...], distilled: bool, seeds: int, out: Path, **options: Any) -> None:
+def drawn(
+    prompts: tuple[str, ...], distilled: bool, prior: bool, seeds: int, out: Path, **options: Any
+) -> None:
     """Draw prompts with a run's painter; without any, the plainest word of every form."""
     from t2a_edge.prompt import parse_prompt
     from train.stages.drawing import Drawer
     from train.stages.forms import trained_forms
     from train.stages.painter import drawing_painter, drawing_parts
+    from train.stages.prior import trained_prior
     from train.studio.forms import FORMS
 
     run = _run(**options)
@@ -219,7 +234,8 @@ def drawn(prompts: tuple[str, ...], distilled: bool, seeds: int, out: Path, **op
     query, bank = trained_forms(run)
     painter = drawing_painter(run, distilled=distilled)
     start = drawing_parts(run)
-    drawer = Drawer(start, query, bank, painter, run.preset.sampling, text.max_words)
+    drawing = trained_prior(run) if prior else None
+    drawer = Drawer(start, query, bank, painter, run.preset, drawing)
     drawer.save(asked, range(seeds), out)
     click.echo(str(out))
 

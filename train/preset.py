@@ -76,6 +76,8 @@ class Preset:
     painter_fit: FitConfig = field(default_factory=FitConfig)
     distil: DistilConfig = field(default_factory=DistilConfig)
     distil_fit: FitConfig = field(default_factory=FitConfig)
+    prior: PainterConfig = field(default_factory=PainterConfig)
+    prior_fit: FitConfig = field(default_factory=FitConfig)
     qat: QatConfig = field(default_factory=QatConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     card: CardConfig = field(default_factory=CardConfig)

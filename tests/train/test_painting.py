@@ -16,7 +16,7 @@ from train.data.views import cached_views
 from train.models.bank import fitted_codec, patches
 from train.models.chooser import ENOUGH, heard, logits_of, naming_loss
 from train.models.latents import DeepLatent
-from train.models.painter import HATS, Led, Words, hats, painted, velocity_loss
+from train.models.painter import HATS, Led, Words, form_patches, hats, painted, velocity_loss
 from train.models.whole import WholeModel
 from train.stages.chooser_task import named_words, word_labels
 from train.stages.distil_task import stepped
@@ -29,6 +29,7 @@ from train.stages.painter import (
     trained_distilled,
 )
 from train.stages.painter_task import half_kept, new_painter
+from train.stages.prior import drawn_forms, form_of_patches, train_prior, trained_prior
 
 
 @pytest.fixture(scope="module")
@@ -285,6 +286,27 @@ def test_all_is_known_of_the_studio_and_of_paintings_what_somebody_said(ready):
     assert of_paintings[row, [warm, cool, dotted]].tolist() == [1, 0, -1]
     shown = [row for row in range(len(studio)) if of_studio[row, dotted] == 1]
     assert all("dotted" in studio.records[row].seen.traits for row in shown)
+
+
+def test_a_prior_draws_forms_that_a_painter_takes(painted_run, ready, tmp_path):
+    report = train_prior(painted_run, ready)
+    assert report["val"]["loss"] > 0
+    assert (painted_run.folder / "prior" / "forms.png").is_file()
+    words = ready.table.of([["spiral"], ["warm"]])
+    prior = trained_prior(painted_run)
+    forms = [
+        drawn_forms(painted_run.preset, prior, words, np.random.default_rng(n)) for n in (1, 2)
+    ]
+    torch.testing.assert_close(forms[0].mean((1, 2)), torch.zeros(2), rtol=0, atol=1e-4)
+    torch.testing.assert_close(forms[0].std((1, 2)), torch.ones(2), rtol=1e-2, atol=0)
+    assert not torch.equal(*forms)
+    patches = form_patches(forms[0], ready.side)
+    torch.testing.assert_close(form_of_patches(patches, ready.side), forms[0], rtol=0, atol=0)
+    arguments = ["drawn", "dotted", "--preset", "tiny", "--run", str(painted_run.folder)]
+    arguments += ["--prior", "--seeds", "1", "--out", str(tmp_path)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "dotted-0.png").is_file()
 
 
 @pytest.mark.parametrize("parts", [1, 3])

@@ -13,11 +13,12 @@ from t2a_edge.image import file_name
 from t2a_edge.prompt import Prompt
 from train.models.chooser import Query
 from train.models.images import uint8_from_images
-from train.models.painter import Words, floats_of_form
+from train.models.painter import Painter, Words, floats_of_form
 from train.models.whole import Bank
-from train.preset import SamplingConfig
+from train.preset import Preset
 from train.stages.painter import Parts, draw
 from train.stages.painter_task import WordTable
+from train.stages.prior import drawn_forms
 
 AT_ONCE = 16
 
@@ -27,15 +28,16 @@ class Drawer:
 
     Args:
         painter: distilled, or led.
-        most_words: of a prompt.
+        prior: what draws forms; None chooses them from the bank.
     """
 
     def __init__(
-        self, start: Parts, query: Query, bank: Bank, painter: nn.Module,
-        sampling: SamplingConfig, most_words: int,
+        self, start: Parts, query: Query, bank: Bank, painter: nn.Module, preset: Preset,
+        prior: Painter | None = None,
     ) -> None:  # fmt: skip
         self.start, self.query, self.bank, self.painter = start, query, bank, painter
-        self.sampling, self.table = sampling, WordTable(start.text, most_words)
+        self.preset, self.sampling, self.prior = preset, preset.sampling, prior
+        self.table = WordTable(start.text, preset.text.max_words)
         self.matrices = torch.from_numpy(resampling_matrices())
 
     def words(self, prompts: Sequence[Prompt]) -> Words:
@@ -53,7 +55,12 @@ class Drawer:
 
     @torch.no_grad()
     def forms(self, words: Words, rng: np.random.Generator) -> Tensor:
-        """A form for each prompt, cut and mirrored by chance: (B, 64, 64) float32 of spread 1."""
+        """A form for each prompt: (B, 64, 64) float32 of spread 1.
+
+        One of the bank is cut and mirrored by chance.
+        """
+        if self.prior is not None:
+            return drawn_forms(self.preset, self.prior, words, rng)
         scores = self.bank.scores(self.query(words.embedding), words.weights).numpy()
         noise = rng.gumbel(size=scores.shape) * self.sampling.temperature
         rows = torch.from_numpy((scores + noise).argmax(1))
