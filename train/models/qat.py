@@ -1,9 +1,9 @@
 """Quantisation-aware training: symmetric fake-quantisation, prepared and converted as one.
 
 Every layer below is an ordinary float layer until `prepare` switches the fake-quantisers on.
-`convert` freezes them; a converted model exports as Q/DQ nodes that ONNX Runtime fuses into
-integer kernels and that TensorRT accepts: symmetric int8, zero-points 0, weights per channel,
-activations per tensor, biases in float. Norms, softmax and logits stay float.
+`convert` freezes them; `export` writes a converted model in ONNX Runtime's 8-bit operators, or in
+Q/DQ pairs that TensorRT accepts: symmetric int8, zero-points 0, weights per channel, activations
+per tensor, biases in float. Norms and softmax stay float.
 """
 
 from dataclasses import dataclass
