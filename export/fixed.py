@@ -255,13 +255,11 @@ class FixedCodec:
         for mask in self.masks():
             codes = self.codes[self._nearest(vectors)] * mask
             vectors = (vectors - self.left @ codes).astype(np.float32)
-        found = [self._nearest(vectors)]
-        residual = canvas - self._part(found[0], self.coarse)
+        found, coded = [self._nearest(vectors)], self.coarse
         for side in self.scales[len(self.coarse) :]:
-            if len(found) > 1:
-                residual = residual - self._part(found[-1], (coarser,))
-            found.append(self._nearest(_rows(self._averaged(residual, side))))
-            coarser = side
+            canvas = canvas - self._part(found[-1], coded)
+            found.append(self._nearest(_rows(self._averaged(canvas, side))))
+            coded = (side,)
         return np.concatenate(found, axis=1)
 
     def masks(self) -> Array:
