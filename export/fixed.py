@@ -255,11 +255,13 @@ class FixedCodec:
         for mask in self.masks():
             codes = self.codes[self._nearest(vectors)] * mask
             vectors = (vectors - self.left @ codes).astype(np.float32)
-        found, coded = [self._nearest(vectors)], self.coarse
-        for side in self.scales[len(self.coarse) :]:
-            canvas = canvas - self._part(found[-1], coded)
-            found.append(self._nearest(_rows(self._averaged(canvas, side))))
-            coded = (side,)
+        found = [self._nearest(vectors)]
+        residual = canvas - self._part(found[0], self.coarse)
+        sides = self.scales[len(self.coarse) :]
+        for number, side in enumerate(sides):
+            if number:
+                residual = residual - self._part(found[-1], (sides[number - 1],))
+            found.append(self._nearest(_rows(self._averaged(residual, side))))
         return np.concatenate(found, axis=1)
 
     def masks(self) -> Array:

@@ -248,11 +248,15 @@ class EngineGraph(Network):
             left = body.op("MatMul", book.left, masked)
             body.output("remaining", body.op("Sub", "vectors", left), FLOAT, None)
             vectors = self.scan(body, vectors, self.constant(masks))
-        found, coded = [book.nearest(self, vectors)], codec.coarse
-        for side in codec.scales[len(codec.coarse) :]:
-            canvas = self._without(codec, canvas, book.whole, found[-1], coded)
-            step, coded = codec.size // side, (side,)
-            grid = self._averaged(canvas, step) if step > 1 else canvas
+        found = [book.nearest(self, vectors)]
+        residual = self._without(codec, canvas, book.whole, found[0], codec.coarse)
+        sides = codec.scales[len(codec.coarse) :]
+        for number, side in enumerate(sides):
+            if number:
+                before = (sides[number - 1],)
+                residual = self._without(codec, residual, book.whole, found[-1], before)
+            step = codec.size // side
+            grid = self._averaged(residual, step) if step > 1 else residual
             found.append(book.nearest(self, self._rows(grid, side), whole=step == 1))
         return self.op("Concat", *found, axis=1)
 
