@@ -135,12 +135,6 @@ class Network(Composer):
             self._rounded[key] = Activation(name, step, zero)
         return self._rounded[key]
 
-    def rounded_by(self, quantizer: FakeQuantize, value: str) -> Activation:
-        """A float value as a fake-quantiser rounds it; as it is, in float."""
-        if not self.exact:
-            return Activation(value)
-        return self.rounded(value, np.float32(quantizer.scale.item()))
-
     # ---- linear layers
 
     def product(self, value: str | Activation, weights: Weights, zero: int = ZERO_POINT) -> str:

@@ -37,7 +37,6 @@ PROMPTS = ("warm dark fluid", "pale geometric", "chaotic -calm", "calm blue:0.5"
            "minimal")  # fmt: skip
 SEED = 7
 PEAK = 255.0
-LINKS = ("quantisation", "fp32", "fp16", "int8")
 NETWORKS = ("text", "painter")  # engines whose numbers a link's tolerance is of
 MOST_OF_WHOLE = 0.03  # of a standard deviation: what whole numbers may cost forms and encoder
 

@@ -1,6 +1,7 @@
 """One tiny seeded model, made through the real path: painted, trained, assembled, exported."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,23 +80,17 @@ def fill_run(folder: Path, data: Path) -> None:
 
 def base_spec() -> Spec:
     """The shapes of the model that ships."""
-    return Spec(
-        image_size=256, scales=(1, 2, 4, 8, 16, 32), codebook_size=512, code_dim=16,
-        max_words=8, max_bytes=32, depth=64, forms=2048,
-    )  # fmt: skip
+    from train.preset import load_preset
+
+    preset = load_preset("base")
+    return preset.spec(preset.form.size)
 
 
 def tiny_spec() -> Spec:
     """The shapes of the tiny bundle."""
     from train.preset import load_preset
 
-    preset = load_preset("tiny")
-    return Spec(
-        image_size=preset.data.image_size, scales=preset.codec.scales,
-        codebook_size=preset.codec.codebook_size, code_dim=preset.codec.code_dim,
-        max_words=preset.text.max_words, max_bytes=preset.text.max_bytes,
-        depth=preset.latent.depth, forms=FORMS, steps=4,
-    )  # fmt: skip
+    return replace(load_preset("tiny").spec(FORMS), steps=4)
 
 
 def fill_bundle(folder: Path, precision: str) -> None:

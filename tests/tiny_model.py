@@ -5,7 +5,6 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from t2a_edge.spec import BLOCK, Spec
 from tests.tiny import FORMS
 from train.models.bank import FormCodec
 from train.models.chooser import Query
@@ -15,7 +14,7 @@ from train.models.painter import Painter
 from train.models.qat import on_int8_grid
 from train.models.text import TextEngine
 from train.models.whole import Bank, WholeModel
-from train.preset import Preset, load_preset
+from train.preset import load_preset
 
 CANVASES = 40
 
@@ -29,7 +28,7 @@ def tiny_model() -> WholeModel:
     width, config = preset.text.width, preset.latent
     codec = Codec(preset.codec).eval()
     codec.quantizer.codebook.copy_(on_int8_grid(codec.quantizer.codebook))
-    painter = Painter(preset.painter, config.depth, width, preset.codec.scales[-1] // BLOCK)
+    painter = Painter(preset.painter, config.depth, width, preset.latent_side)
     for parameter in painter.parameters():  # those that start at 0 do nothing
         if parameter.dim() == 2:
             torch.nn.init.normal_(parameter, std=1.2 / parameter.shape[1] ** 0.5)
@@ -47,16 +46,6 @@ def tiny_model() -> WholeModel:
     )  # fmt: skip
     torch.random.set_rng_state(state)
     return model
-
-
-def spec_of(preset: Preset, forms: int, steps: int = 8) -> Spec:
-    """The shapes of a model of a preset, with so many forms."""
-    return Spec(
-        image_size=preset.data.image_size, scales=preset.codec.scales,
-        codebook_size=preset.codec.codebook_size, code_dim=preset.codec.code_dim,
-        max_words=preset.text.max_words, max_bytes=preset.text.max_bytes,
-        depth=preset.latent.depth, forms=forms, steps=steps,
-    )  # fmt: skip
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -39,7 +39,7 @@ class FormTask:
     def __init__(self, corpus: Corpus, batch: int, through: dict[int, UInt8Array]) -> None:
         torch.manual_seed(1)
         self.module = FormNet()
-        self.module.to(memory_format=torch.channels_last)
+        self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.lessons, self.batch = Lessons(corpus, through), batch
         spread = np.linspace(0, len(corpus.held_out) - 1, VALIDATED).astype(int)
         self.held_out = np.unique(corpus.held_out[spread])
@@ -91,7 +91,7 @@ def through_codec(corpus: Corpus, codec_path: Path, numbers: Sequence[int]) -> U
 
     codec = WholeModel.load(codec_path).codec.eval()
     disable(codec)
-    codec.to(memory_format=torch.channels_last)
+    codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     found = np.empty((len(numbers), READ_SIDE, READ_SIDE, 3), dtype=np.uint8)
     for start in range(0, len(numbers), AT_ONCE):
         squares = [np.asarray(corpus.pixels[n]) for n in numbers[start : start + AT_ONCE]]

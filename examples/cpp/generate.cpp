@@ -177,7 +177,7 @@ std::vector<Ort::Value> drawn(Ort::Session& session, const t2a::Prompt& prompt, 
                                tensor(seeds, {1}),
                                tensor(guidance, {1}),
                                tensor(temperature, {1}),
-                               tensor(steps, {}),
+                               tensor(steps, {1}),
                                tensor(form, {1, kFormSide, kFormSide}),
                                Ort::Value::CreateTensor<bool>(memory, given, 1, one, 1),
                                tensor(level, {1})};

@@ -45,7 +45,7 @@ function graphInputs(terms, spec, { seed, guidance, temperature, steps, formStre
     seed: one("int64", BigInt(seed)),
     guidance_scale: one("float32", guidance),
     temperature: one("float32", temperature),
-    steps: new ort.Tensor("int64", [BigInt(steps)], []),
+    steps: one("int64", BigInt(steps)),
     form: new ort.Tensor("float32", field, [1, SIDE, SIDE]),
     form_given: one("bool", Boolean(form)),
     form_level: one("float32", 1 - formStrength),

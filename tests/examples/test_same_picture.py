@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from t2a_edge.image import read_metadata
-from tests import tiny
 from web.reference import picture
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -54,25 +53,13 @@ def engine(tiny_bundle):
 
 
 @pytest.fixture(scope="module")
-def fused(engine, tmp_path_factory):
+def fused(tiny_bundle, tmp_path_factory):
     """The model of the tiny bundle as one fused graph, which carries its description."""
-    onnx = pytest.importorskip("onnx", reason="needs onnx (the extra export) for the fused graph")
-    from export.flow_engines import packed_networks, traced_networks
-    from export.flow_fused import flow_fused_graph
-    from tests.export.flow_model import random_model
+    pytest.importorskip("onnx", reason="needs onnx (the extra export) for the fused graph")
+    from export.pack import export_fused
 
-    from train.preset import load_preset
-
-    model = random_model(load_preset("tiny"), tiny.FORMS, tiny.VOCABULARY)
-    graph = flow_fused_graph(model, packed_networks(traced_networks(model, "int8"), "int8"))
-    bundle = engine.bundle
-    about = {
-        "spec": bundle.spec.to_json(), "checkpoint_sha256": bundle.model,
-        "bundle": bundle.bundle_hash,
-    }  # fmt: skip
-    onnx.helper.set_model_props(graph, {"t2a_edge": json.dumps(about)})
     path = tmp_path_factory.mktemp("fused") / "tiny-int8.onnx"
-    onnx.save(graph, path)
+    export_fused(tiny_bundle, path)
     return path
 
 

@@ -17,7 +17,6 @@ from t2a_edge.bundle import engine_file, write_manifest
 from t2a_edge.form import SIDE as FORM_SIDE
 from t2a_edge.runner import OnnxRunner, session_options
 from t2a_edge.spec import Spec
-from tests.tiny_model import spec_of
 from train.models.bank import FormCodec
 from train.models.chooser import Query
 from train.models.codec import Codec
@@ -119,7 +118,7 @@ def small_model() -> WholeModel:
 
 def small_spec() -> Spec:
     """The shapes of `small_model`."""
-    return spec_of(small_preset(), FORMS)
+    return small_preset().spec(FORMS)
 
 
 @lru_cache(maxsize=3)

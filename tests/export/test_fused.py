@@ -33,6 +33,7 @@ from train.preset import load_preset
 
 SPEC = small_spec()
 MOST_NODES = 500
+MOST_BYTES = 5_000_000  # of the base model's engines in INT8
 SEEDS = [0, 7, 2**53 - 1]
 
 
@@ -187,11 +188,15 @@ def operators_in_loop(graph, folder):
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp32", "fp16"])
-def test_the_base_model_s_has_few_nodes(precision):
-    model = random_model(load_preset("base"))
-    graph = fused_graph(engine_graphs(model, precision), model.spec)
-    stored, inlined = node_counts(graph)
+def test_the_base_model_s_has_few_nodes_and_bytes(precision):
+    preset = load_preset("base")
+    model = random_model(preset, preset.form.size)
+    assert model.spec.scales == (1, 2, 4, 8, 16, 32, 32)
+    engines = engine_graphs(model, precision)
+    stored, inlined = node_counts(fused_graph(engines, model.spec))
     assert 300 < stored <= inlined <= MOST_NODES
+    if precision == "int8":
+        assert sum(engine.ByteSize() for engine in engines.values()) <= MOST_BYTES
 
 
 @pytest.mark.parametrize(("positions", "depth", "forms"), [(64, 8, 24), (64, 64, 2000), (4, 70, 1)])

@@ -72,7 +72,7 @@ def test_a_recipe_is_a_word_for_urls_and_shells():
     text = pack_recipe(random_recipe(np.random.default_rng(3)), SPEC, MODEL)
     assert text.isascii()
     assert set(text) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
-    assert len(text) == 2080
+    assert len(text) == 3616
     assert_same(unpack_recipe(f"  {text}\n", SPEC, MODEL), random_recipe(np.random.default_rng(3)))
 
 

@@ -6,7 +6,7 @@ from t2a_edge.errors import BundleError
 from t2a_edge.spec import Spec
 
 SPEC = Spec(
-    image_size=256, scales=(1, 2, 4, 8, 16, 32), codebook_size=512, code_dim=16, max_words=8,
+    image_size=256, scales=(1, 2, 4, 8, 16, 32, 32), codebook_size=512, code_dim=16, max_words=8,
     max_bytes=32, depth=64, forms=2000,
 )  # fmt: skip
 
@@ -14,12 +14,12 @@ SPEC = Spec(
 def test_the_defaults_and_the_sizes_that_follow():
     assert (SPEC.guidance_scale, SPEC.steps) == (2.5, 8)
     assert (SPEC.form_strength, SPEC.temperature) == (1, 0.5)
-    assert (SPEC.side, SPEC.positions) == (8, 1365)
+    assert (SPEC.side, SPEC.positions) == (8, 2389)
 
 
 def test_it_is_read_as_it_was_written():
     written = SPEC.to_json()
-    assert written["scales"] == [1, 2, 4, 8, 16, 32]
+    assert written["scales"] == [1, 2, 4, 8, 16, 32, 32]
     assert Spec.from_json(written) == SPEC
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from train.data.pictures import TURNED, PictureMix, studio_store, turned_square
+from train.data import studio_store
+from train.data.pictures import TURNED, PictureMix, turned_square
 from train.data.studio_store import VAL_EVERY, StudioStore, paint_chunk
 from train.data.views import StudioViews, all_views
 from train.models.images import images_from_uint8
