@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from t2a_edge.command import run_command
-from t2a_edge.errors import CheckpointError
+from t2a_edge.errors import CheckpointError, ConfigError
 from tests import tiny
 from train.__main__ import main
 from train.checkpoint import file_sha256, load_tensors, read_report, save_tensors
@@ -191,21 +191,26 @@ def test_a_checkpoint_that_draws_scale_by_scale_gives_them_too(tiny_run, tiny_ch
         assert all(torch.equal(tensor, theirs[name]) for name, tensor in mine.items())
 
 
-def test_a_codec_goes_on_for_the_same_encoder(tiny_run, tiny_checkpoint, tmp_path):
+def test_a_checkpoints_decoder_is_sharpened_for_the_same_codes(tiny_run, tiny_checkpoint, tmp_path):
     run = replace(
         tiny_run, folder=tmp_path, model=tiny_checkpoint, studio_cache=tiny_run.folder / "cache"
     )
     before = start_of(run)
-    train_codec(run)
     train_decoder(run)
     after = start_of(run)
     assert latent_key(run, after) == latent_key(run, before)
     stages = [record["stage"] for record in after.lineage]
-    assert stages == ["words", "codec", "decoder", "codec", "decoder"]
-    for name, tensor in before.codec.encoder.state_dict().items():
-        assert torch.equal(tensor, after.codec.encoder.state_dict()[name])
-    old, new = (start.codec.quantizer.codebook for start in (before, after))
-    assert not torch.equal(old, new)
+    assert stages == ["words", "codec", "decoder", "decoder"]
+    assert after.lineage[-1]["inputs"] == before.inputs
+    old, new = (start.codec.state_dict() for start in (before, after))
+    changed = {name.split(".")[0] for name in old if not torch.equal(old[name], new[name])}
+    assert changed == {"decoder"}
+
+
+def test_a_checkpoints_codec_is_not_trained(tiny_run, tiny_checkpoint, tmp_path):
+    with pytest.raises(ConfigError, match="leave --model out to train one, or sharpen its decoder"):
+        train_codec(replace(tiny_run, folder=tmp_path, model=tiny_checkpoint))
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_checkpoint_of_other_shapes_is_not_started_from(tiny_run, tiny_checkpoint):

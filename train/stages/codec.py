@@ -39,18 +39,16 @@ def _pictures(run: Run, pictures: PictureMix) -> dict[str, Any]:
 
 
 def train_codec(run: Run) -> dict[str, Any]:
-    """Train the VQ-VAE; write its report and a sheet of originals over reconstructions.
-
-    A run that names a checkpoint goes on with its codec: with codebook and decoder, for the same
-    encoder.
-    """
+    """Train the VQ-VAE; write its report and a sheet of originals over reconstructions."""
     preset, folder = run.preset, run.folder / "codec"
+    if run.model is not None:
+        raise ConfigError(
+            f"The codec is that of {run.model}, so it is not trained; leave --model out to train "
+            "one, or sharpen its decoder with `python -m train decoder`."
+        )
     pictures = run.pictures()
-    start = None if run.model is None else start_of_checkpoint(run.model, preset)
-    inputs = {} if start is None else start.inputs
-    task = CodecTask(preset, pictures, None if start is None else start.codec)
-    about = _pictures(run, pictures) | inputs
-    fit = stage_fit(run, "codec", task, preset.codec_fit, (), **about)
+    task = CodecTask(preset, pictures)
+    fit = stage_fit(run, "codec", task, preset.codec_fit, (), **_pictures(run, pictures))
     if is_finished(folder):  # balancing again would change its sha256
         return read_report(folder)
     fit.run()
@@ -59,21 +57,24 @@ def train_codec(run: Run) -> dict[str, Any]:
     if preset.codec_fit.qat_steps:
         convert(task.module.decoder)
     figures = _codec_figures(task.module, pictures.stores[0], preset, folder)
-    return write_record(run, fit, data=_data(run, pictures), inputs=inputs, **figures)
+    return write_record(run, fit, data=_data(run, pictures), inputs={}, **figures)
 
 
 def train_decoder(run: Run) -> dict[str, Any]:
-    """Sharpen the codec's decoder against a discriminator; write the report and a sheet."""
+    """Sharpen the codec's decoder against a discriminator; write the report and a sheet.
+
+    The codec is the run's own, or that of the checkpoint that the run names.
+    """
     preset, folder = run.preset, run.folder / "decoder"
     if not preset.adversary.weight:
         raise ConfigError(
             "The preset leaves the decoder as the codec stage trained it: adversary.weight is 0; "
             "set it above 0, or leave this stage out."
         )
-    codec, inputs = trained_codec(run, sharpened=False)
+    codec, inputs = _before_sharpening(run)
     pictures = run.pictures()
     task = DecoderTask(preset, codec, pictures)
-    about = _pictures(run, pictures) | {"codec_sha256": inputs["codec/best.safetensors"]}
+    about = _pictures(run, pictures) | {"codec_sha256": _key(inputs)}
     fit = stage_fit(run, "decoder", task, preset.decoder_fit, ("adversary",), **about)
     if is_finished(folder):
         return read_report(folder)
@@ -111,6 +112,21 @@ def _codec_figures(
     return figures
 
 
+def _before_sharpening(run: Run) -> tuple[Codec, dict[str, str]]:
+    """The codec of the run's checkpoint where it names one, else of its stage; sha256 by name."""
+    if run.model is None:
+        return trained_codec(run, sharpened=False)
+    start = start_of_checkpoint(run.model, run.preset)
+    disable(start.codec.decoder)
+    return start.codec, start.inputs
+
+
+def _key(inputs: dict[str, str]) -> str:
+    """Sha256 of the one file that a codec is of."""
+    (key,) = inputs.values()
+    return key
+
+
 def trained_codec(run: Run, *, sharpened: bool = True) -> tuple[Codec, dict[str, str]]:
     """The best codec of the run, and the sha256 of its files by name.
 
@@ -123,7 +139,19 @@ def trained_codec(run: Run, *, sharpened: bool = True) -> tuple[Codec, dict[str,
     book = codec.quantizer.codebook
     book.copy_(on_int8_grid(book))  # every later stage sees what INT8 stores
     if sharpened and run.preset.adversary.weight:
-        tensors, own = load_stage(run.folder, "decoder", codec_sha256=key)
-        load_module(codec.decoder, with_prefix(tensors, "decoder"), "decoder")
-        files[f"decoder/{BEST}"] = own
+        files |= sharpened_decoder(run, codec, files)
     return codec.eval(), files
+
+
+def sharpened_decoder(run: Run, codec: Codec, inputs: dict[str, str]) -> dict[str, str]:
+    """Give a codec the decoder of the run's decoder stage; the sha256 of that by name.
+
+    Args:
+        inputs: sha256 of the file that the codec is of, by name.
+
+    Raises:
+        CheckpointError: the stage is not finished, or sharpened another codec's decoder.
+    """
+    tensors, own = load_stage(run.folder, "decoder", codec_sha256=_key(inputs))
+    load_module(codec.decoder, with_prefix(tensors, "decoder"), "decoder")
+    return {f"decoder/{BEST}": own}

@@ -10,7 +10,7 @@ from torch import Tensor
 from train.data.pictures import PictureMix, PictureStore
 from train.models.codec import Codec, colour_loss, laplacian_loss
 from train.models.images import autocast, images_from_uint8, uint8_from_images
-from train.models.qat import disable, prepare
+from train.models.qat import prepare
 from train.preset import Preset
 from train.stages.metrics import codec_report
 
@@ -23,29 +23,23 @@ class CodecTask:
 
     Args:
         pictures: what to train on.
-        given: a codec to go on with; its encoder stays as it is, so that what was learned of its
-            canvases stays true.
     """
 
-    def __init__(self, preset: Preset, pictures: PictureMix, given: Codec | None = None) -> None:
-        self.preset, self.pictures, self.goes_on = preset, pictures, given is not None
+    def __init__(self, preset: Preset, pictures: PictureMix) -> None:
+        self.preset, self.pictures = preset, pictures
         torch.manual_seed(preset.codec_fit.seed)
-        self.module = given or Codec(preset.codec)
-        if given is not None:
-            disable(given)
-            given.encoder.requires_grad_(False)
+        self.module = Codec(preset.codec)
         self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._validation = centre_images(pictures.stores[0], "val", preset.data.image_size)
 
     def loss(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Differences of pixels, octaves and colours, and the commitment."""
         config = self.preset.codec
-        plain_steps = 0 if self.goes_on else config.plain_steps
-        if step == plain_steps and not self.goes_on:
+        if step == config.plain_steps:
             self._start_codebook(rng)
         images = self._batch(rng)
         with autocast():
-            out = self.module(images, plain=step < plain_steps)
+            out = self.module(images, plain=step < config.plain_steps)
         mse = F.mse_loss(out.images, images)
         loss = pixel_loss(out.images, images) + config.commitment * out.commitment
         return {"loss": loss, "mse": mse, "commitment": out.commitment}

@@ -6,7 +6,7 @@ from pathlib import Path
 from train.checkpoint import is_finished, load_stage, read_report
 from train.lineage import BEST
 from train.run import Run
-from train.stages.codec import trained_codec
+from train.stages.codec import sharpened_decoder, trained_codec
 from train.stages.given import Start, start_of_checkpoint
 from train.words.stage import load_text_engine
 
@@ -14,24 +14,21 @@ from train.words.stage import load_text_engine
 def start_of(run: Run) -> Start:
     """The codec and the text engine of the run's checkpoint where it has one, else of its stages.
 
-    Of the checkpoint's codec the encoder alone where this run went on with the others.
+    The checkpoint's codec has the decoder that this run sharpened, where it did.
 
     Raises:
         CheckpointError: the checkpoint does not fit the preset, or a stage is not finished.
     """
     if run.model is None:
         return _of_stages(run)
-    start = start_of_checkpoint(run.model, run.preset)
-    last = "decoder" if run.preset.adversary.weight else "codec"
-    if not is_finished(run.folder / last):
+    start, folder = start_of_checkpoint(run.model, run.preset), run.folder / "decoder"
+    if not is_finished(folder):
         return start
-    if read_report(run.folder / "codec")["inputs"] != start.inputs:  # trained from nothing
+    record = read_report(folder)
+    if record["inputs"] != start.inputs:  # of the run's own codec
         return start
-    codec, inputs = trained_codec(run)  # of the checkpoint's encoder
-    lineage = [read_report(run.folder / Path(name).parent) for name in inputs]
-    return replace(
-        start, codec=codec, inputs=start.inputs | inputs, lineage=[*start.lineage, *lineage]
-    )
+    inputs = start.inputs | sharpened_decoder(run, start.codec, start.inputs)
+    return replace(start, inputs=inputs, lineage=[*start.lineage, record])
 
 
 def _of_stages(run: Run) -> Start:
