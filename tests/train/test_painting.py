@@ -13,14 +13,14 @@ from t2a_edge.pixels import read_pixels
 from train.__main__ import main
 from train.checkpoint import read_report
 from train.data.views import cached_views
-from train.models.bank import fitted_codec, patches
+from train.models.bank import fitted_codec, patches, searched, settled_codec
 from train.models.chooser import ENOUGH, heard, logits_of, naming_loss
 from train.models.latents import DeepLatent
 from train.models.painter import HATS, Led, Words, form_patches, hats, painted, velocity_loss
 from train.models.whole import WholeModel
 from train.stages.chooser_task import named_words, word_labels
 from train.stages.distil_task import stepped
-from train.stages.forms import trained_forms
+from train.stages.forms import Candidates, trained_forms
 from train.stages.painter import (
     opened,
     prepared,
@@ -161,21 +161,59 @@ def test_a_shallow_one_keeps_what_varies_most():
     assert float(error[:, 1].square().mean()) == pytest.approx(0.01, rel=0.1)
 
 
-def test_codes_of_forms_lose_less_with_each_stage():
+@pytest.fixture(scope="module")
+def waves():
+    """(40, 64, 64) int8, forms of waves."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:64, :64]
-    waves = [np.sin(rows * a + columns * b) for a, b in rng.uniform(-0.6, 0.6, (40, 2))]
-    pixels = [np.repeat((w * 100 + 128)[..., None], 3, 2).astype(np.uint8) for w in waves]
-    forms = torch.from_numpy(np.stack([form_of(p) for p in pixels]))
-    codec = fitted_codec(forms, stages=3, codes=32)
-    codes = codec.encode(forms)
+    levels = [np.sin(rows * a + columns * b) for a, b in rng.uniform(-0.6, 0.6, (40, 2))]
+    pixels = [np.repeat((level * 100 + 128)[..., None], 3, 2).astype(np.uint8) for level in levels]
+    return torch.from_numpy(np.stack([form_of(p) for p in pixels]))
+
+
+def lost(forms, again):
+    return float((again.float() - forms.float()).square().mean())
+
+
+def test_codes_of_forms_lose_less_with_each_stage(waves):
+    codec = fitted_codec(waves, stages=3, codes=32)
+    codes = codec.encode(waves)
     assert codes.shape == (40, 64, 3)
-    errors = [
-        float((codec.decode(codes, s).float() - forms.float()).square().mean()) for s in (1, 2, 3)
-    ]
+    errors = [lost(waves, codec.decode(codes, stages)) for stages in (1, 2, 3)]
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 0.5 * 32**2
-    assert torch.equal(codec.encode_all(forms), codes)
+    assert torch.equal(codec.encode_all(waves), codes)
+
+
+def test_tables_that_are_fitted_together_lose_less(waves):
+    apart = fitted_codec(waves, stages=3, codes=32)
+    codec, codes = settled_codec(waves, stages=3, codes=32)
+    assert codes.shape == (40, 64, 3)
+    assert codec.tables.dtype == torch.int8
+    assert lost(waves, codec.decode(codes)) < 0.85 * lost(waves, apart.decode(apart.encode(waves)))
+
+
+def test_a_search_for_codes_that_keeps_one_takes_the_nearest_each_time(waves):
+    codec = fitted_codec(waves, stages=3, codes=32)
+    vectors, tables = patches(waves).flatten(0, 1).float(), codec.tables.float()
+    assert torch.equal(searched(vectors, tables, 1).view(40, 64, 3), codec.encode(waves).long())
+    errors = []
+    for beam in (1, 4, 32):
+        codes = searched(vectors, tables, beam).to(torch.int16).view(40, 64, 3)
+        errors.append(lost(waves, codec.decode(codes)))
+    assert errors[0] > errors[1] > errors[2]
+
+
+def test_the_bank_is_filled_from_the_forms_that_codes_keep(painted_run):
+    found = Candidates(
+        np.arange(6), torch.arange(6.0)[:, None], np.zeros(6, np.float32),
+        np.array([0, 0, 0, 0, 1, 1]), np.array([0.4, 0.1, 0.3, 0.2, 0.9, 0.8]),
+    )  # fmt: skip
+    assert found.clearest(0.5, found.groups).rows.tolist() == [1, 3, 5]
+    kept = found.clearest(0.5, np.zeros(6, np.int64))
+    assert kept.rows.tolist() == [1, 2, 3]
+    assert kept.keys.flatten().tolist() == [1, 2, 3]
+    assert 0 < read_report(painted_run.folder / "forms")["bank"]["left_by_codes"] < 1
 
 
 def test_patches_lie_row_by_row():

@@ -1,5 +1,6 @@
 """The stage `forms`: how words choose a form is learned, and the bank is filled."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from train.checkpoint import (
 from train.data.augment import is_colour
 from train.data.views import Views
 from train.lineage import BEST, data_record, write_record
+from train.models.bank import settled_codec
 from train.models.chooser import Chooser, Query, logits_of, naming_loss
 from train.models.painter import floats_of_form
 from train.models.qat import QMAX, convert, prepare
@@ -44,12 +46,27 @@ class Candidates:
         keys: (M, Q).
         own: (M,) how well each one's own words find it, beside the mean form.
         groups: (M,) what it is one of many of: its family in the studio, its picture elsewhere.
+        left: (M,) share of a form's variance that codes leave out.
     """
 
     rows: npt.NDArray[np.int64]
     keys: Tensor
     own: npt.NDArray[np.float32]
     groups: npt.NDArray[np.int64]
+    left: npt.NDArray[np.float64]
+
+    def clearest(self, share: float, within: npt.NDArray[np.int64]) -> "Candidates":
+        """The share of each of the groups `within`, (M,), that codes leave most of."""
+        keep = []
+        for group in np.unique(within):
+            members = np.flatnonzero(within == group)
+            order = np.argsort(self.left[members], kind="stable")
+            keep.append(members[order][: math.ceil(share * len(members))])
+        kept = np.sort(np.concatenate(keep))
+        return Candidates(
+            self.rows[kept], self.keys[torch.from_numpy(kept)], self.own[kept], self.groups[kept],
+            self.left[kept],
+        )  # fmt: skip
 
 
 def train_forms(run: Run, ready: Prepared) -> dict[str, Any]:
@@ -67,7 +84,7 @@ def train_forms(run: Run, ready: Prepared) -> dict[str, Any]:
     tensors = {f"query.{k}": v for k, v in task.module.query.state_dict().items()}
     tensors |= {f"bank.{name}": value for name, value in bank.tensors().items()}
     save_tensors(fit.folder / BANK, tensors, {"key": ready.key})
-    figures |= {"forms": len(bank.codes), "named": named}
+    figures |= {"forms": len(bank.codes), "bank": named}
     return write_record(
         run, fit, data=data_record(run, more=True), inputs=ready.inputs, outputs=(BEST, BANK),
         **figures,
@@ -86,10 +103,11 @@ def trained_forms(run: Run) -> tuple[Query, Bank]:
 def filled_bank(
     task: ChooserTask, ready: Prepared, preset: Preset
 ) -> tuple[Bank, dict[str, float]]:
-    """Forms whose own words find them, as many of each family of the studio as of another.
+    """Clear forms whose own words find them, as many of each family of the studio as of another.
 
     Returns:
-        The bank, and the figures of `settled_keys`. The task's query is fake-quantised then.
+        The bank; and the share of its forms' variance that their codes leave out, with the figures
+        of `settled_keys`. The task's query is fake-quantised then.
     """
     config = preset.form
     others = len(ready.views) - 1
@@ -104,16 +122,22 @@ def filled_bank(
     )
     for pictures, source, again, labels, count in given:
         found = candidates(chooser, source, again, labels, query, pictures.each)
+        families = found.groups if source.records else np.zeros_like(found.groups)
+        found = found.clearest(config.clear, families)
         picked = found.rows[chosen_rows(found, count)]
         forms.append(torch.from_numpy(source.forms[picked]))
         known.append(torch.from_numpy(labels[picked]))
         traits = [source.records[r].seen.traits if source.records else () for r in picked]
         upright += [UPRIGHT in seen for seen in traits]
-    codes = ready.form_codec.encode(torch.cat(forms))
-    keys, figures = settled_keys(task, ready.form_codec.decode(codes), torch.cat(known), preset)
+    wanted = torch.cat(forms)
+    codec, codes = settled_codec(wanted, config.depth, config.codes)
+    shown = codec.decode(codes)
+    left = float((shown.float() - wanted.float()).square().mean() / wanted.float().var())
+    keys, figures = settled_keys(task, shown, torch.cat(known), preset)
     step = float(keys.abs().max()) / QMAX
     rounded = (keys / step).round().to(torch.int8)
-    return Bank(ready.form_codec, codes, rounded, step, torch.tensor(upright)), figures
+    figures["left_by_codes"] = round(left, 4)
+    return Bank(codec, codes, rounded, step, torch.tensor(upright)), figures
 
 
 def settled_keys(
@@ -195,7 +219,16 @@ def candidates(
     else:
         families = [source.records[row].composition.family for row in rows]
         groups = np.unique(families, return_inverse=True)[1]
-    return Candidates(rows, keys, own, groups)
+    return Candidates(rows, keys, own, groups, _left_out(again[rows], source.forms[rows]))
+
+
+def _left_out(again: Int8Array, forms: Int8Array) -> npt.NDArray[np.float64]:
+    """(M, 64, 64) of forms as codes leave them, and of the forms -> shares of variance (M,)."""
+    shares = []
+    for coded, form in zip(again, forms, strict=True):
+        whole = form.astype(np.float64)
+        shares.append(np.square(coded - whole).mean() / max(whole.var(), 1))
+    return np.array(shares)
 
 
 def chosen_rows(found: Candidates, count: int) -> list[int]:
