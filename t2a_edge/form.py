@@ -29,11 +29,11 @@ MOST = 127  # their largest magnitude
 LUMA = (77, 150, 29)  # of red, green and blue, in 256ths: Rec. 601
 STEPS = 256  # from one grey level to the next
 FAINTEST = 4.0  # spread of grey levels that counts as contrast: a plain picture stays plain
-NARROWEST = 5  # steps of 4 of 64 that a window is shorter than a form, at most
+NARROWEST = 5  # steps of 2 of 64 that a window is shorter than a form, at most
 WHOLE = 64  # what the weights of an output add up to
 WINDOWS = (
     (0, SIDE),
-    *((n * step, SIDE - 4 * step) for step in range(1, NARROWEST + 1) for n in (0, 2, 4)),
+    *((n * step, SIDE - 2 * step) for step in range(1, NARROWEST + 1) for n in (0, 1, 2)),
 )  # start and length of each part of an axis that a form can be cut to
 
 

@@ -83,7 +83,7 @@ def base_spec() -> Spec:
     from train.preset import load_preset
 
     preset = load_preset("base")
-    return preset.spec(preset.form.size)
+    return preset.spec(preset.bank.size)
 
 
 def tiny_spec() -> Spec:

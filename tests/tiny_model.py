@@ -36,8 +36,8 @@ def tiny_model() -> WholeModel:
     positions = sum(side * side for side in preset.codec.scales)
     indices = torch.randint(preset.codec.codebook_size, (CANVASES, positions))
     latent.fit(codec.quantizer.canvas_from_indices(indices))
-    tables = torch.randint(-30, 31, (preset.form.stages, preset.form.codes, 64), dtype=torch.int8)
-    codes = torch.randint(preset.form.codes, (FORMS, 64, preset.form.stages), dtype=torch.int16)
+    tables = torch.randint(-30, 31, (preset.bank.stages, preset.form.codes, 64), dtype=torch.int8)
+    codes = torch.randint(preset.form.codes, (FORMS, 64, preset.bank.stages), dtype=torch.int16)
     keys = torch.randint(-127, 128, (FORMS, preset.form.key), dtype=torch.int8)
     bank = Bank(FormCodec(tables), codes, keys, 0.02, torch.zeros(FORMS, dtype=torch.bool))
     model = WholeModel(

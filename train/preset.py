@@ -19,7 +19,7 @@ from train.data.wording import WordingConfig
 from train.documents import parsed
 from train.loop import FitConfig
 from train.models.adversary import AdversaryConfig
-from train.models.bank import FormConfig
+from train.models.bank import BankConfig, FormConfig
 from train.models.codec import CodecConfig
 from train.models.latents import LatentConfig
 from train.models.painter import DistilConfig, PainterConfig
@@ -71,6 +71,7 @@ class Preset:
     wording: WordingConfig = field(default_factory=WordingConfig)
     latent: LatentConfig = field(default_factory=LatentConfig)
     form: FormConfig = field(default_factory=FormConfig)
+    bank: BankConfig = field(default_factory=BankConfig)
     chooser_fit: FitConfig = field(default_factory=FitConfig)
     painter: PainterConfig = field(default_factory=PainterConfig)
     painter_fit: FitConfig = field(default_factory=FitConfig)
@@ -91,7 +92,7 @@ class Preset:
                 f"{self.data.image_size}; expected the same. Change codec.{name}_widths.",
             )
         try:
-            self.spec(self.form.size)
+            self.spec(self.bank.size)
         except BundleError as exc:
             raise ConfigError(f"The preset makes no model that runs: {exc}") from exc
 

@@ -49,8 +49,8 @@ def random_bank(preset: Preset, count: int) -> Bank:
     def whole(*shape: int, most: int) -> torch.Tensor:
         return torch.randint(-most, most + 1, shape, generator=generator)
 
-    tables = whole(config.depth, config.codes, patch, most=60).to(torch.int8)
-    codes = torch.randint(config.codes, (count, 64, config.depth), generator=generator)
+    tables = whole(preset.bank.stages, config.codes, patch, most=60).to(torch.int8)
+    codes = torch.randint(config.codes, (count, 64, preset.bank.stages), generator=generator)
     keys = whole(count, config.key, most=127).to(torch.int8)
     upright = torch.zeros(count, dtype=torch.bool)
     return Bank(FormCodec(tables), codes.to(torch.int16), keys, 0.02, upright)

@@ -190,7 +190,7 @@ def operators_in_loop(graph, folder):
 @pytest.mark.parametrize("precision", ["int8", "fp32", "fp16"])
 def test_the_base_model_s_has_few_nodes_and_bytes(precision):
     preset = load_preset("base")
-    model = random_model(preset, preset.form.size)
+    model = random_model(preset, preset.bank.size)
     assert model.spec.scales == (1, 2, 4, 8, 16, 32, 32)
     engines = engine_graphs(model, precision)
     stored, inlined = node_counts(fused_graph(engines, model.spec))

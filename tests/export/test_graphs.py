@@ -158,7 +158,7 @@ def test_the_forms_are_numpy_s(runner, model):
 
 
 def test_the_codes_of_the_bank_are_a_byte_each(model, engines):
-    stages = PRESET.form.depth
+    stages = PRESET.bank.stages
     shape = [FORMS, stages, 8, 8]
 
     def kinds(engine):

@@ -36,7 +36,7 @@ def preset_toml(places: Places) -> Iterator[Try]:
         path.write_bytes(given)
         preset = load_preset(str(path))
         must(type(preset).from_json(preset.to_json()) == preset, "another preset as JSON")
-        must(preset.spec(preset.form.size).positions > 0, "no positions")
+        must(preset.spec(preset.bank.size).positions > 0, "no positions")
 
     yield call
 
@@ -115,7 +115,7 @@ def preset_overrides(_: Places) -> Iterator[Try]:
     def call(given: Any) -> None:
         preset = load_preset("tiny", given)
         must(type(preset).from_json(preset.to_json()) == preset, "another preset as JSON")
-        must(preset.spec(preset.form.size).positions > 0, "no positions")
+        must(preset.spec(preset.bank.size).positions > 0, "no positions")
 
     yield call
 

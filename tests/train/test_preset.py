@@ -41,7 +41,7 @@ def test_overrides_lie_on_top():
         ("painter.layers=2.0", "painter.layers is 2.0"),
         ("sampling.steps=0", "makes no model that runs: .*steps is 0"),
         ("sampling.temperature=-1", "makes no model that runs: .*temperature is -1"),
-        ("form.size=40000", "makes no model that runs: .*forms is 40000"),
+        ("bank.size=40000", "makes no model that runs: .*forms is 40000"),
         ("latent.shares=[0.0, 0.5, 0.5]", r"latent\.shares"),
         ("latent.shares=[1]", r"latent\.shares is \[1.0\]; expected one number"),
         ("data.studio_share=1.0", r"a share in \[0, 1\)"),

@@ -224,7 +224,7 @@ def test_the_studio_alone_and_a_checkpoint_are_enough(tiny_run, tiny_checkpoint,
         tiny_run, folder=tmp_path, data=None, model=tiny_checkpoint, studio_cache=tiny_run.cache
     )
     model = WholeModel.load(train_all(run, Sources()))
-    assert len(model.bank.codes) == run.preset.form.size
+    assert len(model.bank.codes) == run.preset.bank.size
     assert [record["stage"] for record in model.card["lineage"]] == list(STAGES)
     assert set(model.card["lineage"][-1]["data"]) == {"studio"}
     assert model.card["data"]["images"] == {"train": 0, "val": 0, "test": 0}

@@ -31,33 +31,42 @@ SEARCHED = 2048  # patches at once
 
 @dataclass(frozen=True, kw_only=True)
 class FormConfig:
-    """The bank of forms, and how words choose from it.
+    """What training sees of forms, and the space in which words choose one.
 
     Attributes:
-        size: forms in the bank.
-        paintings: share of them that are of paintings; the others are of the studio.
-        clear: share of the training views, those that codes leave most of, that it is filled from.
-        depth: table rows that a patch of its forms is summed from.
-        stages: the same of training forms, which are coded more coarsely.
+        stages: table rows that a patch of a coded form is summed from.
         codes: rows of each table.
         coded: share of training forms that the painter sees as the codes leave them.
         key: numbers of a form's key and of a word's vector.
-        settling: steps in which the keys of the bank's forms move to what is known of each.
-        faith: weight of how far they move from what the encoder says.
         doubt: how likely what is known of a form is wrong.
     """
 
-    size: int = 1100
-    paintings: float = 0.3
-    clear: float = 0.5
-    depth: int = 10
     stages: int = 5
     codes: int = 256
     coded: float = 0.6
     key: int = 64
+    doubt: float = 0.005
+
+
+@dataclass(frozen=True, kw_only=True)
+class BankConfig:
+    """The bank of forms that ships.
+
+    Attributes:
+        size: how many.
+        paintings: share of them that are of paintings; the others are of the studio.
+        clear: share of the training views, those that codes leave most of, that it is filled from.
+        stages: table rows that a patch is summed from, of `form.codes` each.
+        settling: steps in which the keys move to what is known of each form.
+        faith: weight of how far they move from what the encoder says.
+    """
+
+    size: int = 1100
+    paintings: float = 0.3
+    clear: float = 0.75
+    stages: int = 10
     settling: int = 1200
     faith: float = 0.05
-    doubt: float = 0.005
 
 
 @dataclass(frozen=True)

@@ -97,4 +97,4 @@ class ChooserTask:
 
     def start_qat(self) -> None:
         """The query is fake-quantised where the bank's keys settle."""
-        raise ConfigError("chooser_fit.qat_steps is above 0; expected 0. Raise form.settling.")
+        raise ConfigError("chooser_fit.qat_steps is above 0; expected 0. Raise bank.settling.")

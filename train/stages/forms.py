@@ -109,7 +109,7 @@ def filled_bank(
         The bank; and the share of its forms' variance that their codes leave out, with the figures
         of `settled_keys`. The task's query is fake-quantised then.
     """
-    config = preset.form
+    config = preset.bank
     others = len(ready.views) - 1
     counts = [round(config.size * (1 - config.paintings)) if others else config.size]
     counts += [(config.size - counts[0]) // others for _ in range(others)]
@@ -130,7 +130,7 @@ def filled_bank(
         traits = [source.records[r].seen.traits if source.records else () for r in picked]
         upright += [UPRIGHT in seen for seen in traits]
     wanted = torch.cat(forms)
-    codec, codes = settled_codec(wanted, config.depth, config.codes)
+    codec, codes = settled_codec(wanted, config.stages, preset.form.codes)
     shown = codec.decode(codes)
     left = float((shown.float() - wanted.float()).square().mean() / wanted.float().var())
     keys, figures = settled_keys(task, shown, torch.cat(known), preset)
@@ -155,7 +155,7 @@ def settled_keys(
     Returns:
         Keys (M, Q); and the share of known words, true ones first, that are told rightly.
     """
-    chooser, config = task.module, preset.form
+    chooser, config = task.module, preset.bank
     start = _keys(chooser, forms)
     colours = torch.tensor([is_colour(word) for word in named_words()])
     labels = labels.masked_fill(colours, UNKNOWN)
@@ -167,7 +167,7 @@ def settled_keys(
         for group in optimizer.param_groups:
             group["lr"] = SETTLING_RATE * (1 - step / config.settling)
         logits = logits_of(keys, chooser.query(task.words))
-        loss = naming_loss(logits, labels, config.doubt)
+        loss = naming_loss(logits, labels, preset.form.doubt)
         loss = loss + config.faith * (keys - start).square().mean()
         loss = loss + NOTHING_SAID * logits[:, colours].var(0).mean()
         optimizer.zero_grad()
