@@ -168,7 +168,8 @@ release: $(DEV)/.ready web-build ## wheel, sdist, fused file and page of this ve
 	mkdir -p dist/release/assets
 	$(DEV)/bin/python -c 'import t2a_edge; print("v" + t2a_edge.__version__)' > dist/release/VERSION
 	$(DEV)/bin/python -m build --outdir dist/release/packages .
-	cp dist/base-int8.onnx dist/release/assets/t2a-edge-$$(cat dist/release/VERSION).onnx
+	$(DEV)/bin/python -c 'from pathlib import Path; from sys import argv; from export.pack import export_fused; from t2a_edge.bundle import load_bundle; export_fused(load_bundle(None).folder, Path(argv[1]))' \
+	  dist/release/assets/t2a-edge-$$(cat dist/release/VERSION).onnx
 	$(DEV)/bin/python -m zipfile -c dist/release/assets/t2a-edge-page-$$(cat dist/release/VERSION).zip web/dist/
 	sed -n "/^## \[$$(sed s/v// dist/release/VERSION)\]/,/^## \[/p" CHANGELOG.md | sed '/^## \[/d' > dist/release/NOTES.md
 	test -s dist/release/NOTES.md || { echo "CHANGELOG.md has no section of this version" >&2; exit 2; }

@@ -22,8 +22,8 @@ def manifest(bundle: Bundle) -> dict[str, Any]:
     axes = [
         {
             "name": axis.name,
-            "negative": axis.negative_words[:1],
-            "positive": axis.positive_words[:1],
+            "negative": list(axis.negative_words[:1]),
+            "positive": list(axis.positive_words[:1]),
         }
         for axis in AXES
     ]

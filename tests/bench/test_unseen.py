@@ -11,6 +11,7 @@ from t2a_edge.errors import DataError
 from t2a_edge.vocabulary import AXES, HUES, known_words
 from train.models.text import TextEngine
 from train.preset import TextConfig
+from train.studio.forms import form_words
 from train.words.lexicon.labels import COLUMNS, load_labels
 from train.words.lexicon.spelling import ENDINGS, inflected
 from train.words.lexicon.wordnet import DEFAULT, load_wordnet
@@ -31,9 +32,10 @@ def test_the_list_covers_every_pole_and_hue():
     assert set(unseen.hues.values()) == set(HUES)
 
 
-def test_no_unseen_word_is_in_the_vocabulary_or_the_labelled_lexicon():
+def test_no_unseen_word_is_in_the_vocabulary_the_studio_s_or_the_labelled_lexicon():
     unseen = set(load_unseen().words)
     assert not unseen & set(known_words())
+    assert not unseen & set(form_words())
     assert not unseen & set(load_labels().words)
 
 

@@ -1,4 +1,4 @@
-"""Words of form beyond the shipped vocabulary: given where they were drawn, and nowhere else."""
+"""Words of form: given where they were drawn, and nowhere else."""
 
 import numpy as np
 import pytest
