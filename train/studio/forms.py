@@ -1,4 +1,4 @@
-"""Adjectives of form and pattern, known ones and others: what was drawn, and its names.
+"""Adjectives of form and pattern beyond the shipped vocabulary: what was drawn, and its names.
 
 A family marks on its scene what it drew there ("checkered", once the board stands); each mark has
 the words that people type for it. A word is given only where its mark was made, and only if the
@@ -107,7 +107,7 @@ UPRIGHT = "upright"  # the mark of a picture with a top: it is mirrored, never t
 
 @cache
 def form_words() -> tuple[str, ...]:
-    """All adjectives of form that the studio says, sorted."""
+    """All adjectives of form that the studio knows beyond the shipped vocabulary."""
     return tuple(sorted({word for words in FORMS.values() for word in words}))
 
 
