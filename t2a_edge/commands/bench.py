@@ -39,7 +39,7 @@ GATES = (
     Gate(name="memory_mb", below=200.0, why="resident, of a process that draws", cpu=True),
     Gate(name="other_pixels", below=1.0, why="of one seed, drawn in two processes"),
 )
-"""Size, memory and p99 as in bench/budgets.toml, which has ratios in place of a processor's times."""
+"""Size, memory and p99 as in bench/budgets.toml, which has ratios for a processor's times."""
 MEGABYTE = 1e6
 PROMPT = ("warm", "dark", "fluid")
 SEED = 7  # of the cold starts; the warm pictures have the seeds that follow
