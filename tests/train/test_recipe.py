@@ -173,24 +173,6 @@ def test_a_checkpoint_gives_the_codec_and_the_text_engine_of_its_run(tiny_run, t
             torch.testing.assert_close(theirs[name], mine[name], rtol=2e-3, atol=1e-3, msg=name)
 
 
-def test_a_checkpoint_that_draws_scale_by_scale_gives_them_too(tiny_run, tiny_checkpoint, tmp_path):
-    tensors, _ = load_tensors(tiny_checkpoint)
-    names = {name: f"generator.{name}" if name.startswith("text.") else name for name in tensors}
-    kept = {names[n]: t for n, t in tensors.items() if n.startswith(("text.", "codec."))}
-    training = {"codec": {"steps": 4200, "seconds": 5151}, "generator": {"steps": 3800}}
-    about = {"card": {"training": training}, "preset": {"codec_fit": {"seed": 7}}}
-    save_tensors(tmp_path / "old.safetensors", kept, about)
-    old = start_of(replace(tiny_run, model=tmp_path / "old.safetensors"))
-    new = start_of(replace(tiny_run, model=tiny_checkpoint))
-    (record,) = old.lineage
-    assert record["stage"] == "codec"
-    assert (record["seed"], record["steps"], record["seconds"]) == (7, 4200, 5151)
-    assert set(new.lineage[1]) >= set(record)
-    for part in ("codec", "text"):
-        mine, theirs = (getattr(start, part).state_dict() for start in (old, new))
-        assert all(torch.equal(tensor, theirs[name]) for name, tensor in mine.items())
-
-
 def test_a_checkpoints_decoder_is_sharpened_for_the_same_codes(tiny_run, tiny_checkpoint, tmp_path):
     run = replace(
         tiny_run, folder=tmp_path, model=tiny_checkpoint, studio_cache=tiny_run.folder / "cache"

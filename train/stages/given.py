@@ -1,11 +1,8 @@
 """A codec and a text engine of a checkpoint, for the stages that start from one."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from t2a_edge.errors import CheckpointError
 from train.checkpoint import file_sha256, load_module, load_tensors, with_prefix
@@ -41,37 +38,14 @@ def start_of_checkpoint(path: Path, preset: Preset) -> Start:
     """
     key = file_sha256(path)
     tensors, about = load_tensors(path)
-    if any(name.startswith("generator.") for name in tensors):
-        tensors, lineage = _of_scales(tensors, about)
-    else:
-        told = description_of(path, about)
-        if (told.preset.codec, told.preset.text) != (preset.codec, preset.text):
-            raise CheckpointError(
-                f"{path} has another codec or text engine than the preset; expected the shapes of "
-                "the model that is started from. Name the preset that it was trained with."
-            )
-        lineage = [r for r in told.card.get("lineage", []) if r["stage"] in STAGES]
+    told = description_of(path, about)
+    if (told.preset.codec, told.preset.text) != (preset.codec, preset.text):
+        raise CheckpointError(
+            f"{path} has another codec or text engine than the preset; expected the shapes of "
+            "the model that is started from. Name the preset that it was trained with."
+        )
+    lineage = [r for r in told.card.get("lineage", []) if r["stage"] in STAGES]
     codec, text = loaded_codec(preset, tensors), TextEngine(preset.text)
     load_module(text, with_prefix(tensors, "text"), "text engine")
     convert(text)
     return Start(codec, text, {path.name: key}, lineage)
-
-
-def _of_scales(
-    tensors: Mapping[str, Tensor], about: Mapping[str, Any]
-) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """Codec and text engine of a checkpoint that draws scale by scale, and what says of them.
-
-    To be deleted, with its branch in `start_of_checkpoint`, once no such checkpoint is shipped.
-    """
-    training, preset = about["card"]["training"], about["preset"]
-    untold = {"command": "not recorded", "overrides": [], "data": {}, "inputs": {}, "outputs": {},
-              "machine": {"processor": "not recorded"}}  # fmt: skip
-    found = {f"codec.{name}": value for name, value in with_prefix(tensors, "codec").items()}
-    text = with_prefix(tensors, "generator.text")
-    found |= {f"text.{name}": value for name, value in text.items()}
-    return found, [
-        {"stage": name, **untold, "seed": preset[f"{name}_fit"]["seed"], **training[name]}
-        for name in STAGES
-        if name in training
-    ]
