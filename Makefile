@@ -4,10 +4,11 @@ WORDS ?= warm dark fluid
 SEED ?= 3
 OUT ?= art
 DATA ?= ../shared/data/paintings
+MORE ?=
 RUN ?= runs/base
 TEACHERS ?=
 PRESET ?= base
-TEXT ?= checkpoints/base.safetensors
+MODEL ?=
 WORKERS ?= 2
 INPUTS ?= 1000000
 
@@ -26,7 +27,7 @@ PTQ := .venv-post-training
 RTX := .venv-rtx
 
 .DEFAULT_GOAL := help
-.PHONY: help art cli-docs follow test test-slow test-rtx fuzz lint format studio words train checkpoint reselection composition refinement preference reward sampling export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel release clean web web-build web-test
+.PHONY: help art cli-docs follow test test-slow test-rtx fuzz lint format studio train checkpoint export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel release clean web web-build web-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -68,47 +69,14 @@ format: $(DEV)/.ready ## let ruff rewrite the code
 studio: $(DEV)/.ready ## contact sheets of the procedural painter into OUT
 	$(DEV)/bin/python -m train studio --seed $(SEED) --out $(OUT)
 
-train: $(DEV)/.ready ## train PRESET on DATA into RUN; goes on where it was stopped
-	$(DEV)/bin/python -m train all --preset $(PRESET) --data $(DATA) --run $(RUN) \
-	  $(if $(TEXT),--text $(TEXT))
+train: $(DEV)/.ready ## the whole recipe with PRESET into RUN, on DATA (empty: the studio alone), MORE; goes on where it stopped
+	$(DEV)/bin/python -m train all --preset $(PRESET) --run $(RUN) --processes $(WORKERS) $(TEACHERS) \
+	  $(if $(DATA),--data $(DATA)) $(if $(MORE),--more $(MORE)) $(if $(MODEL),--model $(MODEL))
 
-words: $(DEV)/.ready ## distil the text engine into RUN; TEACHERS="--wordnet A --minilm B --glove C"
-	$(DEV)/bin/python -m train words --preset $(PRESET) --run $(RUN) $(TEACHERS)
+checkpoint: ## put the model of a finished RUN into checkpoints/base.safetensors
+	cp $(RUN)/model.safetensors checkpoints/base.safetensors
 
-checkpoint: $(DEV)/.ready ## put a finished RUN into checkpoints/base.safetensors
-	$(DEV)/bin/python -m train checkpoint --preset $(PRESET) --data $(DATA) --run $(RUN)
-
-reselection: $(DEV)/.ready ## another round of selection, half of the way, from and into checkpoints/base.safetensors
-	$(DEV)/bin/python -m train reselection --preset $(PRESET) --data $(DATA) \
-	  --run $(RUN)-further --model checkpoints/base.safetensors \
-	  --out $(RUN)-further/reselection.safetensors
-	$(DEV)/bin/python -m train mean checkpoints/base.safetensors \
-	  $(RUN)-further/reselection.safetensors --out checkpoints/base.safetensors
-
-composition: $(DEV)/.ready ## all words of a prompt as each alone, from and into checkpoints/base.safetensors
-	$(DEV)/bin/python -m train composition --preset $(PRESET) --data $(DATA) \
-	  --run $(RUN)-further --model checkpoints/base.safetensors \
-	  --out checkpoints/base.safetensors
-
-refinement: $(DEV)/.ready ## train the refiner further, from and into checkpoints/base.safetensors
-	$(DEV)/bin/python -m train refinement --preset $(PRESET) --data $(DATA) \
-	  --run $(RUN)-further --model checkpoints/base.safetensors \
-	  --out checkpoints/base.safetensors
-
-preference: $(DEV)/.ready ## which of its pictures show the words better, from and into checkpoints/base.safetensors
-	$(DEV)/bin/python -m train preference --preset $(PRESET) --data $(DATA) \
-	  --run $(RUN)-further --model checkpoints/base.safetensors \
-	  --out checkpoints/base.safetensors
-
-reward: $(DEV)/.ready ## it learns from critics of its codes, from and into checkpoints/base.safetensors
-	$(DEV)/bin/python -m train reward --preset $(PRESET) --data $(DATA) \
-	  --run $(RUN)-further --model checkpoints/base.safetensors \
-	  --out checkpoints/base.safetensors
-
-sampling: $(DEV)/.ready ## checkpoints/base.safetensors draws as the preset says; its weights stay
-	$(DEV)/bin/python -m train sampling --preset $(PRESET) --out checkpoints/base.safetensors
-
-export: $(DEV)/.ready ## checkpoint -> dist/base-fp32 and dist/base-int8, parity checked
+export: $(DEV)/.ready ## checkpoint -> dist/base-fp32, -fp16 and -int8, and each as one file; parity checked
 	$(DEV)/bin/python -m export
 
 bundle: export ## put the exported INT8 bundle into the package
@@ -200,7 +168,8 @@ release: $(DEV)/.ready web-build ## wheel, sdist, fused file and page of this ve
 	mkdir -p dist/release/assets
 	$(DEV)/bin/python -c 'import t2a_edge; print("v" + t2a_edge.__version__)' > dist/release/VERSION
 	$(DEV)/bin/python -m build --outdir dist/release/packages .
-	cp web/public/models/generator.onnx dist/release/assets/t2a-edge-$$(cat dist/release/VERSION).onnx
+	$(DEV)/bin/python -c 'from pathlib import Path; from sys import argv; from export.pack import export_fused; from t2a_edge.bundle import load_bundle; export_fused(load_bundle(None).folder, Path(argv[1]))' \
+	  dist/release/assets/t2a-edge-$$(cat dist/release/VERSION).onnx
 	$(DEV)/bin/python -m zipfile -c dist/release/assets/t2a-edge-page-$$(cat dist/release/VERSION).zip web/dist/
 	sed -n "/^## \[$$(sed s/v// dist/release/VERSION)\]/,/^## \[/p" CHANGELOG.md | sed '/^## \[/d' > dist/release/NOTES.md
 	test -s dist/release/NOTES.md || { echo "CHANGELOG.md has no section of this version" >&2; exit 2; }

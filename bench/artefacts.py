@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from t2a_edge.bundle import engine_file, engines, load_bundle
+from t2a_edge.bundle import ENGINES, engine_file, load_bundle
 from t2a_edge.errors import BundleError
 from t2a_edge.spec import Spec
 
@@ -28,6 +28,7 @@ class Artefact:
         sizes: bytes of each file.
         size_bytes: of all, a bundle's manifest included.
         bundle_hash: of the bundle, or of the one that a fused file was made of.
+        parameters: trained numbers; 0 where the artefact does not say.
     """
 
     name: str
@@ -38,10 +39,13 @@ class Artefact:
     sizes: dict[str, int]
     size_bytes: int
     bundle_hash: str
+    parameters: int = 0
 
     def figures(self) -> dict[str, Any]:
         """Its description and its size; megabytes are 10^6 bytes."""
+        counted = {"parameters": self.parameters} if self.parameters else {}
         return {
+            **counted,
             "form": self.form,
             "precision": self.precision,
             "bundle_hash": self.bundle_hash,
@@ -63,7 +67,7 @@ def load_bundle_artefact(folder: Path, precision: str) -> Artefact:
             "Export it again."
         )
     files = bundle.manifest["files"]
-    listed = [engine_file(name) for name in engines(bundle.spec)]
+    listed = [engine_file(name) for name in ENGINES]
     return Artefact(
         name=precision,
         form="bundle",
@@ -73,6 +77,7 @@ def load_bundle_artefact(folder: Path, precision: str) -> Artefact:
         sizes={name: int(files[name]["bytes"]) for name in listed},
         size_bytes=bundle.size_bytes,
         bundle_hash=bundle.bundle_hash,
+        parameters=int(bundle.manifest.get("parameters", 0)),
     )
 
 

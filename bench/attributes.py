@@ -28,7 +28,7 @@ from t2a_edge.command import run_command
 from t2a_edge.files import write_whole
 from t2a_edge.image import read_pixels
 from t2a_edge.vocabulary import HUES
-from train.data import find_annotations, load_rows
+from train.data.pictures import find_annotations, load_rows
 
 TABLE = Path(attribute_table.__file__)
 MEASURED = 0.75  # held-out AUC from which a measure counts

@@ -30,6 +30,7 @@ from bench.response import (
 )
 from t2a_edge.command import run_command
 from t2a_edge.errors import EXIT_FAILED, EXIT_NOT_MEASURED
+from t2a_edge.seeds import MAX_SEED
 
 GATES = Path(__file__).parent / "follow.toml"
 TRIPLES = 60
@@ -52,17 +53,16 @@ def draw_chunk(bundle: Path | None, chunk: Sequence[Request], seeds: Sequence[in
 
 
 def draw_all(
-    bundle: Path | None, wanted: Sequence[Request], seeds: int, workers: int
+    bundle: Path | None, wanted: Sequence[Request], seeds: Sequence[int], workers: int
 ) -> dict[Request, Drawn]:
-    """Draw every request with seeds 1, 2, ...; several processes share the work."""
+    """Draw every request with each seed; several processes share the work."""
     from tqdm import tqdm
 
     chunks = [wanted[start : start + 4] for start in range(0, len(wanted), 4)]
-    numbers = list(range(1, seeds + 1))
     drawn: dict[Request, Drawn] = {}
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         count = len(chunks)
-        results = pool.map(draw_chunk, [bundle] * count, chunks, [numbers] * count)
+        results = pool.map(draw_chunk, [bundle] * count, chunks, [seeds] * count)
         for chunk, part in tqdm(zip(chunks, results, strict=True), total=count, unit="chunk"):
             drawn |= dict(zip(chunk, part, strict=True))
     return drawn
@@ -72,7 +72,7 @@ def training_thumbnails(data: Path) -> FloatArray | None:
     """Thumbnails of the middle squares of training pictures; None without the folder."""
     if not data.is_dir():
         return None
-    from train.data import load_rows, readable_images
+    from train.data.pictures import load_rows, readable_images
 
     rows = [row for row in load_rows(data) if row.split == "train"]
     rows = rows[:: max(1, len(rows) // TRAINING_PICTURES)]  # files are in order of their painters
@@ -85,15 +85,17 @@ def training_thumbnails(data: Path) -> FloatArray | None:
     return np.stack(thumbnails)
 
 
-def precision_report(reference: Path, drawn: dict[Request, Drawn], workers: int) -> dict[str, Any]:
+def precision_report(
+    reference: Path, drawn: dict[Request, Drawn], seeds: Sequence[int], workers: int
+) -> dict[str, Any]:
     """How much a reference bundle's pictures move with the known words, and how near this one's is.
 
     Args:
         drawn: what came of the bundle that is judged.
+        seeds: that it was drawn with.
     """
     targets = seen_targets()
     wanted = [Request(WORDLESS), *map(Request, targets)]
-    seeds = len(drawn[wanted[0]].thumbnails)
     expected = effects(draw_all(reference, wanted, seeds, workers), targets)
     found = effects(drawn, targets)
     ratio, error = ratio_of_means(found, expected)
@@ -121,10 +123,17 @@ def precision_report(reference: Path, drawn: dict[Request, Drawn], workers: int)
 )
 @click.option(
     "--seeds",
-    type=click.IntRange(2),
+    type=click.IntRange(2, 1_000_000),
     default=20,
     show_default=True,
     help="Pictures of each prompt.",
+)
+@click.option(
+    "--first-seed",
+    type=click.IntRange(0, MAX_SEED - 1_000_000),
+    default=1,
+    show_default=True,
+    help="Seed of each prompt's first picture; the others count on.",
 )
 @click.option(
     "--workers",
@@ -141,6 +150,7 @@ def follow(
     data: Path,
     reference: Path | None,
     seeds: int,
+    first_seed: int,
     workers: int,
     json_path: Path | None,
 ) -> None:
@@ -152,12 +162,14 @@ def follow(
 
     gates, unseen = load_gates(GATES), load_unseen()
     loaded = load_bundle(bundle)
-    drawn = draw_all(bundle, requests(unseen, TRIPLES), seeds, workers)
+    numbers = range(first_seed, first_seed + seeds)
+    drawn = draw_all(bundle, requests(unseen, TRIPLES), numbers, workers)
     report: dict[str, Any] = {
         "bundle": loaded.bundle_hash,
         "engines": {name: entry["sha256"] for name, entry in loaded.manifest["files"].items()},
         "spec": loaded.manifest["spec"],
         "seeds": seeds,
+        "first_seed": first_seed,
         "seen": follow_report(drawn, seen_targets()),
         "unseen": follow_report(drawn, unseen_targets(unseen)),
         "triples": triple_report(drawn, triples(TRIPLES)),
@@ -166,7 +178,7 @@ def follow(
     }
     report["precision"] = {"not_measured": "no --reference bundle was given"}
     if reference is not None:
-        report["precision"] = precision_report(reference, drawn, workers)
+        report["precision"] = precision_report(reference, drawn, numbers, workers)
     judgements = judge_all(gates, report)
     report["gates"] = [judgement.to_json() for judgement in judgements]
     for judgement in judgements:

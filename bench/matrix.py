@@ -18,9 +18,9 @@ SIDE_ROUNDS = 12  # of cells that no gate is on; enough for p50
 COLD_FIGURES = ("cold_ms", "load_ms", "first_run_ms")
 INCLUDED = {
     "pipeline_ms": "prompt to pixels in memory; host copies included, PNG encoding not",
-    "text_ms, transformer_ms, refiner_ms, decoder_ms": "the engine's calls for one picture, host "
-    "copies included",
-    "sampling_ms": "what is left of the pipeline: prompt, noise, choice of indices",
+    "text_ms, forms_ms, painter_ms, composer_ms, encoder_ms, decoder_ms": "the engine's calls for "
+    "one picture, host copies included",
+    "sampling_ms": "what is left of the pipeline: prompt, noise, steps",
     "load_ms": "a new process with the libraries imported: hashes checked (bundles), graphs "
     "optimised",
     "first_run_ms": "the first picture of that process, without a warm-up",

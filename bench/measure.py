@@ -17,23 +17,22 @@ from bench.energy import EnergyMeter
 from bench.machine import gpu_memory_mb
 from bench.reference import Reference
 from bench.statistics import time_figures
-from t2a_edge.bundle import ENGINES, engines
+from t2a_edge.bundle import ENGINES
+from t2a_edge.drawing import SamplingOptions
 from t2a_edge.errors import BundleError
 from t2a_edge.onnx_runtime import onnx_runtime
 from t2a_edge.pipeline import TextToArt
 from t2a_edge.prompt import parse_prompt
 from t2a_edge.runner import (
     Float32Array,
+    FormInputs,
     Int64Array,
-    KeysValues,
     OnnxRunner,
-    RefinerInputs,
+    PainterInputs,
     Runner,
-    ScaleInputs,
     UInt8Array,
     session_options,
 )
-from t2a_edge.sampler import SamplingOptions
 
 PROMPT = "warm dark fluid"
 WARM_UP = 5
@@ -64,17 +63,25 @@ class TimingRunner(Runner):
         embedding: Float32Array = self._timed("text", self.inner.text, text_bytes)
         return embedding
 
-    def transformer(self, inputs: ScaleInputs) -> tuple[Float32Array, KeysValues]:
-        """See `Runner.transformer`."""
-        result: tuple[Float32Array, KeysValues] = self._timed(
-            "transformer", self.inner.transformer, inputs
-        )
-        return result
+    def forms(self, inputs: FormInputs) -> tuple[Float32Array, Int64Array]:
+        """See `Runner.forms`."""
+        found: tuple[Float32Array, Int64Array] = self._timed("forms", self.inner.forms, inputs)
+        return found
 
-    def refiner(self, inputs: RefinerInputs) -> Float32Array:
-        """See `Runner.refiner`."""
-        logits: Float32Array = self._timed("refiner", self.inner.refiner, inputs)
-        return logits
+    def painter(self, inputs: PainterInputs) -> Float32Array:
+        """See `Runner.painter`."""
+        clean: Float32Array = self._timed("painter", self.inner.painter, inputs)
+        return clean
+
+    def composer(self, latents: Float32Array) -> Int64Array:
+        """See `Runner.composer`."""
+        indices: Int64Array = self._timed("composer", self.inner.composer, latents)
+        return indices
+
+    def encoder(self, indices: Int64Array) -> Float32Array:
+        """See `Runner.encoder`."""
+        latents: Float32Array = self._timed("encoder", self.inner.encoder, indices)
+        return latents
 
     def decoder(self, indices: Int64Array) -> UInt8Array:
         """See `Runner.decoder`."""
@@ -97,7 +104,7 @@ class Drawer(Protocol):
 
 
 class BundleDrawer:
-    """Three or four engines with the sampler between them.
+    """The engines with the sampler between them.
 
     Args:
         runner: another way to run the engines than ONNX Runtime.
@@ -106,9 +113,8 @@ class BundleDrawer:
     def __init__(
         self, artefact: Artefact, provider: str, threads: int, runner: Runner | None = None
     ) -> None:
-        names = engines(artefact.spec)
         self.timing = TimingRunner(
-            runner or OnnxRunner(artefact.path, names, threads=threads, provider=provider)
+            runner or OnnxRunner(artefact.path, threads=threads, provider=provider)
         )
         self.engine = TextToArt(artefact.path, runner=self.timing)
 
@@ -162,8 +168,9 @@ class FusedDrawer:
         spec = self.artefact.spec
         prompt = parse_prompt(PROMPT, max_words=spec.max_words, max_bytes=spec.max_bytes)
         options = SamplingOptions(
-            guidance_scale=spec.guidance_scale, temperature=spec.temperature, top_k=spec.top_k
-        )
+            guidance_scale=spec.guidance_scale, steps=spec.steps,
+            form_strength=spec.form_strength, temperature=spec.temperature,
+        )  # fmt: skip
         seeds = [seed * self.batch + number for number in range(self.batch)]
         return fused_inputs([prompt] * self.batch, seeds, options, spec)
 

@@ -12,8 +12,8 @@ DPI = 144
 INK = "#262626"
 PALE = "#d9d9d9"
 STAGE_COLOURS = {
-    "text": "#8c6bb1", "transformer": "#2166ac", "refiner": "#67a9cf", "decoder": "#ef8a62",
-    "sampling": "#969696",
+    "text": "#8c6bb1", "forms": "#c994c7", "painter": "#2166ac", "composer": "#67a9cf",
+    "encoder": "#a6dba0", "decoder": "#ef8a62", "sampling": "#969696",
 }  # fmt: skip
 PRECISION_COLOURS = {"fp32": "#969696", "fp16": "#67a9cf", "int8": "#2166ac"}
 MARKERS = {"fp32": "s", "fp16": "^", "int8": "o"}

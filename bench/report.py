@@ -16,7 +16,7 @@ from t2a_edge.files import write_whole
 
 STYLES = {Outcome.PASS: "green", Outcome.FAIL: "bold red", Outcome.NOT_MEASURED: "yellow"}
 ROWS = (*STAGES, "sampling", "pipeline")
-SHOWN_SPEEDUPS = ("transformer", "decoder", "pipeline")
+SHOWN_SPEEDUPS = ("painter", "decoder", "pipeline")
 NONE = "-"
 Rows = list[tuple[str, ...]]
 

@@ -232,7 +232,6 @@ def _operations(node: Any, shapes: _Shapes) -> int:
 
 def recorded_calls(folder: Path, prompt: str) -> list[tuple[str, dict[str, tuple[int, ...]]]]:
     """The engines' calls for one picture: name, and the shape of each input."""
-    from t2a_edge.bundle import engines, load_bundle
     from t2a_edge.pipeline import TextToArt
     from t2a_edge.runner import OnnxRunner
 
@@ -243,8 +242,7 @@ def recorded_calls(folder: Path, prompt: str) -> list[tuple[str, dict[str, tuple
             calls.append((engine, {name: array.shape for name, array in inputs.items()}))
             return super()._run(engine, inputs, outputs)
 
-    names = engines(load_bundle(folder).spec)
-    with TextToArt(folder, runner=Recorder(folder, names)) as engine:
+    with TextToArt(folder, runner=Recorder(folder)) as engine:
         engine.generate(prompt, seed=7)
     return calls
 

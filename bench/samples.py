@@ -12,12 +12,12 @@ from t2a_edge.pipeline import TextToArt
 PROMPTS = (
     "warm dark fluid",
     "cool pale geometric",
-    "vibrant chaotic dense",
-    "muted calm minimal",
+    "golden spiral",
     "red bold angular",
-    "blue dreamy soft",
-    "monochrome stark linear",
-    "golden swirling organic",
+    "blue circular calm",
+    "violet jagged",
+    "splattered pink",
+    "vibrant chaotic dense",
 )
 TYPED = (
     "happy",

@@ -10,6 +10,8 @@ import numpy.typing as npt
 Float64Array = npt.NDArray[np.float64]
 
 PERCENTILES = (50, 90, 95, 99)
+RATIO_PERCENTILES = (50, 99)  # of ratios to the reference workload
+RATIO_NAMES = tuple(f"p{percentile}" for percentile in RATIO_PERCENTILES)
 LOOKS = 3  # a gate may be looked at this often, with more samples each time
 ERROR = 0.05  # chance that a gate is decided wrongly in any of its looks
 CONFIDENCE = 1 - ERROR / LOOKS  # of every interval here (Bonferroni)
@@ -65,8 +67,8 @@ def time_figures(seconds: Sequence[float], reference: Sequence[float] = ()) -> d
 
     Returns:
         `p50` and so on, where the samples are enough; `withheld` says which are missing and why;
-        `intervals` by percentile; `ratio_to_reference`, the p50 of the ratios sample by sample,
-        with its interval; `samples`.
+        `intervals` by percentile; `ratio_to_reference`, p50 and p99 of the ratios sample by
+        sample, with their intervals; `samples`.
     """
     values = np.asarray(seconds, dtype=np.float64) * 1e3
     count = len(values)
@@ -87,11 +89,17 @@ def time_figures(seconds: Sequence[float], reference: Sequence[float] = ()) -> d
         figures[f"p{percentile}"] = _rounded(value)
         figures["intervals"][f"p{percentile}"] = _interval(row)
     if len(reference):
-        ratios = paired_ratio(seconds, reference)
+        ratios = np.asarray(seconds) / np.asarray(reference)
+        wanted = [p for p in printed if p in RATIO_PERCENTILES]
+        drawn = np.percentile(resample(ratios), wanted, axis=1)
+        exact = np.percentile(ratios, wanted)
         figures["ratio_to_reference"] = {
-            "p50": ratios["ratio"],
-            "intervals": {"p50": ratios["intervals"]["ratio"]},
+            **{f"p{p}": _rounded(float(value)) for p, value in zip(wanted, exact, strict=True)},
+            "intervals": {f"p{p}": _interval(row) for p, row in zip(wanted, drawn, strict=True)},
         }
+        missing = {p: note for p, note in withheld.items() if p in RATIO_NAMES}
+        if missing:
+            figures["ratio_to_reference"]["withheld"] = missing
     return figures
 
 

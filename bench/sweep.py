@@ -42,33 +42,22 @@ TILE = 128
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to sample; lists have a number for each scale."""
+    """One way to sample."""
 
-    guidance: tuple[float, ...]
-    temperature: tuple[float, ...]
+    guidance: float
+    temperature: float
 
     def apply(self, engine: TextToArt) -> None:
         """Draw from now on this way."""
         spec = replace(
-            engine.bundle.spec,
-            scale_guidance=self.guidance,
-            scale_temperature=self.temperature,
+            engine.bundle.spec, guidance_scale=self.guidance, temperature=self.temperature
         )
         engine.bundle = replace(engine.bundle, spec=spec)
 
 
-def settings_from_factors(
-    engine: TextToArt, guidance: Sequence[float], temperature: Sequence[float]
-) -> list[Setting]:
-    """The bundle's own lists, multiplied by every pair of the factors."""
-    spec = engine.bundle.spec
-    return [
-        Setting(
-            tuple(g * value for value in spec.scale_guidance),
-            tuple(t * value for value in spec.scale_temperature),
-        )
-        for g, t in itertools.product(guidance, temperature)
-    ]
+def settings_of(guidance: Sequence[float], temperature: Sequence[float]) -> list[Setting]:
+    """Every pair."""
+    return [Setting(g, t) for g, t in itertools.product(guidance, temperature)]
 
 
 def measure_setting(engine: TextToArt, setting: Setting, seeds: int) -> dict[str, Any]:
@@ -127,31 +116,22 @@ def sheet(engine: TextToArt, settings: Sequence[Setting], path: Path) -> None:
 
 @click.command()
 @click.option("--bundle", type=click.Path(path_type=Path), help="Folder of another model.")
-@click.option(
-    "--guidance",
-    default="0.5,1,1.5",
-    show_default=True,
-    help="Factors on the bundle's guidance of every scale.",
-)
-@click.option(
-    "--temperature", default="0.7,1,1.3", show_default=True, help="Factors on its temperature."
-)
+@click.option("--guidance", default="1,2.5,4", show_default=True,
+              help="How strongly the words pull, 0 to 8.")  # fmt: skip
+@click.option("--temperature", default="0,0.5,1", show_default=True,
+              help="How freely the words choose a form, 0 to 10.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(2), default=4, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("sweep.png"),
               show_default=True, help="The sheet.")  # fmt: skip
 def sweep(bundle: Path | None, guidance: str, temperature: str, seeds: int, out: Path) -> None:
     """Draw the same prompts with several settings and compare them."""
     with TextToArt(bundle) as engine:
-        settings = settings_from_factors(engine, _numbers(guidance), _numbers(temperature))
-        click.echo("guidance x temperature of each scale")
+        settings = settings_of(_numbers(guidance), _numbers(temperature))
         for setting in settings:
             figures = measure_setting(engine, setting, seeds)
             line = "  ".join(f"{name} {value:6.3f}" for name, value in figures.items())
-            lists = " / ".join(
-                ", ".join(f"{v:.2f}" for v in values)
-                for values in (setting.guidance, setting.temperature)
-            )
-            click.echo(f"{line}   {lists}")
+            click.echo(f"{line}   guidance {setting.guidance:g}, temperature "
+                       f"{setting.temperature:g}")  # fmt: skip
         sheet(engine, settings, out)
     click.echo(str(out))
 
@@ -160,7 +140,7 @@ def _numbers(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError as exc:
-        raise ConfigError(f"Got {text!r}; expected numbers with commas, such as 0.5,1.") from exc
+        raise ConfigError(f"Got {text!r}; expected numbers with commas, such as 1,2.5.") from exc
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ from bench.report import write_json
 from bench.unseen import Unseen, load_unseen
 from t2a_edge.command import run_command
 from t2a_edge.vocabulary import AXES, AXIS_NAMES, HUES, known_words
-from train.lexicon.labels import COLUMNS, Labels, load_labels
-from train.lexicon.spelling import misspelt
-from train.text import TextEngine
-from train.words_task import embed_words
+from train.models.text import TextEngine
+from train.words.lexicon.labels import COLUMNS, Labels, load_labels
+from train.words.lexicon.spelling import misspelt
+from train.words.task import embed_words
 
 RIDGE = 3.0  # of the readout, in squared length of a centred, unit embedding
 UNNAMED = 0.15  # weight of the 0 of an axis that a label does not name
@@ -226,8 +226,8 @@ def judge(engine: TextEngine) -> dict[str, Any]:
               help="Also write the figures here.")  # fmt: skip
 def words(folder: Path, preset: str, overrides: tuple[str, ...], json_path: Path | None) -> None:
     """Judge a text engine on words that no training label contains."""
-    from train.config import load_preset
-    from train.words import load_text_engine
+    from train.preset import load_preset
+    from train.words.stage import load_text_engine
 
     engine = load_text_engine(folder, load_preset(preset, overrides))
     report = judge(engine)

@@ -39,19 +39,17 @@ DIST = Path("dist")
               help="Bundles are called NAME-PRECISION.")  # fmt: skip
 def export(checkpoint: Path, out: Path, precisions: tuple[str, ...], name: str) -> None:
     """Export a checkpoint as ONNX bundles, and each as one fused graph; all compared first."""
-    from export.pack import export_bundle, export_fused, float_graphs
-    from train.model import Model
+    from export.pack import export_bundle, export_fused
+    from train.models.whole import WholeModel
 
-    model, traced = Model.load(checkpoint), None
+    model = WholeModel.load(checkpoint)
     for precision in precisions:
         started = time.monotonic()
         folder = out / f"{name}-{precision}"
-        if precision != "int8" and traced is None:
-            traced = float_graphs(model)
-        links = export_bundle(model, checkpoint, folder, precision, traced)
+        links = export_bundle(model, checkpoint, folder, precision)
         seconds = time.monotonic() - started
         click.echo(
-            f"{precision}: pixels {links[-1].psnr_db:.1f} dB, codes agree "
+            f"{precision}: pixels {links[-1].psnr_db:.1f} dB, indices of the same latents agree "
             f"{links[-1].agreement:.2%}, {seconds:.0f} s",
             err=True,
         )

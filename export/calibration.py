@@ -1,22 +1,21 @@
 """What the engines are given while pictures are drawn: samples for post-training quantisation."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from export.quantisers import Inputs, Settings
-from t2a_edge.bundle import Bundle, engines
+from t2a_edge.bundle import ENGINES, Bundle
 from t2a_edge.pipeline import TextToArt
 from t2a_edge.runner import (
     Float32Array,
+    FormInputs,
     Int64Array,
-    KeysValues,
     OnnxRunner,
-    RefinerInputs,
+    PainterInputs,
     Runner,
-    ScaleInputs,
     UInt8Array,
 )
 
@@ -30,24 +29,34 @@ class RecordingRunner(Runner):
         calls: engine -> inputs of each call, by the names of its graph.
     """
 
-    def __init__(self, inner: Runner, names: Iterable[str]) -> None:
+    def __init__(self, inner: Runner) -> None:
         self.inner = inner
-        self.calls: dict[str, list[Inputs]] = {name: [] for name in names}
+        self.calls: dict[str, list[Inputs]] = {name: [] for name in ENGINES}
 
     def text(self, text_bytes: UInt8Array) -> Float32Array:
         """See `Runner.text`."""
         self.calls["text"].append({"text_bytes": text_bytes})
         return self.inner.text(text_bytes)
 
-    def transformer(self, inputs: ScaleInputs) -> tuple[Float32Array, KeysValues]:
-        """See `Runner.transformer`."""
-        self.calls["transformer"].append(_copied(inputs._asdict()))
-        return self.inner.transformer(inputs)
+    def forms(self, inputs: FormInputs) -> tuple[Float32Array, Int64Array]:
+        """See `Runner.forms`."""
+        self.calls["forms"].append(_copied(inputs._asdict()))
+        return self.inner.forms(inputs)
 
-    def refiner(self, inputs: RefinerInputs) -> Float32Array:
-        """See `Runner.refiner`."""
-        self.calls["refiner"].append(_copied(inputs._asdict()))
-        return self.inner.refiner(inputs)
+    def painter(self, inputs: PainterInputs) -> Float32Array:
+        """See `Runner.painter`."""
+        self.calls["painter"].append(_copied(inputs._asdict()))
+        return self.inner.painter(inputs)
+
+    def composer(self, latents: Float32Array) -> Int64Array:
+        """See `Runner.composer`."""
+        self.calls["composer"].append({"latents": latents})
+        return self.inner.composer(latents)
+
+    def encoder(self, indices: Int64Array) -> Float32Array:
+        """See `Runner.encoder`."""
+        self.calls["encoder"].append({"indices": indices})
+        return self.inner.encoder(indices)
 
     def decoder(self, indices: Int64Array) -> UInt8Array:
         """See `Runner.decoder`."""
@@ -74,8 +83,7 @@ def calibration_prompts(vocabulary: Sequence[str], count: int, seed: int) -> lis
 
 def calibration_inputs(bundle: Bundle, settings: Settings) -> dict[str, list[Inputs]]:
     """Draw pictures with a bundle; engine -> the inputs of all its calls."""
-    names = engines(bundle.spec)
-    recording = RecordingRunner(OnnxRunner(bundle.folder, names), names)
+    recording = RecordingRunner(OnnxRunner(bundle.folder))
     with TextToArt(bundle.folder, runner=recording) as engine:
         prompts = calibration_prompts(bundle.vocabulary, settings.pictures, settings.seed)
         for number, prompt in enumerate(prompts):

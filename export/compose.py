@@ -1,37 +1,44 @@
-"""Build an ONNX graph out of operators and of other graphs.
+"""Build an ONNX graph out of operators, of functions and of other graphs.
 
-A graph that is used several times becomes a function of the model: its nodes are stored once, and
-its constants are handed in, so that every call shares them, and functions share equal ones. int8
-constants can be stored within the function: ONNX Runtime may change one (see
-`export.qdq.cpu_form`), which fails where nodes share it.
+Constants of equal value are stored once. Weights of integer kernels are the exception: ONNX Runtime
+changes them as it makes a session, where a processor's kernels would saturate
+(`t2a_edge.runner.session_options`), and each then has to be one node's own.
 """
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+import onnx.inliner
+from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
-DOMAIN = "t2a_edge"  # of the functions
+from export.functions import DOMAIN, parsed_function
+
+OPSET = 20  # 21 with int8 activations fails in ONNX Runtime
+IR_VERSION = 10
+CONTRIB = "com.microsoft"  # domain of ONNX Runtime's own operators
+BOOL, DOUBLE, FLOAT, INT32, INT64, UINT8 = (
+    TensorProto.BOOL, TensorProto.DOUBLE, TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64,
+    TensorProto.UINT8,
+)  # fmt: skip
+WEIGHTS = {"MatMulIntegerToFloat": (1,), "QLinearConv": (3, 5)}  # inputs that are a node's own
 
 
 class Composer:
     """A graph under construction; values are their names.
 
     Args:
-        opset: of the operators.
-        own_int8: every call of a graph has its own int8 constants; else they are shared too.
+        prefix: of the names of values; that of a loop's body differs from the graph's around it.
     """
 
-    def __init__(self, opset: int, *, own_int8: bool = True) -> None:
-        self.opset, self.own_int8 = opset, own_int8
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, onnx.TensorProto] = {}
-        self.functions: dict[str, tuple[onnx.FunctionProto, list[str]]] = {}
-        self.shared: dict[tuple[str, str], onnx.FunctionProto] = {}  # that other functions call
+    def __init__(self, *, prefix: str = "v") -> None:
+        self.prefix = prefix
+        self.nodes: list[NodeProto] = []
+        self.constants: dict[str, TensorProto] = {}
+        self.functions: dict[str, onnx.FunctionProto] = {}
         self.inputs: list[onnx.ValueInfoProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
         self._names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
@@ -39,25 +46,33 @@ class Composer:
 
     def _name(self) -> str:
         self._count += 1
-        return f"v{self._count}"
+        return f"{self.prefix}{self._count}"
 
-    def input(self, name: str, kind: int, shape: Sequence[int | str]) -> str:
+    def input(self, name: str, kind: int, shape: Sequence[int | str] | None) -> str:
         """Declare an input of the graph; names in the shape are free dimensions."""
         self.inputs.append(helper.make_tensor_value_info(name, kind, shape))
         return name
 
-    def output(self, name: str, value: str, kind: int, shape: Sequence[int | str]) -> None:
-        """Declare a value as an output of the graph."""
-        self.nodes.append(helper.make_node("Identity", [value], [name]))
+    def output(self, name: str, value: str, kind: int, shape: Sequence[int | str] | None) -> None:
+        """Declare a value that a node makes as an output of the graph, under another name."""
+        for node in self.nodes:
+            _rename(node, {value: name})
         self.outputs.append(helper.make_tensor_value_info(name, kind, shape))
+
+    # ---- constants
 
     def constant(self, array: npt.NDArray[Any]) -> str:
         """The name of a constant; equal ones are stored once."""
         key = (str(array.dtype), array.shape, array.tobytes())
         if key not in self._names:
-            self._names[key] = name = self._name()
-            self.constants[name] = numpy_helper.from_array(array.copy(order="C"), name)
+            self._names[key] = self.own(array)
         return self._names[key]
+
+    def own(self, array: npt.NDArray[Any]) -> str:
+        """The name of a constant that nothing else has."""
+        name = self._name()
+        self.constants[name] = numpy_helper.from_array(array.copy(order="C"), name)
+        return name
 
     def integers(self, *values: int) -> str:
         """A constant (n,) int64."""
@@ -67,77 +82,180 @@ class Composer:
         """A float32 constant without axes."""
         return self.constant(np.array(value, dtype=np.float32))
 
-    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """Add an operator with one output."""
+    def array(self, values: npt.ArrayLike) -> str:
+        """A float32 constant."""
+        return self.constant(np.asarray(values, dtype=np.float32))
+
+    # ---- nodes
+
+    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Add an operator with one output; "" is an input that is left out."""
         name = self._name()
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        node = helper.make_node(kind, list(inputs), [name], domain=domain, **attributes)
+        self.nodes.append(node)
         return name
+
+    def call(self, kind: str, *inputs: str) -> str:
+        """Call a function of `export.functions`; it is handed the constants that it names."""
+        function, constants = parsed_function(kind)
+        self.functions[kind] = function
+        given = [self.constant(constant) for constant in constants]
+        return self.op(kind, *inputs, *given, domain=DOMAIN)
 
     def cast(self, value: str, kind: int) -> str:
         """Convert to another element type."""
         return self.op("Cast", value, to=kind)
+
+    def reshape(self, value: str, *shape: int) -> str:
+        """0 keeps an axis."""
+        return self.op("Reshape", value, self.integers(*shape))
 
     def slice(self, value: str, start: int, end: int, axis: int) -> str:
         """Part of an axis."""
         parts = (self.integers(start), self.integers(end), self.integers(axis))
         return self.op("Slice", value, *parts)
 
-    def call(self, name: str, graph: onnx.ModelProto, inputs: Mapping[str, str]) -> list[str]:
-        """Run another graph.
+    def split(self, value: str, parts: Sequence[int], *, axis: int) -> list[str]:
+        """Parts of an axis, of these lengths."""
+        names = [self._name() for _ in parts]
+        inputs = [value, self.integers(*parts)]
+        self.nodes.append(helper.make_node("Split", inputs, names, axis=axis))
+        return names
+
+    # ---- graphs
+
+    def loop(self, body: "Composer", count: str, start: str) -> str:
+        """Run a graph so many times: its third input is its second output of the time before.
 
         Args:
-            name: of its function; the first call with a name stores the graph.
-            graph: functions of its own are taken over; equal names are equal functions.
+            body: takes the number of the run and a condition first, and gives the condition first.
+                It may use values of this graph.
+            count: () int64.
+            start: the first value.
+        """
+        return self._inside("Loop", [count, "", start], body)
+
+    def scan(self, body: "Composer", start: str, parts: str) -> str:
+        """Run a graph for each part of a value's first axis.
+
+        Args:
+            body: takes its own output of the time before, and a part. It may use values of this
+                graph.
+            start: the first value.
+            parts: (n, ...).
+        """
+        return self._inside("Scan", [start, parts], body, num_scan_inputs=1)
+
+    def _inside(self, kind: str, inputs: list[str], body: "Composer", **attributes: Any) -> str:
+        self.functions |= body.functions
+        graph = helper.make_graph(
+            body.nodes, "body", body.inputs, body.outputs, list(body.constants.values())
+        )
+        end = self._name()
+        self.nodes.append(helper.make_node(kind, inputs, [end], body=graph, **attributes))
+        return end
+
+    def splice(self, model: onnx.ModelProto, inputs: Mapping[str, str]) -> list[str]:
+        """Run another graph by its own nodes.
+
+        Args:
+            model: it is spliced in once.
             inputs: of the graph -> values.
 
         Returns:
             The values of its outputs.
         """
-        if name not in self.functions:
-            self.functions[name] = self._function(name, graph)
-        function, weights = self.functions[name]
-        given = [inputs[value.name] for value in graph.graph.input]
-        results = [self._name() for _ in function.output]
-        self.nodes.append(helper.make_node(name, [*given, *weights], results, domain=DOMAIN))
-        return results
-
-    def _function(self, name: str, model: onnx.ModelProto) -> tuple[onnx.FunctionProto, list[str]]:
         graph = model.graph
-        kept = (TensorProto.INT8,) if self.own_int8 else ()
-        own = [i for i in graph.initializer if i.data_type in kept]
-        handed = [i for i in graph.initializer if i.data_type not in kept]
-        constants = [helper.make_node("Constant", [], [i.name], value=i) for i in own]
-        function = helper.make_function(
-            DOMAIN,
-            name,
-            [value.name for value in graph.input] + [i.name for i in handed],
-            [value.name for value in graph.output],
-            [*constants, *graph.node],
-            [helper.make_opsetid("", self.opset), *_domains(model)],
-        )
-        self.shared |= {(f.domain, f.name): f for f in model.functions}
-        return function, [self.constant(numpy_helper.to_array(i)) for i in handed]
+        names = {value.name: inputs[value.name] for value in graph.input}
+        weights = own_constants(graph)
+        for constant in graph.initializer:
+            array = numpy_helper.to_array(constant)
+            keep = self.own if constant.name in weights else self.constant
+            names[constant.name] = keep(array)
+        for node in graph.node:
+            copied = NodeProto()
+            copied.CopyFrom(node)
+            copied.name = ""
+            self._rename_all(copied, names)
+            self.nodes.append(copied)
+        self.functions |= {function.name: function for function in model.functions}
+        return [names[value.name] for value in graph.output]
+
+    def _rename_all(self, node: NodeProto, names: dict[str, str]) -> None:
+        """New names for what a node and the graphs within it make; works in place."""
+        node.input[:] = [names[name] if name else "" for name in node.input]
+        for body in _bodies(node):
+            inner = dict(names)
+            for value in (*body.input, *body.initializer):
+                inner[value.name] = value.name = self._name()
+            for own in body.node:
+                self._rename_all(own, inner)
+            for value in body.output:
+                value.name = inner[value.name]
+        names |= {name: self._name() for name in node.output if name}
+        node.output[:] = [names[name] if name else "" for name in node.output]
 
     def model(self, name: str) -> onnx.ModelProto:
         """The finished graph, checked."""
         graph = helper.make_graph(
             self.nodes, name, self.inputs, self.outputs, list(self.constants.values())
         )
-        shared = list(self.shared.values())
-        domains = sorted({DOMAIN, *(function.domain for function in shared)})
-        opsets = [
-            helper.make_opsetid("", self.opset),
-            *(helper.make_opsetid(d, 1) for d in domains),
-        ]
+        prune(graph)
+        domains = {node.domain for node in all_nodes(graph.node)}
+        domains |= {node.domain for f in self.functions.values() for node in f.node}
         model = helper.make_model(
             graph,
-            opset_imports=opsets,
-            functions=[*shared, *(function for function, _ in self.functions.values())],
-            ir_version=10,
+            opset_imports=[
+                helper.make_opsetid("", OPSET),
+                *(helper.make_opsetid(domain, 1) for domain in sorted(domains - {""})),
+            ],
+            functions=[self.functions[key] for key in sorted(self.functions)],
+            ir_version=IR_VERSION,
             producer_name="t2a-edge",
         )
         onnx.checker.check_model(model)
         return model
+
+
+def own_constants(graph: GraphProto) -> set[str]:
+    """Names of the constants that are one node's own."""
+    return {
+        node.input[place]
+        for node in all_nodes(graph.node)
+        for place in WEIGHTS.get(node.op_type, ())
+    }
+
+
+def all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    """Nodes, and those of graphs within them."""
+    for node in nodes:
+        yield node
+        for body in _bodies(node):
+            yield from all_nodes(body.node)
+
+
+def _bodies(node: NodeProto) -> list[GraphProto]:
+    return [a.g for a in node.attribute if a.type == AttributeProto.GRAPH]
+
+
+def needed(node: NodeProto) -> set[str]:
+    """Names of the values that a node takes, those of graphs within it included."""
+    found = {name for name in node.input if name}
+    for body in _bodies(node):
+        own = {value.name for value in (*body.input, *body.initializer)}
+        own |= {name for inner in body.node for name in inner.output}
+        inside = {name for inner in body.node for name in needed(inner)}
+        found |= (inside | {value.name for value in body.output}) - own
+    return found
+
+
+def _rename(node: NodeProto, names: Mapping[str, str]) -> None:
+    """Other names for some values; works in place."""
+    for own in (node.input, node.output):
+        own[:] = [names.get(name, name) for name in own]
+    for body in _bodies(node):
+        for inner in body.node:
+            _rename(inner, names)
 
 
 def split_graph(
@@ -145,8 +263,8 @@ def split_graph(
 ) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     """Cut a graph in two: what follows from some of its inputs alone, and the rest.
 
-    Where a graph is called several times with the same values of some inputs, the first part is
-    called once.
+    Where a graph is run several times with the same values of some inputs, the first part is run
+    once.
 
     Args:
         model: it stays as it is.
@@ -154,30 +272,21 @@ def split_graph(
 
     Returns:
         A graph that takes those inputs, and one that takes all inputs and the first one's outputs;
-        inputs that a part does not use are left out. Both are for `Composer.call` alone: the values
-        between them have no types.
+        inputs that a part does not use are left out. Both are for `Composer.splice` alone: the
+        values between them have no types.
     """
     graph = model.graph
-    fixed = {i.name for i in graph.initializer}  # constants, and what follows from them alone
-    known = set(given)
-    first: list[onnx.NodeProto] = []
-    second: list[onnx.NodeProto] = []
+    known = set(given) | {constant.name for constant in graph.initializer}
+    first: list[NodeProto] = []
+    second: list[NodeProto] = []
     for node in graph.node:
-        values = {name for name in node.input if name} - fixed
-        if not values:
-            fixed.update(node.output)
-            both = node.domain == ""  # a function is a table: the first part hands it on
-            first.append(node)
-            if both:
-                second.append(node)
-        elif values <= known:
+        if needed(node) <= known:
             known.update(node.output)
             first.append(node)
         else:
             second.append(node)
-    own = {name for node in second for name in node.output}
-    made = [name for node in first for name in node.output if name not in own]
-    wanted = {name for node in second for name in node.input}
+    made = [name for node in first for name in node.output]
+    wanted = {name for node in second for name in needed(node)}
     wanted |= {value.name for value in graph.output}
     between = [helper.make_empty_tensor_value_info(name) for name in made if name in wanted]
     parts = []
@@ -192,38 +301,7 @@ def split_graph(
     return parts[0], parts[1]
 
 
-def split_outputs(model: onnx.ModelProto, count: int) -> tuple[onnx.ModelProto, onnx.ModelProto]:
-    """Cut a graph in two: what its first outputs need, and what is done for the others alone.
-
-    Where a call has no use for the others, the second part is not called.
-
-    Args:
-        model: it stays as it is.
-        count: of first outputs.
-
-    Returns:
-        A graph with those outputs and the values that the second one takes; and the second one,
-        which also takes the inputs that it uses. Both are for `Composer.call` alone.
-    """
-    first, second = copy.deepcopy(model), copy.deepcopy(model)
-    del first.graph.output[count:]
-    del second.graph.output[:count]
-    prune(first.graph)
-    prune(second.graph)
-    done = {name for node in first.graph.node for name in node.output}
-    alone = [node for node in second.graph.node if not done.intersection(node.output)]
-    del second.graph.node[:]
-    second.graph.node.extend(alone)
-    used = prune(second.graph)
-    between = [helper.make_empty_tensor_value_info(name) for name in sorted(done & used)]
-    first.graph.output.extend(between)
-    inputs = [v for v in [*second.graph.input, *between] if v.name in used]
-    del second.graph.input[:]
-    second.graph.input.extend(inputs)
-    return first, second
-
-
-def prune(graph: onnx.GraphProto) -> set[str]:
+def prune(graph: GraphProto) -> set[str]:
     """Take away nodes and constants that no output needs; works in place.
 
     Returns:
@@ -234,7 +312,7 @@ def prune(graph: onnx.GraphProto) -> set[str]:
     for node in reversed(graph.node):
         if used.intersection(node.output):
             kept.append(node)
-            used.update(node.input)
+            used.update(needed(node))
     del graph.node[:]
     graph.node.extend(reversed(kept))
     for constant in [i for i in graph.initializer if i.name not in used]:
@@ -242,12 +320,9 @@ def prune(graph: onnx.GraphProto) -> set[str]:
     return used
 
 
-def _domains(model: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:
-    """The domains of a graph's own functions."""
-    names = sorted({function.domain for function in model.functions})
-    return [helper.make_opsetid(name, 1) for name in names]
-
-
-BOOL, FLOAT, INT32, INT64, UINT8 = (
-    TensorProto.BOOL, TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT8,
-)  # fmt: skip
+def node_counts(model: onnx.ModelProto) -> tuple[int, int]:
+    """Nodes as they are stored, each function once; and with every call in its place."""
+    stored = sum(1 for _ in all_nodes(model.graph.node))
+    stored += sum(len(function.node) for function in model.functions)
+    inlined = onnx.inliner.inline_local_functions(model)
+    return stored, sum(1 for _ in all_nodes(inlined.graph.node))

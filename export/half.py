@@ -2,10 +2,11 @@
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import onnx
 
+from export.compose import all_nodes
 from t2a_edge.onnx_runtime import onnx_runtime
 
 KEPT_IN_FLOAT32 = ("LayerNormalization", "Softmax", "DequantizeLinear")
@@ -21,7 +22,7 @@ def half_form(model: onnx.ModelProto) -> onnx.ModelProto:
     return half
 
 
-def halved(model: onnx.ModelProto, kept: Sequence[str]) -> onnx.ModelProto:
+def halved(model: onnx.ModelProto, kept: Collection[str]) -> onnx.ModelProto:
     """The model itself with its float parts as float16; inputs and outputs keep their types.
 
     Args:
@@ -35,7 +36,7 @@ def halved(model: onnx.ModelProto, kept: Sequence[str]) -> onnx.ModelProto:
         )
     onnx_model = onnx_runtime("transformers.onnx_model")
     onnx_model.OnnxModel(half).topological_sort()  # the casts stand at the end
-    for node in half.graph.node:
+    for node in all_nodes(half.graph.node):
         node.name = ""
     del half.graph.value_info[:]
     return half

@@ -1,4 +1,4 @@
-"""From a checkpoint to a checked bundle: traced, compared, packed, written whole or not at all."""
+"""From a checkpoint to a checked bundle: built, compared, written whole or not at all."""
 
 import contextlib
 import copy
@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,25 +15,22 @@ from typing import Any
 import onnx
 
 from export.card import CARD, model_card
-from export.exact import exact_form
+from export.compose import OPSET
 from export.fused import fused_graph
 from export.fused_parity import FusedParity, compare_fused
-from export.graphs import OPSET, graph_sources, onnx_from_module
-from export.half import half_form
+from export.graphs import PRECISIONS, engine_graphs
+from export.integers import check_integer_kernels
 from export.parity import Parity, compare_runners, parity_table
-from export.qdq import check_integer_kernels, store_tables, tidy
-from export.simplify import integer_form
 from export.torch_runner import TorchRunner
-from t2a_edge.bundle import engine_file, engines, load_bundle, write_manifest
+from t2a_edge.bundle import ENGINES, engine_file, load_bundle, write_manifest
 from t2a_edge.errors import ExportError
 from t2a_edge.pipeline import TextToArt
-from t2a_edge.runner import OnnxRunner, Runner
+from t2a_edge.runner import OnnxRunner
 from train.checkpoint import file_sha256
-from train.model import Model
-from train.qat import disable
+from train.models.qat import disable
+from train.models.whole import WholeModel
 
-PRECISIONS = ("fp32", "fp16", "int8")
-NOISE_SPECIFICATION = "docs/noise.md, version 2"
+NOISE_SPECIFICATION = "docs/noise.md"
 DESCRIPTION = ("spec", "precision", "noise", "licence", "checkpoint_sha256", "source_commit")
 METADATA = "t2a_edge"  # key of a fused graph's description among its metadata
 FIGURES = ("card", "scores")  # of a manifest, which hold measured numbers
@@ -45,77 +41,52 @@ PARITY_TITLE = """\
 Both sides of a link are handed the same inputs; then each draws alone, with the same seeds.
 
 """
-PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
-
-
-Graphs = Mapping[str, onnx.ModelProto]
-
-
-def float_graphs(model: Model) -> Graphs:
-    """The engines in float as torch traces them, which FP32 and FP16 bundles both start from.
-
-    Raises:
-        ExportError: a graph cannot be traced.
-    """
-    for module in model.modules:
-        disable(module)
-    return _traced(model)
-
-
-def _traced(model: Model) -> Graphs:
-    return {n: tidy(onnx_from_module(n, source)) for n, source in graph_sources(model).items()}
+PACKAGES = ("torch", "onnx", "onnxruntime")
 
 
 def export_bundle(
-    model: Model, checkpoint: Path, folder: Path, precision: str, traced: Graphs | None = None
+    model: WholeModel, checkpoint: Path, folder: Path, precision: str
 ) -> list[Parity]:
     """Write one bundle; returns how far each link of the way to it is from the one before.
 
     Args:
-        model: as `Model.load` gives it.
+        model: as `WholeModel.load` gives it.
         checkpoint: the file it came from, named in the manifest by its sha256.
         folder: where the bundle goes; a bundle there is replaced.
         precision: "fp32", "fp16" or "int8".
-        traced: what `float_graphs` gave for this model, if it was traced before; INT8 is traced
-            with its quantisers in any case.
 
     Raises:
-        ExportError: the precision is unknown, a graph cannot be traced, INT8 does not run in
-            INT8, or the graphs do not match the model. Nothing is written then.
+        ExportError: the precision is unknown, INT8 does not run in INT8, or the engines do not
+            match the model. Nothing is written then.
     """
     if precision not in PRECISIONS:
         raise ExportError(
             f"The precision is {precision!r}; expected one of {', '.join(PRECISIONS)}."
         )
-    for module in model.modules:
-        disable(module)
-    links = []
+    links, spec = [], model.spec
     with replaced(folder) as temporary:
-        source: Runner = TorchRunner(copy.deepcopy(model))
+        for module in model.modules.values():
+            disable(module)
+        source = TorchRunner(model)
         if precision == "int8":
+            source = TorchRunner(copy.deepcopy(model))
             model.use_int8()
             quantised = TorchRunner(model)
-            links.append(compare_runners(source, quantised, model.spec, "quantisation"))
+            links.append(compare_runners(source, quantised, spec, "quantisation"))
             source = quantised
-        names = engines(model.spec)
-        if traced is None or precision == "int8":
-            traced = _traced(model)
-        with tempfile.TemporaryDirectory() as plain:
-            kernels = _write_engines(traced, temporary, Path(plain), precision)
+        kernels = {}
+        for name, graph in engine_graphs(model, precision).items():
             if precision == "int8":
-                with OnnxRunner(Path(plain), names) as integers:
-                    links.append(compare_runners(source, integers, model.spec, "int8"))
-                    with OnnxRunner(temporary, names) as candidate:
-                        links.append(compare_runners(integers, candidate, model.spec, "exact"))
-            else:
-                with OnnxRunner(temporary, names) as candidate:
-                    links.append(compare_runners(source, candidate, model.spec, precision))
+                kernels[name] = check_integer_kernels(name, graph)
+            onnx.save(graph, temporary / engine_file(name))
+        with OnnxRunner(temporary) as candidate:
+            links.append(compare_runners(source, candidate, spec, precision))
         for link in links:
             link.check()
         report = {link.link: link.to_json() for link in links}
         manifest = _manifest(model, checkpoint, precision, report, kernels)
         (temporary / PARITY).write_text(PARITY_TITLE + parity_table(links) + "\n", encoding="utf-8")
-        describe(temporary, manifest, [engine_file(name) for name in names])
+        describe(temporary, manifest, [engine_file(name) for name in ENGINES])
     return links
 
 
@@ -132,7 +103,7 @@ def export_fused(folder: Path, target: Path) -> FusedParity:
     """
     with TextToArt(folder) as engine:
         bundle = engine.bundle
-        parts = {name: onnx.load(folder / engine_file(name)) for name in engines(bundle.spec)}
+        parts = {name: onnx.load(folder / engine_file(name)) for name in ENGINES}
         graph = fused_graph(parts, bundle.spec)
         parity = compare_fused(graph, engine)
     parity.check()
@@ -177,29 +148,8 @@ def describe(folder: Path, manifest: Mapping[str, Any], files: list[str]) -> Non
     (folder / CARD).write_text(model_card(load_bundle(folder)), encoding="utf-8")
 
 
-def _write_engines(
-    traced: Graphs, folder: Path, plain: Path, precision: str
-) -> dict[str, dict[str, int]]:
-    """Save the engines in the form that the precision has; returns the integer kernels of each.
-
-    Args:
-        plain: a folder for INT8 engines before `export.exact`.
-    """
-    kernels = {}
-    for name, graph in traced.items():
-        if precision == "int8":
-            integers = integer_form(name, graph)
-            onnx.save(integers, plain / engine_file(name))
-            graph = exact_form(integers)
-            kernels[name] = check_integer_kernels(name, graph)
-        elif precision == "fp16":
-            graph = half_form(store_tables(copy.deepcopy(graph)))
-        onnx.save(graph, folder / engine_file(name))
-    return kernels
-
-
 def _manifest(
-    model: Model,
+    model: WholeModel,
     checkpoint: Path,
     precision: str,
     parity: dict[str, Any],

@@ -16,13 +16,14 @@ from export.pack import replaced, source_commit
 from export.parity import Parity, compare_runners
 from export.quantised_graph import integer_kernels, quantised_graph
 from export.quantisers import LIBRARIES, METHODS, Settings
-from t2a_edge.bundle import engine_file, engines, load_bundle, write_manifest
+from t2a_edge.bundle import ENGINES, engine_file, load_bundle, write_manifest
 from t2a_edge.command import run_command
 from t2a_edge.errors import OptionError
 from t2a_edge.runner import OnnxRunner
 
 PRECISION = "ptq-int8"
 NOT_KEPT = ("format", "files", "scores", "parity")  # of the manifest: they are of other engines
+WHOLE = ("composer", "encoder")  # of whole numbers: nothing is quantised
 LINK = "quantisation"  # of `export.parity`: a float model against its quantised form
 
 
@@ -45,15 +46,15 @@ def export_post_training(source: Path, folder: Path, settings: Settings) -> Pari
             "bundle such as dist/base-fp32."
         )
     calls = calibration_inputs(bundle, settings)
-    names = engines(bundle.spec)
     kernels = {}
     with replaced(folder) as temporary:
-        for name in names:
+        for name in ENGINES:
             model = onnx.load(source / engine_file(name))
-            model = quantised_graph(name, model, calls[name], settings)
-            kernels[name] = integer_kernels(model)
+            if name not in WHOLE:
+                model = quantised_graph(name, model, calls[name], settings)
+                kernels[name] = integer_kernels(model)
             onnx.save(model, temporary / engine_file(name))
-        with OnnxRunner(source, names) as reference, OnnxRunner(temporary, names) as candidate:
+        with OnnxRunner(source) as reference, OnnxRunner(temporary) as candidate:
             parity = compare_runners(reference, candidate, bundle.spec, LINK)
         figures = {key: v for key, v in parity.to_json().items() if key != "tolerance"}
         manifest = {key: v for key, v in bundle.manifest.items() if key not in NOT_KEPT} | {
@@ -71,7 +72,7 @@ def export_post_training(source: Path, folder: Path, settings: Settings) -> Pari
                 "against_reference": figures,
             },
         }
-        write_manifest(temporary, manifest, [engine_file(name) for name in names])
+        write_manifest(temporary, manifest, [engine_file(name) for name in ENGINES])
     return parity
 
 
@@ -111,8 +112,8 @@ def post_training(
         for kind, title in (("conv", "convolutions"), ("linear", "linear layers"))
     )
     click.echo(
-        f"against FP32: pixels {parity.psnr_db:.1f} dB, likeliest codes agree "
-        f"{parity.agreement:.2%}, indices of the same seed {parity.seed_agreement:.1%}, attributes "
+        f"against FP32: pixels {parity.psnr_db:.1f} dB, forms of the same words agree "
+        f"{parity.choices:.2%}, indices of the same seed {parity.seed_agreement:.1%}, attributes "
         f"differ by {parity.attribute_absdiff:.3f}; in integer kernels {runs}",
         err=True,
     )

@@ -1,7 +1,7 @@
 """One engine's graph quantised without training: which layers, and what is mended afterwards.
 
-The layers are those that training fake-quantises, and the graph then takes the same processor form,
-so the two differ in their steps and weights alone.
+The layers are those that training fake-quantises. What is between them stays in float, so such a
+bundle does not give the same bits everywhere.
 """
 
 import contextlib
@@ -12,20 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 
+from export.integers import INTEGER_KERNELS, optimised_operators
 from export.qdq import (
-    INT8_MAX,
-    INTEGER_KERNELS,
+    cpu_form,
     expected_kernels,
     lookup_tables,
-    optimised_operators,
-    tidy,
+    store_tables,
+    widen_biases,
+    without_zero_points,
 )
 from export.quantisers import Inputs, Settings, place_pairs
-from export.simplify import packed_form
 from t2a_edge.bundle import engine_file
 from t2a_edge.errors import ExportError, OptionError
+from train.models.qat import QMAX
 
 FOLLOWING = ("Relu", "Resize")  # between layers: 8-bit too, or the layers' integers end there
 
@@ -33,19 +34,14 @@ FOLLOWING = ("Relu", "Resize")  # between layers: 8-bit too, or the layers' inte
 def layers(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """The nodes to quantise: convolutions, linear layers, and what stands between convolutions.
 
-    A linear layer is a MatMul with a constant whose result is added to a constant. Attention has
-    no constants; the matrices that scale grids up and down have no bias.
+    A linear layer is a MatMul with a matrix of float32; attention has none.
     """
     convolved = {node.output[0] for node in graph.node if node.op_type == "Conv"}
-    constants = {constant.name for constant in graph.initializer}
-    biased = {
-        name for node in graph.node if node.op_type == "Add" and constants & set(node.input)
-        for name in node.input
-    }  # fmt: skip
+    weights = {c.name for c in graph.initializer if c.data_type == TensorProto.FLOAT}
     found = []
     for node in graph.node:
-        has_weight = len(node.input) > 1 and node.input[1] in constants
-        is_linear = node.op_type == "MatMul" and has_weight and node.output[0] in biased
+        has_weight = len(node.input) > 1 and node.input[1] in weights
+        is_linear = node.op_type == "MatMul" and has_weight
         is_conv = node.op_type == "Conv" and has_weight
         is_residual = node.op_type == "Add" and bool(convolved & set(node.input))
         if is_linear or is_conv or is_residual or node.op_type in FOLLOWING:
@@ -59,7 +55,7 @@ def round_tables(graph: onnx.GraphProto) -> None:
     `export.qdq.store_tables` then keeps them in 8 bits. Works in place.
     """
     for table, values in lookup_tables(graph):
-        step = np.float32(np.abs(values).max() / INT8_MAX)
+        step = np.float32(np.abs(values).max() / QMAX)
         table.CopyFrom(numpy_helper.from_array(np.rint(values / step) * step, table.name))
 
 
@@ -99,7 +95,8 @@ def quantised_graph(
             ) from exc
     if settings.float_outputs:
         linear_outputs_in_float(quantised.graph)
-    return packed_form(name, tidy(quantised))
+    widen_biases(quantised)
+    return without_zero_points(cpu_form(store_tables(quantised)))
 
 
 def linear_outputs_in_float(graph: onnx.GraphProto) -> None:

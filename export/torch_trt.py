@@ -1,7 +1,7 @@
 """`python -m export.torch_trt`: engines as torch programs, compiled with Torch-TensorRT.
 
-    OUT/decoder.ep           `torch.export.load(path).module()`, with torch_tensorrt imported
-    OUT/decoder.ep.json      versions, shapes, GPU, sha256 of checkpoint and program
+    OUT/painter.ep           `torch.export.load(path).module()`, with torch_tensorrt imported
+    OUT/painter.ep.json      versions, shapes, GPU, sha256 of checkpoint and program
 
 For programs that run in torch anyway; all others take `export.trt_build`. It needs a GPU and the
 package torch-tensorrt. INT8 is not among its precisions: our fake-quantisers have no converter
@@ -17,23 +17,28 @@ from typing import Any
 
 import click
 import torch
+from torch import Tensor, nn
 
 from export.gpu import require_driver, require_package
-from export.graphs import GraphSource, _quiet, graph_sources
+from export.networks import PIXEL_SCALE
 from export.pack import replaced
+from export.tracing import GraphSource, quiet
 from export.trt_build import Range, axis_ranges
 from export.trt_options import MOST_LEVEL, MOST_PICTURES
 from t2a_edge.command import run_command
 from t2a_edge.engine_header import ShapeRange
 from t2a_edge.errors import ExportError, OptionError
+from t2a_edge.form import SIDE as FORM_SIDE
 from t2a_edge.gpu import compute_capability
+from t2a_edge.layout import CHUNK
 from train.checkpoint import file_sha256
-from train.model import Model
-from train.qat import disable
+from train.models.codec import Decoder
+from train.models.qat import disable
+from train.models.whole import WholeModel
 
 INSTALL = "pip install torch-tensorrt"
 PRECISIONS = ("fp16", "fp32")
-ENGINES = ("transformer", "refiner", "decoder")
+ENGINES = ("painter", "pixels")  # networks: the rest is whole numbers, or small
 PROGRAM_SUFFIX = ".ep"
 """Of a program that torch.export wrote."""
 
@@ -43,16 +48,16 @@ class TorchTrtOptions:
     """How programs are compiled.
 
     Attributes:
-        names: of the engines; empty is all of `ENGINES` that the model has.
+        names: of `ENGINES`; empty is all.
         precision: "fp16" or "fp32"; inputs and outputs are float32 either way.
-        max_pictures: most pictures in one run of the decoder.
+        max_pictures: most pictures in one run.
         level: how long to search for fast kernels, 0 to 5; -1 leaves it to TensorRT.
         full: fail rather than leave a part of an engine to torch.
     """
 
     names: tuple[str, ...] = ()
     precision: str = "fp16"
-    max_pictures: int = 4
+    max_pictures: int = CHUNK
     level: int = -1
     full: bool = False
 
@@ -75,6 +80,47 @@ class TorchTrtOptions:
                 raise OptionError(
                     f"--{what} is {value}; expected {least} to {most}. Name such a number."
                 )
+
+
+class PixelsGraph(nn.Module):
+    """canvas (B, C, h, w) -> (B, H, W, 3) uint8 sRGB."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, canvas: Tensor) -> Tensor:
+        """Decode to grey levels."""
+        images = self.decoder(canvas)  # (B, 3, H, W)
+        pixels = ((images + 1) * PIXEL_SCALE).round().clamp(0, 255).to(torch.uint8)
+        grey: Tensor = pixels.permute(0, 2, 3, 1)
+        return grey
+
+
+def network_sources(model: WholeModel) -> dict[str, GraphSource]:
+    """The networks of `ENGINES` with example inputs; the pixels' is of a canvas, not of indices."""
+    preset, dim = model.preset, torch.export.Dim
+    batch, words = dim("batch", max=4096), dim("words", max=4096)
+    generator = torch.Generator().manual_seed(1)
+    positions, size = model.painter.side**2, preset.codec.scales[-1]
+    inputs = {
+        "latents": torch.randn(2, positions, preset.latent.depth, generator=generator),
+        "level": torch.tensor([1.0, 0.3]),
+        "form": torch.randn(2, FORM_SIDE, FORM_SIDE, generator=generator),
+        "form_level": torch.tensor([0.0, 1.0]),
+        "guidance": torch.tensor([2.5, 1.0]),
+        "text_embedding": torch.randn(2, 3, model.painter.text_in.in_features, generator=generator),
+        "word_weights": torch.tensor([[1.0, 0.5, -1.0], [1.0, 0.0, 0.0]]),
+    }
+    dynamic: dict[str, dict[int, Any]] = {name: {0: batch} for name in inputs}
+    for name in ("text_embedding", "word_weights"):
+        dynamic[name][1] = words
+    canvas = torch.randn(2, preset.codec.code_dim, size, size, generator=generator)
+    pixels = PixelsGraph(model.codec.decoder)
+    return {
+        "painter": GraphSource(model.painter, inputs, ["clean"], dynamic),
+        "pixels": GraphSource(pixels, {"canvas": canvas}, ["pixels"], {"canvas": {0: batch}}),
+    }
 
 
 def narrowed(source: GraphSource, ranges: Mapping[str, Range]) -> GraphSource:
@@ -114,7 +160,7 @@ def exported_program(name: str, source: GraphSource) -> torch.export.ExportedPro
         ExportError: torch cannot export the module.
     """
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             return torch.export.export(
                 source.module.eval(),
                 tuple(source.inputs.values()),
@@ -216,27 +262,21 @@ def compile_model(checkpoint: Path, out: Path, options: TorchTrtOptions) -> list
         )
     require_driver("Torch-TensorRT")
     library = require_package("torch_tensorrt", INSTALL)
-    model = Model.load(checkpoint)
-    for module in model.modules:
+    model = WholeModel.load(checkpoint)
+    for module in model.modules.values():
         disable(module)  # float weights: no rounding to INT8 steps
-    sources = graph_sources(model)
-    names = options.names or tuple(name for name in ENGINES if name in sources)
-    missing = [name for name in names if name not in sources]
-    if missing:
-        raise OptionError(
-            f"--engine is {missing[0]!r}; this checkpoint has {', '.join(sources)}. Name one."
-        )
+    sources = network_sources(model)
     sha256 = file_sha256(checkpoint)
     with replaced(out) as folder:
-        for name in names:
-            ranges = axis_ranges(name, model.spec, len(model.vocabulary), options.max_pictures)
+        ranges = axis_ranges(model.spec, len(model.vocabulary), options.max_pictures)
+        for name in options.names or ENGINES:
             source = _on_gpu(narrowed(sources[name], ranges))
             shapes, target = shape_ranges(source, ranges), folder / f"{name}{PROGRAM_SUFFIX}"
             compile_engine(library, name, source, shapes, target, options)
             about = _about(library, target, shapes, options) | {"checkpoint_sha256": sha256}
             text = json.dumps(about, indent=1, sort_keys=True) + "\n"
             target.with_name(target.name + ".json").write_text(text, encoding="utf-8")
-    return [out / f"{name}{PROGRAM_SUFFIX}" for name in names]
+    return [out / f"{name}{PROGRAM_SUFFIX}" for name in options.names or ENGINES]
 
 
 def _on_gpu(source: GraphSource) -> GraphSource:
@@ -266,8 +306,8 @@ def _about(
               show_default=True, help="Folder of the programs.")  # fmt: skip
 @click.option("--engine", "names", multiple=True, help="Only this engine; repeatable.")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="fp16", show_default=True)
-@click.option("--max-pictures", type=int, default=4, show_default=True,
-              help="Most pictures in one run of the decoder.")  # fmt: skip
+@click.option("--max-pictures", type=int, default=CHUNK, show_default=True,
+              help="Most pictures in one run; the runtime asks for up to that many.")  # fmt: skip
 @click.option("--level", type=int, default=-1,
               help="How long to search for fast kernels, 0 to 5.")  # fmt: skip
 @click.option("--full", is_flag=True, help="Fail rather than leave a part to torch.")

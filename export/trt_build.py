@@ -26,7 +26,7 @@ from export.pack import replaced
 from export.tensorrt_form import FLOAT_TYPES, tensorrt_form, tensorrt_fused
 from export.trt_options import USUAL_TARGETS, BuildOptions
 from export.trt_worker import Job
-from t2a_edge.bundle import Bundle, engine_file, engines, load_bundle
+from t2a_edge.bundle import ENGINES, Bundle, engine_file, load_bundle
 from t2a_edge.command import run_command
 from t2a_edge.engine_header import (
     BACKENDS,
@@ -42,12 +42,11 @@ from t2a_edge.engine_header import (
 )
 from t2a_edge.errors import ExportError, OptionError
 from t2a_edge.gpu import compute_capability, cuda_major
-from t2a_edge.scales import scale_offsets
+from t2a_edge.layout import CHUNK
 from t2a_edge.spec import Spec
 from t2a_edge.tensorrt_runner import GENERATOR, INSTALL
 
 PRECISIONS = ("int8", "fp16")
-ROWS = (1, 3, 5)  # of the transformer: one prompt without words to avoid; with; two such, blended
 ROOT = Path(__file__).parent.parent  # of the checkout: where the worker is imported from
 
 Range = tuple[int, int, int]  # least, usual and most
@@ -91,23 +90,22 @@ def build_engines(
 
 
 def _names(bundle: Bundle, options: BuildOptions) -> tuple[str, ...]:
-    known = engines(bundle.spec)
     if bundle.precision not in PRECISIONS:
         raise OptionError(
             f"{bundle.folder} is a bundle in {bundle.precision}; expected int8 or fp16. "
             "Name such a bundle, as `make export` writes them."
         )
-    unknown = [name for name in options.names if name not in known]
+    unknown = [name for name in options.names if name not in ENGINES]
     if unknown:
         raise OptionError(
-            f"--engine is {unknown[0]!r}; this bundle has {', '.join(known)}. Name one of these."
+            f"--engine is {unknown[0]!r}; this bundle has {', '.join(ENGINES)}. Name one of these."
         )
     if options.float_type == "float32" and bundle.precision == "fp16":
         raise OptionError(
             f"--float-type is float32 with {bundle.folder}, whose graphs are float16; expected "
             "float16. Leave it out, or name an INT8 bundle."
         )
-    return (options.names or known) + ((GENERATOR,) if options.fused else ())
+    return (options.names or ENGINES) + ((GENERATOR,) if options.fused else ())
 
 
 def _check_folder(out: Path) -> None:
@@ -136,38 +134,17 @@ def check_available(options: BuildOptions) -> None:
 def engine_graph(bundle: Bundle, name: str, float_type: str) -> onnx.ModelProto:
     """The graph of an engine, or of the whole way as "generator", in TensorRT's form."""
     if name != GENERATOR:
-        return tensorrt_form(onnx.load(bundle.folder / engine_file(name)), float_type)
-    parts = {part: engine_graph(bundle, part, float_type) for part in engines(bundle.spec)}
+        return tensorrt_form(name, onnx.load(bundle.folder / engine_file(name)), float_type)
+    parts = {part: engine_graph(bundle, part, float_type) for part in ENGINES}
     return tensorrt_fused(parts, bundle.spec)
 
 
-def axis_ranges(name: str, spec: Spec, vocabulary_size: int, max_pictures: int) -> dict[str, Range]:
-    """The lengths that an engine's free axes may have."""
-    offsets = scale_offsets(spec.coarse_scales)
-    seen = offsets[-2]  # positions before the last scale that the transformer predicts
-    least, most = spec.coarse_scales[0] ** 2, max(side * side for side in spec.coarse_scales)
-    pictures = (1, 1, max_pictures)
-    rows = (ROWS[0], ROWS[1], max(ROWS[2], max_pictures))
-    words = (1, spec.max_words, spec.max_words)
-    finest = spec.scales[-1]
-    refined = (spec.scales[-spec.refiner_scales], finest, finest)
-    ranges: dict[str, dict[str, Range]] = {
-        "text": {
-            "batch": pictures,
-            "words": (1, spec.max_words, max(spec.max_words, vocabulary_size)),
-        },
-        "transformer": {
-            "batch": rows,
-            "words": words,
-            "seen": (1, max(1, seen), max(1, seen)),
-            "past": (0, seen, seen),
-            "positions": (min(least, most), most, most),
-        },
-        "refiner": {"batch": rows, "words": words, "side": refined},
-        "decoder": {"batch": pictures},
-        GENERATOR: {"batch": pictures},
+def axis_ranges(spec: Spec, vocabulary_size: int, max_pictures: int) -> dict[str, Range]:
+    """The lengths that free axes may have."""
+    return {
+        "batch": (1, 1, max_pictures),
+        "words": (1, spec.max_words, max(2 * spec.max_words, vocabulary_size)),  # of a blend
     }
-    return ranges[name]
 
 
 def profile_of(graph: onnx.GraphProto, ranges: Mapping[str, Range]) -> dict[str, ShapeRange]:
@@ -202,8 +179,7 @@ def _build(
     worker: Worker,
 ) -> EngineHeader:
     """Have one engine built; returns its header."""
-    vocabulary_size = len(bundle.vocabulary)
-    ranges = axis_ranges(name, bundle.spec, vocabulary_size, options.max_pictures)
+    ranges = axis_ranges(bundle.spec, len(bundle.vocabulary), options.max_pictures)
     profile = profile_of(graph.graph, ranges)
     source, content = scratch / engine_file(name), graph.SerializeToString()
     source.write_bytes(content)
@@ -224,7 +200,7 @@ def _build(
     )
     answer = run_job(name, job, scratch, options.timeout_s, worker)
     built = engine.read_bytes()
-    parts = engines(bundle.spec) if name == GENERATOR else (name,)
+    parts = ENGINES if name == GENERATOR else (name,)
     files = bundle.manifest["files"]
     return EngineHeader(
         engine=name,
@@ -316,8 +292,8 @@ def _how(code: int) -> str:
 @click.option("--fused", is_flag=True, help="The fused graph too, as generator.engine.")
 @click.option("--float-type", type=click.Choice(FLOAT_TYPES), default="float16", show_default=True,
               help="Type of what is not INT8.")  # fmt: skip
-@click.option("--max-pictures", type=int, default=4, show_default=True,
-              help="Most pictures in one run.")  # fmt: skip
+@click.option("--max-pictures", type=int, default=CHUNK, show_default=True,
+              help="Most pictures in one run; the runtime asks for up to that many.")  # fmt: skip
 @click.option("--hardware", type=click.Choice(COMPATIBILITY), default="none", show_default=True,
               help="Full TensorRT: other GPUs that may load the engines.")  # fmt: skip
 @click.option("--version-compatible", is_flag=True,

@@ -6,6 +6,7 @@ from pathlib import Path
 from export.tensorrt_form import FLOAT_TYPES
 from t2a_edge.engine_header import BACKENDS, COMPATIBILITY
 from t2a_edge.errors import OptionError
+from t2a_edge.layout import CHUNK
 
 RTX_TARGETS = ("SM75", "SM80", "SM86", "SM89", "SM120", "SM121")
 USUAL_TARGETS = ("SM80", "SM86", "SM89", "SM120")
@@ -22,8 +23,8 @@ class BuildOptions:
         targets: of RTX: compute capabilities; empty for full TensorRT, which takes its GPU's.
         names: of the engines; empty is all of the bundle.
         fused: build the fused graph too, as "generator".
-        float_type: "float16" or "float32", of what is not INT8.
-        max_pictures: most pictures in one run of the decoder and the fused graph.
+        float_type: "float16" or "float32", of what is not INT8; see `export.tensorrt_form`.
+        max_pictures: most pictures in one run.
         hardware: of full TensorRT: other GPUs that may load the engines, one of `COMPATIBILITY`.
         version_compatible: of full TensorRT: later versions of the same major may load them.
         timing_cache: of full TensorRT: file of measured kernels, read and written.
@@ -37,7 +38,7 @@ class BuildOptions:
     names: tuple[str, ...] = ()
     fused: bool = False
     float_type: str = "float16"
-    max_pictures: int = 4
+    max_pictures: int = CHUNK
     hardware: str = "none"
     version_compatible: bool = False
     timing_cache: Path | None = None

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from t2a_edge.checks import file_path
+from t2a_edge.drawing import SamplingOptions
 from t2a_edge.errors import ImageError
 from t2a_edge.image import encoded, file_name, image_from_pixels, write_picture
 from t2a_edge.layout import Layout
-from t2a_edge.sampler import SamplingOptions
 from t2a_edge.values import same_fields
 
 if TYPE_CHECKING:
@@ -36,15 +36,18 @@ class Artwork:
         blend: the second prompt, where two were blended; and its share, 0 to 1.
         unknown_words: those of them that training did not use.
         seed: the same seed, prompt, options and bundle give the same picture; None as above.
-        options: guidance scale, temperature and top-k.
+        options: guidance scale, temperature, steps and form strength.
         bundle_hash: which model drew it.
-        indices: (P,) int64, all scales, coarse to fine; each scale's grid row by row.
+        indices: (windows * P,) int64: of each window of the layout all scales, coarse to fine;
+            each scale's grid row by row.
         layout: the windows that the indices are for.
         crop: left, top, width and height of what is shown of them, in pixels.
         recipe: the indices as text (`t2a_edge.recipe`); `TextToArt.decode` gives these pixels.
         changed: how the picture was made from another one, such as "vary"; "" if it was drawn
             from its words and seed alone.
         other_words: what was typed beside the adjectives, such as "a", "and", "not", "very".
+        form: names the form that was given, the first 16 hexadecimal digits of its sha256; "" where
+            the words chose one. Without that picture, words and seed do not draw this one again.
     """
 
     pixels: UInt8Array
@@ -60,6 +63,7 @@ class Artwork:
     recipe: str
     changed: str = ""
     other_words: tuple[str, ...] = ()
+    form: str = ""
 
     def __eq__(self, other: object) -> bool:
         """Whether the other one is the same picture, made in the same way."""
@@ -110,7 +114,9 @@ class Artwork:
             "seed": self.seed,
             "guidance_scale": self.options.guidance_scale,
             "temperature": self.options.temperature,
-            "top_k": self.options.top_k,
+            "steps": self.options.steps,
+            "form_strength": self.options.form_strength,
+            **({"form": self.form} if self.form else {}),
             "size": list(self.size),
             "tile": self.layout.wrap,
             "bundle": self.bundle_hash,

@@ -25,7 +25,7 @@ from t2a_edge.attribute_lines import line_statistics
 from t2a_edge.attribute_table import AXIS_MEASURES, WORD_MEASURES, Measure
 from t2a_edge.checks import shown
 from t2a_edge.errors import ImageError
-from t2a_edge.vocabulary import MOODS
+from t2a_edge.vocabulary import FORMS, MOODS
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -38,6 +38,7 @@ UNMEASURABLE = {
     "depth": "its flat pole has no words, so no annotation says where flat ends and deep begins",
     "striped": "few annotations name it, and most of those for one small striped part",
     **dict.fromkeys(MOODS, "a mood is a reading of the picture, not a quantity in its pixels"),
+    **dict.fromkeys(FORMS, "a form is told by how it was drawn; no annotated paintings name it"),
 }
 
 

@@ -19,10 +19,10 @@ from t2a_edge.files import write_whole
 from t2a_edge.manifest import FileEntry, read_manifest
 from t2a_edge.spec import Spec
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "bundle.json"
 SHIPPED = Path(__file__).parent / "bundles" / "base"
-ENGINES = ("text", "transformer", "refiner", "decoder")
+ENGINES = ("text", "forms", "painter", "composer", "encoder", "decoder")
 HASH_CHARACTERS = 16  # of the bundle's hash, where a picture names it
 
 
@@ -62,11 +62,6 @@ class Bundle:
         return str(self.manifest.get("about", {}).get(key, ""))
 
 
-def engines(spec: Spec) -> tuple[str, ...]:
-    """Which engines a bundle of this spec has: a refiner only where the spec has passes for it."""
-    return tuple(name for name in ENGINES if name != "refiner" or spec.refiner_passes)
-
-
 def engine_file(name: str) -> str:
     """The file of an engine in a bundle's folder."""
     return f"{name}.onnx"
@@ -103,7 +98,7 @@ def load_bundle(folder: Path | str | None = None) -> Bundle:
         manifest = read_manifest(values)
     except BundleError as exc:
         raise _unreadable(source, exc) from exc
-    expected = [engine_file(name) for name in engines(manifest.spec)]
+    expected = [engine_file(name) for name in ENGINES]
     unlisted = [name for name in expected if name not in manifest.files]
     if unlisted:
         raise BundleError(

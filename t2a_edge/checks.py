@@ -14,9 +14,9 @@ SHOWN = 60  # characters of a value, in an error
 MAX_THREADS = 256
 MAX_COUNT = 1000  # pictures of one command or request
 MAX_FRAMES = 1000  # of an interpolation
-MAX_GUIDANCE = 30.0
+MAX_GUIDANCE = 8.0  # that the painter can be told
+MAX_STEPS = 64
 MAX_TEMPERATURE = 10.0
-MAX_TOP_K = 2**31 - 1
 MAX_PATH = 4096  # letters
 
 

@@ -1,15 +1,18 @@
-"""Which codes of a picture stay when it gets another size, a masked part or more room."""
-
-from itertools import pairwise
+"""What stays of a picture when it is varied, gets another size, a masked part or more room."""
 
 import numpy as np
 import numpy.typing as npt
 
-from t2a_edge.checks import sequence, shown, whole_number
+from t2a_edge.checks import number, sequence, shown, whole_number
+from t2a_edge.drawing import Given
 from t2a_edge.errors import ImageError, OptionError
-from t2a_edge.layout import MOST_HALVES, Layout
-from t2a_edge.spec import Spec
+from t2a_edge.fields import field_of, shares_beyond
+from t2a_edge.form import SIDE
+from t2a_edge.layout import CHUNK, MOST_HALVES, Layout, merged
+from t2a_edge.runner import Runner
+from t2a_edge.spec import BLOCK, Spec
 
+Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 UInt8Array = npt.NDArray[np.uint8]
@@ -17,7 +20,6 @@ Crop = tuple[int, int, int, int]
 
 WHITES = {"i": 255, "f": 1}  # of a mask, by its kind of number
 MOST_OF_A_CELL = 0.5  # of the finest grid, from which on it is drawn anew
-ALL_OF_A_CELL = 1 - 1e-6  # of a coarser grid
 
 
 def half_window(spec: Spec) -> int:
@@ -28,17 +30,6 @@ def half_window(spec: Spec) -> int:
 def cell_pixels(spec: Spec) -> int:
     """Pixels along one side of a cell of the finest grid."""
     return spec.image_size // spec.scales[-1]
-
-
-def check_divisible(spec: Spec) -> None:
-    """An OptionError if windows of this model cannot overlap by half."""
-    finest = spec.scales[-1]
-    whole = all(side == 1 or side % 2 == 0 for side in spec.scales) and finest % 4 == 0
-    if not whole:
-        raise OptionError(
-            f"This bundle's scales are {list(spec.scales)}; other sizes than {spec.image_size} x "
-            f"{spec.image_size} need even ones. Leave the size out, or use another bundle."
-        )
 
 
 def layout_of_size(spec: Spec, size: tuple[int, int], *, wrap: bool = False) -> tuple[Layout, Crop]:
@@ -61,8 +52,6 @@ def layout_of_size(spec: Spec, size: tuple[int, int], *, wrap: bool = False) -> 
         for name, side in zip(("width", "height"), pair, strict=True)
     )
     layout = Layout(-(-height // half), -(-width // half), wrap)
-    if not layout.is_plain:
-        check_divisible(spec)
     return layout, (0, 0, width, height)
 
 
@@ -139,49 +128,98 @@ def _squared_distances(mask: BoolArray, reach: int, *, wrap: bool) -> npt.NDArra
     return found
 
 
-def kept_outside_mask(
-    spec: Spec, indices: Int64Array, layout: Layout, crop: Crop, mask: BoolArray
-) -> Int64Array:
-    """The codes outside a mask, (P,) int64; -1 where one is to be drawn.
+def encoded(runner: Runner, spec: Spec, indices: Int64Array, layout: Layout) -> Given:
+    """The latents of a picture, with nothing said yet of what is drawn anew.
+
+    Args:
+        runner: runs the encoder engine.
+        indices: (windows * P,) int64.
+
+    Returns:
+        All of it stays; its form is 0.
+    """
+    windows = indices.reshape(-1, spec.positions)
+    parts = [runner.encoder(windows[i : i + CHUNK]) for i in range(0, len(windows), CHUNK)]
+    latents = merged(spec, layout, dict(enumerate(np.concatenate(parts))))
+    plain = np.zeros(layout.grid(SIDE), dtype=np.float32)
+    return Given(windows, latents, np.ones(len(latents), dtype=np.bool_), 1.0, plain)
+
+
+def varied(given: Given, layout: Layout, pixels: UInt8Array, strength: float) -> Given:
+    """A picture to be drawn on from a share of noise.
+
+    Up to a strength of a half the form is the picture's own; from there on it fades.
+
+    Args:
+        given: `encoded` of the picture.
+        pixels: (H, W, 3) of the whole layout.
+        strength: 0 (nothing changes) to 1 (a new picture).
+
+    Raises:
+        OptionError: the strength is out of range.
+    """
+    strength = number("The strength", strength, 0, 1)
+    stays = np.full(len(given.latents), strength == 0)
+    form, form_level = field_of(pixels, layout), max(0.0, 2 * strength - 1)
+    return Given(given.indices, given.latents, stays, float(strength), form, form_level=form_level)
+
+
+def masked(
+    spec: Spec, given: Given, layout: Layout, pixels: UInt8Array, crop: Crop, mask: BoolArray
+) -> Given:
+    """A picture of which a masked part is drawn anew, in a form of its own.
+
+    A position of the latents is drawn anew where the mask covers half of a cell of the finest grid
+    in it.
+
+    Args:
+        given: `encoded` of the picture.
+        pixels: (H, W, 3) of the whole layout.
+        crop: left, top, width and height of what is shown, in pixels.
+        mask: (height, width) of what is shown; where it is true, it is drawn anew.
 
     Raises:
         ImageError: the mask covers no cell.
     """
-    half = half_window(spec)
     left, top, width, height = crop
-    whole = np.zeros((layout.rows * half, layout.columns * half), dtype=np.float32)
+    whole = np.zeros(pixels.shape[:2], dtype=np.float32)
     whole[top : top + height, left : left + width] = mask
-    given, offsets = indices.copy(), layout.offsets(spec.scales)
-    for side, (start, end) in zip(spec.scales, pairwise(offsets), strict=True):
-        rows, columns = layout.grid(side)
-        cells = whole.reshape(rows, whole.shape[0] // rows, columns, -1).mean((1, 3))
-        least = MOST_OF_A_CELL if side == spec.scales[-1] else ALL_OF_A_CELL
-        given[start:end][cells.ravel() >= least] = -1
-    if (given >= 0).all():
+    rows, columns = layout.grid(spec.scales[-1])
+    cells = whole.reshape(rows, len(whole) // rows, columns, -1).mean((1, 3)) >= MOST_OF_A_CELL
+    if not cells.any():
         cell = cell_pixels(spec)
         raise ImageError(
             f"The mask marks {int(mask.sum())} pixels and covers no cell of {cell} x {cell}; "
             "mark a larger part."
         )
-    return given
+    drawn = cells.reshape(rows // BLOCK, BLOCK, columns // BLOCK, BLOCK).any((1, 3))
+    share = _share_of(spec, ~cells, wrap=layout.wrap)
+    form = field_of(pixels, layout)
+    return Given(given.indices, given.latents, ~drawn.ravel(), 1.0, form, share)
 
 
-def extended(
-    spec: Spec,
-    indices: Int64Array,
-    layout: Layout,
-    crop: Crop,
-    margins: tuple[int, int, int, int],
-) -> tuple[Layout, Crop, Int64Array]:
-    """Room around a picture: the new windows, what is shown of them, and the codes that stay.
+def _share_of(spec: Spec, stays: BoolArray, *, wrap: bool) -> Float32Array:
+    """How much of a new form counts, by the cells of the finest grid whose form stays."""
+    repeats = SIDE // spec.scales[-1]
+    return shares_beyond(stays.repeat(repeats, 0).repeat(repeats, 1), wrap=wrap)
+
+
+def extended_layout(
+    spec: Spec, layout: Layout, crop: Crop, margins: tuple[int, int, int, int]
+) -> tuple[Layout, Crop, tuple[int, int]]:
+    """Room around a picture.
 
     Args:
+        crop: left, top, width and height of what is shown, in pixels.
         margins: pixels to add at the left, right, top and bottom.
+
+    Returns:
+        The larger layout, what is shown of it, and at which row and column of it the old one lies,
+        in half windows.
 
     Raises:
         OptionError: a margin is out of range, the picture would be too large, or its edges meet.
     """
-    check_divisible(spec)
     half, cell = half_window(spec), cell_pixels(spec)
     if layout.wrap:
         raise OptionError("The picture's edges meet; draw one without `tile` to draw on beyond it.")
@@ -207,12 +245,50 @@ def extended(
         before[0] * half + x - left, before[1] * half + y - top,
         width + left + right, height + top + bottom,
     )  # fmt: skip
-    given = np.full(larger.positions(spec.scales), -1, dtype=np.int64)
-    old, new = layout.offsets(spec.scales), larger.offsets(spec.scales)
-    for number, side in enumerate(spec.scales):
-        rows, columns = layout.grid(side)
-        grid = given[new[number] : new[number + 1]].reshape(larger.grid(side))
-        down, along = (0, 0) if side == 1 else (before[1] * side // 2, before[0] * side // 2)
-        own = indices[old[number] : old[number + 1]].reshape(rows, columns)
-        grid[down : down + rows, along : along + columns] = own
-    return larger, shown, given
+    return larger, shown, (before[1], before[0])
+
+
+def extended(
+    spec: Spec,
+    given: Given,
+    layout: Layout,
+    pixels: UInt8Array,
+    larger: Layout,
+    at: tuple[int, int],
+) -> Given:
+    """A picture in a larger layout, of which all that is new is drawn.
+
+    Args:
+        given: `encoded` of the picture.
+        layout: its own.
+        pixels: (H, W, 3) of its layout.
+        larger, at: as `extended_layout` gives them.
+    """
+    down, across = at
+    indices = np.zeros((len(larger.windows), spec.positions), dtype=np.int64)
+    numbers = {window: number for number, window in enumerate(larger.windows)}
+    for (row, column), own in zip(layout.windows, given.indices, strict=True):
+        indices[numbers[row + down, column + across]] = own
+    (rows, columns), grid = layout.grid(spec.side), larger.grid(spec.side)
+    here = _inside(layout, at, spec.side)
+    latents = np.zeros((*grid, spec.depth), dtype=np.float32)
+    latents[here] = given.latents.reshape(rows, columns, -1)
+    stays = np.zeros(grid, dtype=np.bool_)
+    stays[here] = True
+    form, cells = field_of(pixels, layout), np.zeros(larger.grid(SIDE), dtype=np.bool_)
+    place = _inside(layout, at, SIDE)
+    cells[place] = True
+    around = [
+        (part.start, whole - part.stop) for part, whole in zip(place, cells.shape, strict=True)
+    ]
+    return Given(
+        indices, latents.reshape(-1, spec.depth), stays.ravel(), 1.0,
+        np.pad(form, around, mode="edge"), shares_beyond(cells, wrap=False),
+    )  # fmt: skip
+
+
+def _inside(layout: Layout, at: tuple[int, int], side: int) -> tuple[slice, slice]:
+    """Where a layout lies in a larger one, on a grid with this side in a window."""
+    rows, columns = layout.grid(side)
+    down, across = at[0] * side // 2, at[1] * side // 2
+    return slice(down, down + rows), slice(across, across + columns)

@@ -104,7 +104,7 @@ class EngineHeader:
     """What is known of one engine.
 
     Attributes:
-        engine: its name: text, transformer, refiner, decoder or generator.
+        engine: its name: one of `t2a_edge.bundle.ENGINES`, or generator.
         backend: "rtx" or "tensorrt".
         backend_version: the exact version that built it.
         targets: compute capabilities that it was built for, "SM86" for 8.6.

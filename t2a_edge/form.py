@@ -12,6 +12,7 @@ axis, output i of a window (start, length) lies at
 and is the two inputs around it, weighted by 64ths: 64 - at mod 64 and at mod 64.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -20,34 +21,43 @@ import numpy.typing as npt
 UInt8Array = npt.NDArray[np.uint8]
 Int8Array = npt.NDArray[np.int8]
 Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
 
 SIDE = 64  # of a form
 SPREAD = 32  # of its numbers
 MOST = 127  # their largest magnitude
 LUMA = (77, 150, 29)  # of red, green and blue, in 256ths: Rec. 601
+STEPS = 256  # from one grey level to the next
 FAINTEST = 4.0  # spread of grey levels that counts as contrast: a plain picture stays plain
-NARROWEST = 5  # steps of 4 of 64 that a window is shorter than a form, at most
+NARROWEST = 5  # steps of 2 of 64 that a window is shorter than a form, at most
 WHOLE = 64  # what the weights of an output add up to
 WINDOWS = (
     (0, SIDE),
-    *((n * step, SIDE - 4 * step) for step in range(1, NARROWEST + 1) for n in (0, 2, 4)),
+    *((n * step, SIDE - 2 * step) for step in range(1, NARROWEST + 1) for n in (0, 1, 2)),
 )  # start and length of each part of an axis that a form can be cut to
 
 
 def form_of(pixels: UInt8Array, shape: tuple[int, int] = (SIDE, SIDE)) -> Int8Array:
     """The form of a picture: (H, W, 3) uint8 -> (64, 64) int8, or another shape.
 
-    A picture of other proportions is squeezed into the shape.
+    A picture of other proportions is squeezed into the shape. All sums are of whole numbers below
+    2^53, so the form does not depend on their order.
     """
-    grey = pixels.astype(np.float64) @ (np.array(LUMA, dtype=np.float64) / 256)  # (H, W)
-    return form_of_grey(_by_area(_by_area(grey, 0, shape[0]), 1, shape[1]))
+    grey = pixels.astype(np.float64) @ np.array(LUMA, dtype=np.float64)  # (H, W), in 256ths
+    sums = _by_area(_by_area(grey, 0, shape[0]), 1, shape[1])
+    return form_of_grey(sums / (grey.size * STEPS))
 
 
-def form_of_grey(grey: npt.NDArray[np.float64]) -> Int8Array:
-    """Grey levels (h, w), 0 to 255, without their mean and spread: (h, w) int8."""
-    apart = grey - grey.mean()
-    spread = max(float(apart.std()), FAINTEST)
-    form: Int8Array = np.rint(apart * (SPREAD / spread)).clip(-MOST, MOST).astype(np.int8)
+def form_of_grey(grey: Float64Array) -> Int8Array:
+    """Grey levels (h, w), 0 to 255, without their mean and spread: (h, w) int8.
+
+    They are rounded to 256ths of a level first.
+    """
+    whole = np.rint(grey * STEPS)
+    mean = float(whole.sum()) / whole.size
+    square = float((whole * whole).sum()) / whole.size
+    spread = max(math.sqrt(max(square - mean * mean, 0.0)), FAINTEST * STEPS)
+    form: Int8Array = np.rint((whole - mean) * (SPREAD / spread)).clip(-MOST, MOST).astype(np.int8)
     return form
 
 
@@ -72,20 +82,17 @@ def resampling_matrices() -> Float32Array:
     return np.concatenate([matrices, matrices[:, ::-1]])
 
 
-def _by_area(grey: npt.NDArray[np.float64], axis: int, cells: int) -> npt.NDArray[np.float64]:
-    """Average an axis to cells of equal length; one that cuts a pixel takes its part of it."""
-    size = grey.shape[axis]
-    if size % cells == 0:
-        moved = np.moveaxis(grey, axis, 0)
-        mean = moved.reshape(cells, size // cells, *moved.shape[1:]).mean(1)
-        averaged: npt.NDArray[np.float64] = np.moveaxis(mean, 0, axis)
-        return averaged
-    sums = np.concatenate([np.zeros_like(grey.take([0], axis)), grey.cumsum(axis)], axis)
-    edges = np.linspace(0, size, cells + 1)
-    low = np.minimum(edges.astype(np.int64), size - 1)
-    shape = [1] * grey.ndim
+def _by_area(values: Float64Array, axis: int, cells: int) -> Float64Array:
+    """An axis summed to cells of equal length; one that cuts a value takes its part of it.
+
+    In units of which a value has as many as there are cells: of whole numbers, whole ones.
+    """
+    size = values.shape[axis]
+    sums = np.concatenate([np.zeros_like(values.take([0], axis)), values.cumsum(axis)], axis)
+    low, part = np.divmod(np.arange(cells + 1) * size, cells)
+    shape = [1] * values.ndim
     shape[axis] = -1
-    part = (edges - low).reshape(shape)
-    at_edges = sums.take(low, axis) * (1 - part) + sums.take(low + 1, axis) * part
-    means: npt.NDArray[np.float64] = np.diff(at_edges, axis=axis) * (cells / size)
-    return means
+    within = values.take(np.minimum(low, size - 1), axis) * part.reshape(shape)
+    at_edges = sums.take(low, axis) * cells + within
+    found: Float64Array = np.diff(at_edges, axis=axis)
+    return found

@@ -115,7 +115,7 @@ def metadata_text(metadata: Mapping[str, Any], picture_format: str) -> tuple[str
 def left_out(metadata: Mapping[str, Any], picture_format: str) -> tuple[str, ...]:
     """Which entries of the metadata a file of this format would be saved without.
 
-    A JPEG holds 64 kB of it: of a picture over about 1,300 x 1,300 pixels the recipe is left out.
+    A JPEG holds 64 kB of it: of a picture over 640 x 640 pixels the recipe is left out.
     The file says so itself: its metadata has the names under `left_out`.
     """
     return () if picture_format == "npy" else metadata_text(metadata, picture_format)[1]

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from t2a_edge.errors import BundleError
-from t2a_edge.scales import scale_offsets
+from t2a_edge.form import SIDE
 from t2a_edge.spec import Spec
 
 Shape = tuple[int | str | None, ...]  # an axis that is no number is free
 
 
 BYTES = ("text_bytes", "pixels")
-INTEGERS = ("indices", "positions", "scale", "drawn")
+INTEGERS = ("indices", "crop", "choice")
 
 
 class Tensors(NamedTuple):
@@ -27,22 +27,23 @@ def expected_shapes(spec: Spec, width: int | None) -> dict[str, dict[str, Shape]
     Args:
         width: numbers of a text embedding, which the spec does not say.
     """
-    positions, coarser = spec.positions, scale_offsets(spec.scales)[-2]
-    cache = (spec.layers, None, spec.heads, None, spec.head_dim)
-    words = {"text_embedding": (None, None, width), "word_weights": (None, None)}
-    logits = {"logits": (None, None, spec.codebook_size)}
     size = spec.image_size
+    words = {"text_embedding": (None, None, width), "word_weights": (None, None)}
+    latents, indices = (None, spec.side**2, spec.depth), (None, spec.positions)
+    form = (None, SIDE, SIDE)
     return {
         "text": {"text_bytes": (None, None, spec.max_bytes), "text_embedding": (None, None, width)},
-        "transformer": {
-            "indices": (None, None), "resample": (None, None), "positions": (None,), **words,
-            "past_keys": cache, "past_values": cache, **logits, "keys": cache, "values": cache,
+        "forms": {
+            **words, "noise": (None, spec.forms), "crop": (None, 2),
+            "form": form, "choice": (None,),
         },
-        "refiner": {
-            "indices": (None, coarser), "resample": (None, sum(spec.scales[:-1])), "scale": (1,),
-            "drawn": (None, None, None), **words, **logits,
+        "painter": {
+            "latents": latents, "level": (None,), "form": form, "form_level": (None,),
+            "guidance": (None,), **words, "clean": latents,
         },
-        "decoder": {"indices": (None, positions), "pixels": (None, size, size, 3)},
+        "composer": {"latents": latents, "indices": indices},
+        "encoder": {"indices": indices, "latents": latents},
+        "decoder": {"indices": indices, "pixels": (None, size, size, 3)},
     }  # fmt: skip
 
 

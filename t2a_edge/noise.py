@@ -14,26 +14,14 @@ which permutes the numbers modulo P:
     gumbel(level) = round(-ln(-ln((level + 0.5) / L)) * 4096) / 4096
     normal(level) = round(probit((level + 0.5) / L) * 4096) / 4096
 
-The sums are reduced modulo P before each quintic. Positions count through all scales, coarse to
-fine. Any three codes of a position have independent levels, and the sum before the last modulo
-stays below 2^31: one position's 512 levels take nothing but 32-bit integers. The last two lines are
-tables of numbers with 12 binary digits behind the point: exact in float32, whatever a platform's
-logarithm does in its last digit. Source of levels by a polynomial: Wegman and Carter 1981,
-doi:10.1016/0022-0000(81)90033-7.
-
-Neighbours may share noise, so that they choose alike. With g the noise of a code over the grid of a
-scale, and weights w of the offsets d along an axis that add up to one,
-
-    coherent(t) = max over d of g(t + d) + ln w(d)
-
-along one axis, then along the other. The largest of Gumbel variables, moved by the logarithms of
-such weights, is again a standard Gumbel variable: each position still chooses by the model's
-probabilities, only together with those around it. The logarithms are rounded as the table is.
-Source: moving maxima as a model of dependent extremes, de Haan 1984,
-doi:10.1214/aop/1176993148.
+The sums are reduced modulo P before each quintic. What the noise is for tells its position: see
+`OF_LATENTS` and those after it. Any three codes of a position have independent levels, and the sum
+before the last modulo stays below 2^31: a position's levels take nothing but 32-bit integers. The
+last two lines are tables of numbers with 12 binary digits behind the point: exact in float32,
+whatever a platform's logarithm does in its last digit. Source of levels by a polynomial: Wegman and
+Carter 1981, doi:10.1016/0022-0000(81)90033-7.
 """
 
-import math
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -46,7 +34,6 @@ Float32Array = npt.NDArray[np.float32]
 
 PRIME = 2**31 - 1
 LEVELS = 32_749  # a prime; twice the square of it fits 31 bits
-REACH = 2.5  # radii from a position to the farthest neighbour that shares its noise
 CHUNK = 64  # positions whose noise is made at a time
 OF_LATENTS = 2**20  # number of the first position of a picture's latents
 OF_CHOICE = 2**21  # of the choice of a form
@@ -111,8 +98,8 @@ def noise_levels(seed: int, positions: Int64Array, codes: int) -> Int32Array:
 
     Args:
         seed: 0 .. 2^53 - 1.
-        positions: (N,) numbers of the positions, counted through all scales.
-        codes: how many codes K each position chooses from.
+        positions: (N,) numbers of the positions.
+        codes: how many numbers K each position has.
 
     Returns:
         (N, K) int32.
@@ -170,67 +157,3 @@ def crop_numbers(seed: int) -> Int64Array:
     levels = noise_levels(seed, np.array([OF_CROP]), len(CROPS))[0]
     numbers: Int64Array = levels.astype(np.int64) % np.array(CROPS)
     return numbers
-
-
-@lru_cache(maxsize=64)
-def neighbour_weights(side: int, radius: float, wrap: bool = False) -> tuple[range, Float32Array]:
-    """Which neighbours along an axis share their noise, and how much: a bell of this radius.
-
-    Args:
-        side: of the grid.
-        radius: standard deviation of the bell, in positions, above 0.
-        wrap: whether the ends of the axis meet.
-
-    Returns:
-        The offsets, and the logarithms of their weights, (offsets, side) float32; -inf where the
-        neighbour lies outside. Each position's weights add up to one.
-    """
-    reach = min(side - 1, math.ceil(REACH * radius))
-    offsets = np.arange(-reach, reach + 1)
-    neighbour = offsets[:, None] + np.arange(side)
-    inside = wrap | ((neighbour >= 0) & (neighbour < side))
-    with np.errstate(over="ignore", under="ignore"):  # of a radius next to 0
-        weights = np.where(inside, np.exp(-0.5 * (offsets[:, None] / radius) ** 2), 0.0)
-    weights /= weights.sum(0)
-    with np.errstate(divide="ignore"):
-        logs = np.round(np.log(weights) * 4096) / 4096
-    return range(-reach, reach + 1), logs.astype(np.float32)
-
-
-def coherent_noise(
-    noise: Float32Array,
-    radius: float,
-    grid: tuple[int, int] | None = None,
-    wrap: bool = False,
-) -> Float32Array:
-    """Noise that neighbours on the grid share, still of the standard Gumbel distribution.
-
-    Args:
-        noise: (N, K) standard Gumbel, positions row by row.
-        radius: over how many positions it is shared; 0 changes nothing.
-        grid: rows and columns; None is a square.
-        wrap: whether opposite edges of the grid meet.
-
-    Returns:
-        (N, K) float32.
-    """
-    height, width = grid or (math.isqrt(len(noise)),) * 2
-    if radius == 0 or len(noise) == 1:
-        return noise
-    field = noise.reshape(height, width, -1)
-    for axis, side in enumerate((height, width)):
-        offsets, logs = neighbour_weights(side, radius, wrap)
-        field = np.moveaxis(field, axis, 0)
-        shared = np.full(field.shape, -np.inf, dtype=np.float32)
-        spare = np.empty_like(shared)  # one for all offsets: new memory costs more than the sum
-        for offset, log in zip(offsets, logs, strict=True):
-            if wrap:
-                moved = np.add(np.roll(field, -offset, axis=0), log[:, None, None], out=spare)
-                np.maximum(shared, moved, out=shared)
-                continue
-            to, source = slice(max(0, -offset), side - max(0, offset)), slice(max(0, offset), None)
-            there = field[source][: to.stop - to.start]
-            moved = np.add(there, log[to, None, None], out=spare[: len(there)])
-            np.maximum(shared[to], moved, out=shared[to])
-        field = np.moveaxis(shared, 0, axis)
-    return np.ascontiguousarray(field).reshape(noise.shape)

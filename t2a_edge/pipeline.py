@@ -1,8 +1,9 @@
 """The whole way: `TextToArt().generate("warm dark fluid", seed=7)`."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -14,33 +15,32 @@ import numpy.typing as npt
 from t2a_edge.artwork import Artwork
 from t2a_edge.bundle import load_bundle
 from t2a_edge.checks import MAX_FRAMES, file_path, number, sequence, shown, whole_number
+from t2a_edge.conditioning import conditioning
+from t2a_edge.drawing import Drawing, Given, SamplingOptions
 from t2a_edge.edit import (
     blended,
     cell_pixels,
-    check_divisible,
     covered,
+    encoded,
     extended,
-    kept_outside_mask,
+    extended_layout,
     layout_of_size,
+    masked,
+    varied,
 )
 from t2a_edge.errors import ClosedError, ImageError, OptionError, PromptError, RecipeError
+from t2a_edge.fields import field_of_form
+from t2a_edge.form import form_of
 from t2a_edge.image import read_metadata
 from t2a_edge.layout import Layout
 from t2a_edge.manifest import MOST_WORDS
 from t2a_edge.meaning import Meaning, meanings, unit_rows
+from t2a_edge.pixels import pixels_of
 from t2a_edge.prompt import Prompt, parse_prompt, text_bytes_from_words
 from t2a_edge.providers import make_runner
 from t2a_edge.recipe import Pasted, Recipe, pack_recipe, unpack_recipe
 from t2a_edge.runner import Runner
-from t2a_edge.sampler import (
-    Conditioning,
-    Drawing,
-    SamplingOptions,
-    decode_indices,
-    pull_of_weight,
-    relative_weights,
-    sample_scales,
-)
+from t2a_edge.sampler import composed, decoded, paint_steps
 from t2a_edge.seeds import check_seed, seed_or_fresh
 from t2a_edge.spec import Spec
 from t2a_edge.vocabulary import known_words
@@ -49,11 +49,15 @@ __all__ = ["Artwork", "Meaning", "Request", "TextToArt"]
 
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 UInt8Array = npt.NDArray[np.uint8]
 
-AT_ONCE = 16  # pictures whose keys and values are kept at one time
-KEPT_SCALES = 3  # of a variation, unless another number is named
+Crop = tuple[int, int, int, int]
+Form = Path | str | npt.ArrayLike  # a picture's path, a Pillow image or an array
+
+AT_ONCE = 16  # pictures that are drawn at one time
+STRENGTH = 0.5  # of a variation, unless another number is named
+HASH_DIGITS = 16  # of a form's sha256, in an artwork
+OPTIONS = ("guidance_scale", "temperature", "steps", "form_strength")  # as metadata names them
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,9 @@ class Request:
     amount: float = 0.5
     guidance_scale: float | None = None
     temperature: float | None = None
-    top_k: int | None = None
+    steps: int | None = None
+    form: Form | None = field(default=None, compare=False)
+    form_strength: float | None = None
 
 
 class TextToArt:
@@ -119,14 +125,16 @@ class TextToArt:
         self,
         guidance_scale: float | None = None,
         temperature: float | None = None,
-        top_k: int | None = None,
+        steps: int | None = None,
+        form_strength: float | None = None,
     ) -> SamplingOptions:
         """Checked sampling options; what is None comes from the bundle."""
         spec = self.bundle.spec
         return SamplingOptions(
             guidance_scale=spec.guidance_scale if guidance_scale is None else guidance_scale,
             temperature=spec.temperature if temperature is None else temperature,
-            top_k=spec.top_k if top_k is None else top_k,
+            steps=spec.steps if steps is None else steps,
+            form_strength=spec.form_strength if form_strength is None else form_strength,
         )
 
     def parse(self, prompt: str | Iterable[str]) -> Prompt:
@@ -147,9 +155,11 @@ class TextToArt:
         amount: float = 0.5,
         guidance_scale: float | None = None,
         temperature: float | None = None,
-        top_k: int | None = None,
+        steps: int | None = None,
+        form: Form | None = None,
+        form_strength: float | None = None,
         size: tuple[int, int] | None = None,
-        on_scale: Callable[[int], None] | None = None,
+        on_step: Callable[[int], None] | None = None,
     ) -> Artwork: ...
 
     @overload
@@ -162,9 +172,11 @@ class TextToArt:
         amount: float = 0.5,
         guidance_scale: float | None = None,
         temperature: float | None = None,
-        top_k: int | None = None,
+        steps: int | None = None,
+        form: Form | None = None,
+        form_strength: float | None = None,
         size: tuple[int, int] | None = None,
-        on_scale: Callable[[int], None] | None = None,
+        on_step: Callable[[int], None] | None = None,
     ) -> list[Artwork]: ...
 
     def generate(
@@ -176,9 +188,11 @@ class TextToArt:
         amount: float = 0.5,
         guidance_scale: float | None = None,
         temperature: float | None = None,
-        top_k: int | None = None,
+        steps: int | None = None,
+        form: Form | None = None,
+        form_strength: float | None = None,
         size: tuple[int, int] | None = None,
-        on_scale: Callable[[int], None] | None = None,
+        on_step: Callable[[int], None] | None = None,
     ) -> Artwork | list[Artwork]:
         """Draw a picture of a prompt, or one of each prompt of a list, all at once.
 
@@ -189,27 +203,30 @@ class TextToArt:
                 names.
             blend: a second prompt to move towards.
             amount: how far, from 0 (the first prompt) to 1 (the second).
-            guidance_scale: 0 to 30; None is the bundle's default, as for the next two.
-            temperature: 0 to 10.
-            top_k: 0 (all codes) or more.
+            guidance_scale: how strongly the words pull, 0 to 8; None is the bundle's default, as
+                for the next two.
+            temperature: how freely the words choose a form, 0 (the best one) to 10.
+            steps: from noise to the picture, 1 to 64.
+            form: a picture whose composition is painted anew, in place of a form that the words
+                choose: a path, a Pillow image, or uint8 sRGB of shape (H, W, 3) or (H, W).
+            form_strength: how closely the form is followed, 0 (not at all) to 1; None as above.
             size: width and height in pixels, multiples of a cell of the finest grid (8 pixels),
                 256 to 2048 each; None is the size that the model was trained on, 256 x 256.
-            on_scale: is told how many scales are done, after each; of more than 16 prompts, which
-                are drawn in turns, how much of all is done, in scales.
+            on_step: is told how many steps are done, after each; of more than 16 prompts, which
+                are drawn in turns, how much of all is done, in steps.
 
         Raises:
             PromptError: a prompt cannot be used.
             OptionError: a number is out of range.
+            ImageError: the form is no picture.
             ClosedError: the model was closed.
         """
         prompts = [prompt] if isinstance(prompt, str) else _texts(prompt)
         seeds = _seeds(seed, len(prompts))
-        requests = [
-            Request(text, own, blend, amount, guidance_scale, temperature, top_k)
-            for text, own in zip(prompts, seeds, strict=True)
-        ]
+        shared = (blend, amount, guidance_scale, temperature, steps, _read(form), form_strength)
+        requests = [Request(text, own, *shared) for text, own in zip(prompts, seeds, strict=True)]
         layout, crop = self._room(size)
-        artworks = self._last(self._steps(requests, layout, crop), on_scale)
+        artworks = self._last(self._steps(requests, layout, crop), on_step)
         return artworks[0] if isinstance(prompt, str) else artworks
 
     def draw(self, requests: Sequence[Request]) -> list[Artwork]:
@@ -232,14 +249,18 @@ class TextToArt:
         amount: float = 0.5,
         guidance_scale: float | None = None,
         temperature: float | None = None,
-        top_k: int | None = None,
+        steps: int | None = None,
+        form: Form | None = None,
+        form_strength: float | None = None,
         size: tuple[int, int] | None = None,
     ) -> Iterator[Artwork]:
-        """Draw a picture and show it after each scale: previews, and the picture as the last.
+        """Draw a picture and show it after each step: previews, and the picture as the last.
 
         Ending the loop, or `close()`, stops the drawing. See `generate` for the arguments.
         """
-        request = Request(prompt, seed, blend, amount, guidance_scale, temperature, top_k)
+        request = Request(
+            prompt, seed, blend, amount, guidance_scale, temperature, steps, form, form_strength
+        )
         layout, crop = self._room(size)
         request = replace(request, seed=seed_or_fresh(seed))
         return self._previews(self._steps([request], layout, crop), layout)
@@ -252,8 +273,10 @@ class TextToArt:
         size: tuple[int, int] | None = None,
         guidance_scale: float | None = None,
         temperature: float | None = None,
-        top_k: int | None = None,
-        on_scale: Callable[[int], None] | None = None,
+        steps: int | None = None,
+        form: Form | None = None,
+        form_strength: float | None = None,
+        on_step: Callable[[int], None] | None = None,
     ) -> Artwork:
         """Draw a picture whose opposite edges meet without a seam.
 
@@ -261,10 +284,12 @@ class TextToArt:
             size: width and height in pixels, multiples of half the trained size (128 pixels).
                 See `generate` for the others.
         """
-        request = Request(prompt, seed, None, 0.5, guidance_scale, temperature, top_k)
+        request = Request(
+            prompt, seed, None, 0.5, guidance_scale, temperature, steps, form, form_strength
+        )
         plain = (self.spec.image_size, self.spec.image_size)
         layout, crop = layout_of_size(self.spec, plain if size is None else size, wrap=True)
-        return self._last(self._steps([request], layout, crop, changed="tile"), on_scale)[0]
+        return self._last(self._steps([request], layout, crop, changed="tile"), on_step)[0]
 
     def interpolate(
         self,
@@ -275,22 +300,20 @@ class TextToArt:
         seed: int | None = None,
         guidance_scale: float | None = None,
         temperature: float | None = None,
-        top_k: int | None = None,
+        steps: int | None = None,
+        form: Form | None = None,
+        form_strength: float | None = None,
     ) -> list[Artwork]:
         """Draw the way from one prompt to another: blends from 0 to 1, all of one seed.
 
         Args:
-            frames: how many pictures, 2 to 1000, both ends included.
+            frames: how many pictures, 2 to 1000, both ends included. See `generate` for the others.
         """
         frames = whole_number("The number of frames", frames, 2, MAX_FRAMES)
         own_seed = seed_or_fresh(seed)
         amounts = [round(i / (frames - 1), 6) for i in range(frames)]
-        return self.draw(
-            [
-                Request(first, own_seed, second, amount, guidance_scale, temperature, top_k)
-                for amount in amounts
-            ]
-        )
+        shared = (guidance_scale, temperature, steps, _read(form), form_strength)
+        return self.draw([Request(first, own_seed, second, amount, *shared) for amount in amounts])
 
     # ---- changing
 
@@ -298,33 +321,42 @@ class TextToArt:
         self,
         artwork: Artwork,
         *,
-        from_scale: int = KEPT_SCALES,
+        strength: float = STRENGTH,
         seed: int | None = None,
         prompt: str | None = None,
-        on_scale: Callable[[int], None] | None = None,
+        steps: int | None = None,
+        form: Form | None = None,
+        form_strength: float | None = None,
+        on_step: Callable[[int], None] | None = None,
     ) -> Artwork:
-        """Keep the coarse scales of a picture and draw the finer ones anew.
+        """Draw on from a picture: nearly the same, or hardly.
+
+        Up to a strength of a half its composition stays; from there on it fades.
 
         Args:
             artwork: of this model.
-            from_scale: number of the first scale that is drawn anew; 0 keeps nothing, the last
-                one changes the finest marks alone.
+            strength: 0 (the codes stay as they are) to 1 (a new picture).
             seed: of what is drawn anew; None draws a fresh one.
             prompt: other words than the picture's own.
-            on_scale: see `generate`.
+            steps: None is the artwork's, as for `form_strength`.
+            form: a picture whose composition is taken in place of the artwork's; see `generate`.
+            form_strength: how closely such a form is followed.
+            on_step: see `generate`.
 
         Raises:
-            OptionError: there is no such scale, or the artwork is of another model.
+            OptionError: a number is out of range, or the artwork is of another model.
             PromptError: the artwork has no words of its own, and no prompt is given.
+            ImageError: the form is no picture.
         """
         self._check_own(artwork)
-        scales = self.spec.scales
-        from_scale = whole_number("The scale to vary from", from_scale, 0, len(scales) - 1)
-        given = artwork.indices.copy()
-        given[artwork.layout.offsets(scales)[from_scale] :] = -1
-        return self._redrawn(
-            artwork, artwork.layout, artwork.crop, given, seed, prompt, "vary", on_scale
-        )
+        strength = number("The strength", strength, 0, 1)
+        layout, crop = artwork.layout, artwork.crop
+        request = self._request(artwork, seed, prompt, steps, form, form_strength)
+        given = varied(self._encoded(artwork), layout, self._whole(artwork), strength)
+        if request.form is not None:
+            own = field_of_form(self.spec, pixels_of("The form", request.form), layout, crop)
+            given = replace(given, form=own, form_level=None)
+        return self._last(self._steps([request], layout, crop, given, "vary"), on_step)[0]
 
     def inpaint(
         self,
@@ -334,14 +366,16 @@ class TextToArt:
         feather: int | None = None,
         seed: int | None = None,
         prompt: str | None = None,
-        on_scale: Callable[[int], None] | None = None,
+        steps: int | None = None,
+        form: Form | None = None,
+        form_strength: float | None = None,
+        on_step: Callable[[int], None] | None = None,
     ) -> Artwork:
         """Draw a part of a picture anew, to fit what is around it.
 
-        A cell of the finest grid (8 x 8 pixels) is drawn anew where the mask covers half of it; a
-        cell of a coarser grid where the mask covers it whole. Codes elsewhere stay. Outside the
-        mask and a soft edge around it every pixel is the picture's own; the recipe says so, and
-        decodes to the same pixels.
+        A position of the latents (32 x 32 pixels) is drawn anew where the mask covers half of a
+        cell of the finest grid (8 x 8 pixels) in it. Outside the mask and a soft edge around it
+        every pixel is the picture's own; the recipe says so, and decodes to the same pixels.
 
         Args:
             artwork: of this model.
@@ -350,10 +384,12 @@ class TextToArt:
                 white is drawn anew.
             feather: pixels around the mask in which old becomes new, 0 (a hard edge) to a cell of
                 the finest grid, which None stands for.
-            seed, prompt, on_scale: see `vary`.
+            form: a picture whose composition, laid over the whole picture, the new part takes.
+            seed, prompt, steps, form_strength, on_step: see `vary`.
 
         Raises:
-            ImageError: the mask has another size or kind, or covers no cell.
+            ImageError: the mask has another size or kind, or covers no cell; or the form is no
+                picture.
             OptionError: the feather is out of range.
             RecipeError: the picture was inpainted too often.
         """
@@ -361,13 +397,15 @@ class TextToArt:
         here = covered(mask, artwork.size)
         cell = cell_pixels(self.spec)
         soft = cell if feather is None else whole_number("The feather", feather, 0, cell)
-        given = kept_outside_mask(self.spec, artwork.indices, artwork.layout, artwork.crop, here)
         pasted = Pasted(here, soft, unpack_recipe(artwork.recipe, self.spec, self.model))
-        own = Recipe(artwork.indices, artwork.layout, artwork.crop, pasted)
+        layout, crop = artwork.layout, artwork.crop
+        own = Recipe(artwork.indices, layout, crop, pasted)
         pack_recipe(own, self.spec, self.model)  # an error before anything is drawn
-        drawn = self._redrawn(
-            artwork, artwork.layout, artwork.crop, given, seed, prompt, "inpaint", on_scale
-        )
+        request = self._request(artwork, seed, prompt, steps, form, form_strength)
+        whole = self._whole(artwork)
+        given = masked(self.spec, self._encoded(artwork), layout, whole, crop, here)
+        steps_of = self._steps([request], layout, crop, given, "inpaint")
+        drawn = self._last(steps_of, on_step)[0]
         return drawn if here.all() else self._pasted(drawn, artwork.pixels, pasted)
 
     def outpaint(
@@ -380,25 +418,67 @@ class TextToArt:
         bottom: int = 0,
         seed: int | None = None,
         prompt: str | None = None,
-        on_scale: Callable[[int], None] | None = None,
+        steps: int | None = None,
+        form: Form | None = None,
+        form_strength: float | None = None,
+        on_step: Callable[[int], None] | None = None,
     ) -> Artwork:
         """Draw on beyond the edges of a picture.
 
-        Its codes stay; near its old edges pixels change a little, so that no seam shows.
+        Its latents stay; near its old edges pixels change a little, so that no seam shows.
 
         Args:
             artwork: of this model; not one whose edges meet.
             left, right, top, bottom: pixels to add, multiples of 8.
-            seed, prompt, on_scale: see `vary`.
+            form: a picture whose composition, laid over the larger picture, the new parts take.
+            seed, prompt, steps, form_strength, on_step: see `vary`.
 
         Raises:
             OptionError: a number is out of range, or the picture would be too large.
+            ImageError: the form is no picture.
         """
         self._check_own(artwork)
-        layout, crop, given = extended(
-            self.spec, artwork.indices, artwork.layout, artwork.crop, (left, right, top, bottom)
+        layout, crop, at = extended_layout(
+            self.spec, artwork.layout, artwork.crop, (left, right, top, bottom)
         )
-        return self._redrawn(artwork, layout, crop, given, seed, prompt, "outpaint", on_scale)
+        request = self._request(artwork, seed, prompt, steps, form, form_strength)
+        own, whole = self._encoded(artwork), self._whole(artwork)
+        given = extended(self.spec, own, artwork.layout, whole, layout, at)
+        return self._last(self._steps([request], layout, crop, given, "outpaint"), on_step)[0]
+
+    def _encoded(self, artwork: Artwork) -> Given:
+        return encoded(self._runner, self.spec, artwork.indices, artwork.layout)
+
+    def _whole(self, artwork: Artwork) -> UInt8Array:
+        """An artwork's pixels with what is not shown around them, (H, W, 3) of the layout."""
+        left, top, width, height = artwork.crop
+        if artwork.layout.grid(self.spec.image_size) == (height, width):
+            return artwork.pixels
+        indices = artwork.indices[None]
+        whole: UInt8Array = decoded(self._runner, self.spec, indices, artwork.layout)[0]
+        whole[top : top + height, left : left + width] = artwork.pixels
+        return whole
+
+    def _request(
+        self,
+        artwork: Artwork,
+        seed: int | None,
+        prompt: str | None,
+        steps: int | None,
+        form: Form | None,
+        form_strength: float | None,
+    ) -> Request:
+        """What a change of an artwork is asked for with; its own words and options by default."""
+        options = artwork.options
+        blend, amount = artwork.blend or (None, 0.5)
+        if prompt is not None:
+            blend, amount = None, 0.5
+        return Request(
+            artwork.prompt if prompt is None else prompt, seed, blend, amount,
+            options.guidance_scale, options.temperature,
+            options.steps if steps is None else steps, _read(form),
+            options.form_strength if form_strength is None else form_strength,
+        )  # fmt: skip
 
     # ---- reading
 
@@ -423,8 +503,8 @@ class TextToArt:
             )
         artwork = self.decode(recipe)
         words, blend = about.get("prompt") or "", about.get("blend")
-        changed, seed = about.get("changed", ""), about.get("seed")
-        texts = all(isinstance(text, str) for text in (words, blend or "", changed))
+        changed, form, seed = about.get("changed", ""), about.get("form", ""), about.get("seed")
+        texts = all(isinstance(text, str) for text in (words, blend or "", changed, form))
         if not texts or (blend is not None and "amount" not in about):
             raise ImageError(
                 f"{path} has metadata that t2a-edge did not write; name another picture, or "
@@ -434,13 +514,13 @@ class TextToArt:
         amount = number(f"The amount in {path}'s metadata", share, 0, 1, error=ImageError)
         prompts = [text for text in (words, blend) if text]
         known = [word for text in prompts for word in self._words(text)]
-        options = self.options(*(about.get(k) for k in ("guidance_scale", "temperature", "top_k")))
+        options = self.options(*(about.get(name) for name in OPTIONS))
         return replace(
             artwork,
             prompt=words, blend=None if blend is None else (blend, amount),
             unknown_words=self._unknown(known),
             seed=None if seed is None else check_seed(seed), options=options,
-            changed=changed,
+            changed=changed, form=form,
         )  # fmt: skip
 
     def explain(self, prompt: str | Iterable[str]) -> list[Meaning]:
@@ -463,37 +543,7 @@ class TextToArt:
         best = np.argsort(-similarity)[:count]
         return [(self.bundle.vocabulary[i], float(similarity[i])) for i in best]
 
-    # ---- between words and indices
-
-    def conditioning(
-        self, prompt: Prompt, blend: Prompt | None = None, amount: float = 0.5
-    ) -> Conditioning:
-        """What steers the sampler: a row for the wanted words of a prompt, one for the avoided.
-
-        Args:
-            blend, amount: a second prompt and its share, 0 to 1.
-
-        Raises:
-            OptionError: the amount is out of range.
-        """
-        amount = number("The amount", amount, 0, 1)
-        shares = [(prompt, 1.0)]
-        if blend is not None:
-            shares = [(prompt, 1 - amount), (blend, amount)]
-        embeddings, weights, pulls = [], [], []
-        for part, share in shares:
-            embedding, _ = self.embed(part.words)
-            typed = np.zeros(embedding.shape[:2], dtype=np.float32)
-            typed[0, : len(part.terms)] = [term.weight for term in part.terms]
-            for sign in (1, -1):
-                row, mean = relative_weights(typed * np.float32(sign))
-                if mean and share > 0:
-                    embeddings.append(embedding)
-                    weights.append(row)
-                    pulls.append(share * sign * pull_of_weight(mean))
-        if not pulls:  # every weight is 0: the row without words is all that counts
-            embeddings, weights, pulls = [embedding], [np.zeros_like(typed)], [0.0]
-        return Conditioning(np.concatenate(embeddings), np.concatenate(weights), tuple(pulls))
+    # ---- words
 
     def embed(self, words: Iterable[str]) -> tuple[Float32Array, Float32Array]:
         """text_embedding (1, W, D) and word_weights (1, W) of parsed words."""
@@ -526,8 +576,8 @@ class TextToArt:
         self,
         requests: Sequence[Request],
         layout: Layout,
-        crop: tuple[int, int, int, int],
-        given: Int64Array | None = None,
+        crop: Crop,
+        given: Given | None = None,
         changed: str = "",
     ) -> "_Steps":
         """Check all requests; nothing is drawn before the steps are walked."""
@@ -535,78 +585,69 @@ class TextToArt:
         for request in requests:
             if not isinstance(request, Request):
                 raise OptionError(f"A request is {shown(request)}; expected a Request.")
-            parsed = self.parse(request.prompt)
-            other = None if request.blend is None else self.parse(request.blend)
-            options = self.options(request.guidance_scale, request.temperature, request.top_k)
-            seed = seed_or_fresh(request.seed)
-            conditioning = self.conditioning(parsed, other, request.amount)
-            words = (*parsed.words, *(other.words if other else ()))
-            amount = number("The amount", request.amount, 0, 1)
-            blend = None if other is None else (other.text, amount)
-            others = (*parsed.other_words, *(other.other_words if other else ()))
-            made.append(
-                _Made(parsed.text, blend, self._unknown(words), seed, options, changed, others)
-            )
-            drawings.append(Drawing(conditioning, seed, options, given))
+            about, drawing = self._prepared(request, layout, crop, given)
+            made.append(replace(about, changed=changed))
+            drawings.append(drawing)
         return _Steps(made, drawings, layout, crop)
 
-    def _last(
-        self, steps: "_Steps", on_scale: Callable[[int], None] | None = None
-    ) -> list[Artwork]:
-        if on_scale is not None and not callable(on_scale):
-            raise OptionError(f"on_scale is {shown(on_scale)}; expected a function or None.")
+    def _prepared(
+        self, request: Request, layout: Layout, crop: Crop, given: Given | None
+    ) -> tuple["_Made", Drawing]:
+        parsed = self.parse(request.prompt)
+        other = None if request.blend is None else self.parse(request.blend)
+        options = self.options(
+            request.guidance_scale, request.temperature, request.steps, request.form_strength
+        )
+        seed = seed_or_fresh(request.seed)
+        amount = number("The amount", request.amount, 0, 1)
+        form, digest = None, ""
+        if request.form is not None:
+            pixels = pixels_of("The form", request.form)
+            form = field_of_form(self.spec, pixels, layout, crop)
+            digest = hashlib.sha256(form_of(pixels).tobytes()).hexdigest()[:HASH_DIGITS]
+        words = (*parsed.words, *(other.words if other else ()))
+        others = (*parsed.other_words, *(other.other_words if other else ()))
+        blend = None if other is None else (other.text, amount)
+        about = _Made(
+            parsed.text, blend, self._unknown(words), seed, options, other_words=others, form=digest
+        )
+        steered = conditioning(self._runner, self.spec, parsed, other, amount)
+        return about, Drawing(steered, seed, options, form, given)
+
+    def _last(self, steps: "_Steps", on_step: Callable[[int], None] | None = None) -> list[Artwork]:
+        if on_step is not None and not callable(on_step):
+            raise OptionError(f"on_step is {shown(on_step)}; expected a function or None.")
         artworks: list[Artwork] = []
         runner, starts, done = self._runner, range(0, len(steps.drawings), AT_ONCE), 0
         for start in starts:
             drawings = steps.drawings[start : start + AT_ONCE]
-            indices = np.zeros(0, dtype=np.int64)
-            for drawn in sample_scales(runner, self.spec, drawings, steps.layout):
-                indices, done = drawn, done + 1
-                if on_scale is not None and done % len(starts) == 0:  # of a batch, its share
-                    on_scale(done // len(starts))
+            latents = np.zeros(0, dtype=np.float32)
+            for seen in paint_steps(runner, self.spec, drawings, steps.layout):
+                latents, done = seen, done + 1
+                if on_step is not None and done % len(starts) == 0:  # of a batch, its share
+                    on_step(done // len(starts))
+            indices = composed(runner, self.spec, drawings, latents, steps.layout)
             made = steps.made[start : start + AT_ONCE]
             artworks += self._artworks(indices, made, steps.layout, steps.crop)
         return artworks
 
     def _previews(self, steps: "_Steps", layout: Layout) -> Iterator[Artwork]:
-        ends = layout.offsets(self.spec.scales)[1:]
-        walked = sample_scales(self._runner, self.spec, steps.drawings, layout)
+        runner, drawings = self._runner, steps.drawings
+        walked = paint_steps(runner, self.spec, drawings, layout)
         with closing(walked):  # type: ignore[type-var]
-            for end, drawn in zip(ends, walked, strict=True):
-                shown = drawn.copy()
-                shown[:, end:] = self.spec.quiet_code
-                yield self._artworks(shown, steps.made, layout, steps.crop)[0]
-
-    def _redrawn(
-        self,
-        artwork: Artwork,
-        layout: Layout,
-        crop: tuple[int, int, int, int],
-        given: Int64Array,
-        seed: int | None,
-        prompt: str | None,
-        changed: str,
-        on_scale: Callable[[int], None] | None,
-    ) -> Artwork:
-        options = artwork.options
-        blend, amount = artwork.blend or (None, 0.5)
-        if prompt is not None:
-            blend, amount = None, 0.5
-        request = Request(
-            artwork.prompt if prompt is None else prompt, seed, blend, amount,
-            options.guidance_scale, options.temperature, options.top_k,
-        )  # fmt: skip
-        return self._last(self._steps([request], layout, crop, given, changed), on_scale)[0]
+            for latents in walked:
+                indices = composed(runner, self.spec, drawings, latents, layout)
+                yield self._artworks(indices, steps.made, layout, steps.crop)[0]
 
     def _artworks(
         self,
         indices: Int64Array,
         made: Sequence["_Made"],
         layout: Layout,
-        crop: tuple[int, int, int, int],
+        crop: Crop,
     ) -> list[Artwork]:
         left, top, width, height = crop
-        pictures = decode_indices(self._runner, self.spec, indices, layout)
+        pictures = decoded(self._runner, self.spec, indices, layout)
         pictures = pictures[:, top : top + height, left : left + width]
         return [
             Artwork(
@@ -615,14 +656,12 @@ class TextToArt:
                 seed=about.seed, options=about.options, bundle_hash=self.bundle.bundle_hash,
                 indices=own, layout=layout, crop=crop,
                 recipe=pack_recipe(Recipe(own, layout, crop), self.spec, self.model),
-                changed=about.changed, other_words=about.other_words,
+                changed=about.changed, other_words=about.other_words, form=about.form,
             )
             for pixels, own, about in zip(pictures, indices, made, strict=True)
         ]  # fmt: skip
 
     def _decoded(self, recipe: Recipe) -> Artwork:
-        if not recipe.layout.is_plain:
-            check_divisible(self.spec)
         made = _Made("", None, (), None, self.options())
         (artwork,) = self._artworks(recipe.indices[None], [made], recipe.layout, recipe.crop)
         if recipe.pasted is None:
@@ -640,7 +679,7 @@ class TextToArt:
             recipe=pack_recipe(own, self.spec, self.model),
         )
 
-    def _room(self, size: tuple[int, int] | None) -> tuple[Layout, tuple[int, int, int, int]]:
+    def _room(self, size: tuple[int, int] | None) -> tuple[Layout, Crop]:
         """The windows of a size and what is shown of them; None is the trained size."""
         return layout_of_size(self.spec, (self.spec.image_size,) * 2 if size is None else size)
 
@@ -697,6 +736,7 @@ class _Made:
     options: SamplingOptions
     changed: str = ""
     other_words: tuple[str, ...] = ()
+    form: str = ""
 
 
 @dataclass(frozen=True)
@@ -706,7 +746,12 @@ class _Steps:
     made: list[_Made]
     drawings: list[Drawing]
     layout: Layout
-    crop: tuple[int, int, int, int]
+    crop: Crop
+
+
+def _read(form: Form | None) -> UInt8Array | None:
+    """The pixels of a form that was given, so that a file is read once."""
+    return None if form is None else pixels_of("The form", form)
 
 
 def _texts(prompt: Iterable[str]) -> list[str]:

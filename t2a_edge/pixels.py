@@ -19,12 +19,13 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from t2a_edge.checks import file_path
 from t2a_edge.errors import ImageError, T2AEdgeError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ UInt8Array = npt.NDArray[np.uint8]
 MAX_PIXELS = 100_000_000  # of a picture that is read: as many as a contact sheet may have
 WHITE_16 = 65_535
 SIXTEEN_BITS = ("PNG", "PPM")  # formats whose mode "I" has 16 bits without a sign
+SENT = ("PNG", "JPEG", "WEBP")  # formats of what somebody sends to a server
 PROGRAMS = ("EPS", "WMF")  # not pixels: Pillow would run another program to draw them
 ROUNDING = 1e-6  # that a number of 0 to 1 may be beyond
 _quiet = threading.RLock()
@@ -57,9 +59,66 @@ def read_pixels(path: Path) -> UInt8Array:
         return np.asarray(_rgb(path, _turned(image), image.format))
 
 
+def sent_pixels(name: str, content: bytes, *, most: int) -> UInt8Array:
+    """(H, W, 3) uint8 sRGB of the bytes of a PNG, JPEG or WebP that somebody sent.
+
+    Args:
+        name: how an error's sentence begins.
+        most: pixels that it may have.
+
+    Raises:
+        ImageError: it is none of these, damaged, or larger.
+    """
+    with opened_picture(name, io.BytesIO(content), SENT) as image:
+        width, height = image.size
+        if not 0 < width * height <= most:
+            raise ImageError(f"{name} has {width} x {height} pixels; expected 1 to {most:,}.")
+        return np.asarray(_rgb(name, _turned(image), image.format))
+
+
+def pixels_of(name: str, picture: Any) -> UInt8Array:
+    """(H, W, 3) uint8 sRGB of what somebody gives for a picture.
+
+    Args:
+        name: how an error's sentence begins.
+        picture: a path; a Pillow image; or uint8 sRGB, (H, W, 3) or grey (H, W), of anything that
+            numpy takes for an array, such as an artwork.
+
+    Raises:
+        ImageError: it is none of these, or the file cannot be read.
+    """
+    if isinstance(picture, str | PurePath):
+        return read_pixels(file_path(name, picture, error=ImageError))
+    if hasattr(picture, "getbands"):  # a Pillow image, without an import of Pillow
+        _check_size(name, picture)
+        try:
+            return np.asarray(_rgb(name, picture, picture.format))
+        except T2AEdgeError:
+            raise
+        except Exception as exc:  # what is read late may be damaged, as above
+            raise ImageError(f"{name} cannot be read ({exc}); expected a picture.") from exc
+    try:
+        array = np.asarray(picture)
+    except Exception as exc:  # rows of several lengths, or an array that raises errors of its own
+        raise ImageError(f"{name} is no array ({exc}); expected a picture.") from exc
+    fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
+    if array.dtype != np.uint8 or not fits or not 0 < array.size <= 3 * MAX_PIXELS:
+        raise ImageError(
+            f"{name} is {array.dtype} of shape {array.shape}; expected a path, a Pillow image, or "
+            "uint8 of shape (H, W, 3) or (H, W)."
+        )
+    return array if array.ndim == 3 else np.repeat(array[:, :, None], 3, axis=2)
+
+
 @contextmanager
-def opened_picture(path: Path) -> Iterator["Image"]:
+def opened_picture(
+    path: Path | str, content: io.BytesIO | None = None, formats: tuple[str, ...] | None = None
+) -> Iterator["Image"]:
     """A picture whose header is read; whatever Pillow raises on it is one ImageError.
+
+    Args:
+        path: of the file; or what an error calls it, where its content is given.
+        formats: that are tried, by Pillow's names; None is all.
 
     Pillow's warnings are held back meanwhile, one picture at a time: the filters that do it
     belong to the whole process. What it logs goes to the handlers of the program, if it has any.
@@ -71,7 +130,7 @@ def opened_picture(path: Path) -> Iterator["Image"]:
     try:
         with _quiet, warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="PIL")
-            with Image.open(path) as image:
+            with Image.open(content or path, formats=formats) as image:
                 yield image
     except T2AEdgeError:
         raise
@@ -84,11 +143,11 @@ def opened_picture(path: Path) -> Iterator["Image"]:
         raise ImageError(f"{path} cannot be read ({reason}); {advice}.") from exc
 
 
-def _too_large(path: Path, pixels: str) -> str:
+def _too_large(path: Path | str, pixels: str) -> str:
     return f"{path} has {pixels} pixels; expected at most {MAX_PIXELS:,}. Make the picture smaller."
 
 
-def _check_size(path: Path, image: "Image") -> None:
+def _check_size(path: Path | str, image: "Image") -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageError(_too_large(path, f"{width} x {height}"))
@@ -107,7 +166,7 @@ def _turned(image: "Image") -> "Image":
         return image
 
 
-def _rgb(path: Path, image: "Image", picture_format: str | None) -> "Image":
+def _rgb(path: Path | str, image: "Image", picture_format: str | None) -> "Image":
     """The picture on white in the mode RGB."""
     from PIL import Image
 
@@ -126,7 +185,7 @@ def _rgb(path: Path, image: "Image", picture_format: str | None) -> "Image":
     return Image.composite(colours, Image.new("RGB", image.size, "white"), alpha)
 
 
-def _eight_bits(path: Path, image: "Image", picture_format: str | None) -> UInt8Array:
+def _eight_bits(path: Path | str, image: "Image", picture_format: str | None) -> UInt8Array:
     """Grey of more than 8 bits as (H, W) uint8, by the range that its kind of number has."""
     values = np.asarray(image)
     if image.mode == "F":

@@ -1,6 +1,6 @@
 """What runs a bundle's engines here, by the name of a provider."""
 
-from t2a_edge.bundle import Bundle, engines
+from t2a_edge.bundle import Bundle
 from t2a_edge.checks import shown
 from t2a_edge.errors import BundleError, OptionError
 from t2a_edge.interface import check_interface
@@ -32,8 +32,8 @@ def make_runner(bundle: Bundle, provider: str, threads: int) -> tuple[Runner, st
         runner = TensorRtRunner(bundle.folder / TENSORRT_FOLDER, bundle)
     else:
         best = "cuda" if "cuda" in available_providers() else "cpu"
-        chosen, names = best if provider == "auto" else provider, engines(bundle.spec)
-        runner = OnnxRunner(bundle.folder, names, threads=threads, provider=chosen)
+        chosen = best if provider == "auto" else provider
+        runner = OnnxRunner(bundle.folder, threads=threads, provider=chosen)
     try:
         check_interface(bundle.spec, runner.tensors)
     except BundleError:

@@ -2,23 +2,26 @@
 
 The bytes, before they become URL-safe base64 without padding:
 
-    1    version, 1
+    1    version, 3
     8    first 16 hexadecimal digits of the sha256 of the checkpoint that the bundle was made from
     1    flags: bit 0, opposite edges meet
     2    rows and columns of the layout, in half windows; 2 and 2 are one window
     8    left, top, width and height of what is shown, in pixels, 16 bits each, big-endian
-    ...  the indices, coarse to fine, each in as many bits as the codebook needs (9 for 512 codes),
-         most significant bit first, filled with zeros to a whole byte
+    ...  the indices of each window, row by row of windows: coarse to fine, each in as many bits as
+         the codebook needs (9 for 512 codes), most significant bit first; filled with zeros to a
+         whole byte
     4    CRC-32 of all before it, big-endian
 
-The recipe of an inpainted picture has the version 2, and before the CRC-32:
+The recipe of an inpainted picture has the version 4, and before the CRC-32:
 
     1    pixels of the soft edge around the mask
     4    bytes of the mask, big-endian
     ...  the mask, a bit a pixel, row by row, most significant bit first, compressed with zlib
     ...  the recipe of the picture around it, whole, of either version
 
-A picture of 1,365 indices takes 1,560 bytes. They hardly compress: all codes are used about alike.
+A picture of 2,389 indices takes 2,712 bytes. They hardly compress: all codes are used about alike.
+Versions 1 and 2 had one grid of indices for all windows; no model that this t2a-edge runs has such
+pictures.
 """
 
 import base64
@@ -39,7 +42,8 @@ from t2a_edge.values import same_fields
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-VERSION, PASTED_VERSION = 1, 2
+VERSION, PASTED_VERSION = 3, 4
+OLD_VERSIONS = (1, 2)  # of models that drew scale by scale
 MODEL_DIGITS = 16
 HEAD = struct.Struct(">B8sBBBHHHH")
 PASTE = struct.Struct(">BI")
@@ -54,7 +58,7 @@ class Recipe:
     """What a recipe says; equal ones say the same.
 
     Attributes:
-        indices: (P,) int64, coarse to fine.
+        indices: (windows * P,) int64: of each window all scales, coarse to fine.
         layout: the windows that they are for.
         crop: left, top, width and height of what is shown, in pixels.
         pasted: what is around a masked part; None where the indices give all pixels.
@@ -213,6 +217,12 @@ def _checked_body(whole: bytes, length: int, model: str) -> bytes:
             f"The recipe, {length} characters, is damaged or cut short; copy it whole."
         )
     version, digits, flags = HEAD.unpack_from(body)[:3]
+    if version in OLD_VERSIONS:
+        raise RecipeError(
+            f"The recipe has version {version}: a model that drew scale by scale made it, and this "
+            f"t2a-edge reads versions {VERSION} and {PASTED_VERSION}. Install the one that wrote "
+            "it, or draw its words anew."
+        )
     if version not in (VERSION, PASTED_VERSION) or flags & ~WRAP:
         raise RecipeError(
             f"The recipe has version {version} and flags {flags}; this t2a-edge reads versions "
@@ -230,8 +240,13 @@ def _divided(content: bytes, layout: Layout, spec: Spec, version: int) -> tuple[
     """The indices, and what follows them in a recipe of an inpainted picture."""
     if version == VERSION:
         return content, b""
-    size = -(-layout.positions(spec.scales) * _bits(spec.codebook_size) // 8)
+    size = -(-_count(layout, spec) * _bits(spec.codebook_size) // 8)
     return content[:size], content[size:]
+
+
+def _count(layout: Layout, spec: Spec) -> int:
+    """How many indices a picture has."""
+    return len(layout.windows) * spec.positions
 
 
 def _mask_of(
@@ -258,7 +273,7 @@ def _unpacked(packed: bytes, layout: Layout, spec: Spec) -> Int64Array | None:
     """The indices; None where they are not those of the layout."""
     if not all(2 <= halves <= MOST_HALVES for halves in (layout.rows, layout.columns)):
         return None
-    count, bits = layout.positions(spec.scales), _bits(spec.codebook_size)
+    count, bits = _count(layout, spec), _bits(spec.codebook_size)
     if len(packed) != -(-count * bits // 8):
         return None
     spread = np.unpackbits(np.frombuffer(packed, dtype=np.uint8))

@@ -1,4 +1,14 @@
-"""The three engines behind one interface, whatever runs them."""
+"""The six engines behind one interface, whatever runs them.
+
+With N positions of depth D, T numbers a word, M forms, and P indices of all scales:
+
+    text       bytes of words                      -> a vector a word
+    forms      words, noise (B, M), crops          -> a form (B, 64, 64)
+    painter    noisy latents (B, N, D), form, words -> clean latents (B, N, D)
+    composer   latents (B, N, D)                   -> indices (B, P)
+    encoder    indices (B, P)                      -> latents (B, N, D)
+    decoder    indices (B, P)                      -> pixels
+"""
 
 import base64
 import threading
@@ -12,20 +22,19 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from t2a_edge.bundle import engine_file
+from t2a_edge.bundle import ENGINES, engine_file
 from t2a_edge.checks import MAX_THREADS, whole_number
 from t2a_edge.documents import read_bytes
 from t2a_edge.errors import BundleError, ClosedError, OptionError
 from t2a_edge.fork import in_child_processes, keep_for_ever
+from t2a_edge.form import SIDE
 from t2a_edge.interface import Shape, Tensors, fits, written
 from t2a_edge.manifest import MOST_FILE_BYTES
 from t2a_edge.onnx_runtime import onnx_runtime
-from t2a_edge.spec import Spec
 
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
-KeysValues = tuple[Float32Array, Float32Array]
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 TYPES = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(uint8)": "uint8"}
@@ -39,69 +48,75 @@ FOUR_PRODUCTS = (
 """An ONNX graph: y = MatMulInteger(a, b), a (1, 4) uint8, b (4, 16) int8, all 127; in base64."""
 
 
-class ScaleInputs(NamedTuple):
-    """What the transformer engine is given for one scale.
+class FormInputs(NamedTuple):
+    """What the forms engine is given.
 
     Attributes:
-        indices: (B, T) of all coarser positions; at scale 0 one column of zeros.
-        resample: (N, T), `t2a_edge.scales.context_matrix` of the scale.
-        positions: (N,) numbers of the scale's positions, counted through all scales.
-        text_embedding: (B, W, D).
-        word_weights: (B, W); 0 is no word.
-        past_keys, past_values: of the coarser positions, (layers, B, heads, P, hd) each.
+        text_embedding: (B, W, T).
+        word_weights: (B, W); 0 is no word, below 0 a word to avoid.
+        noise: (B, M), standard Gumbel times the temperature.
+        crop: (B, 2) numbers of the windows down and across, see
+            `t2a_edge.form.resampling_matrices`.
     """
 
-    indices: Int64Array
-    resample: Float32Array
-    positions: Int64Array
     text_embedding: Float32Array
     word_weights: Float32Array
-    past_keys: Float32Array
-    past_values: Float32Array
+    noise: Float32Array
+    crop: Int64Array
 
 
-class RefinerInputs(NamedTuple):
-    """What the refiner engine is given for one pass over one of its scales.
+class PainterInputs(NamedTuple):
+    """What the painter engine is given for one step.
 
     Attributes:
-        indices: (B, T) of all scales but the finest; those that are not coarser do not matter.
-        resample: (side, A), `t2a_edge.scales.axis_matrices` of the scale.
-        scale: (1,) which of the refiner's scales, counted from 0.
-        drawn: (B, side, side) indices of the scale so far; -1 where none is drawn yet.
-        text_embedding: (B, W, D).
-        word_weights: (B, W); 0 is no word.
+        latents: (B, N, D), 1 - level parts of a picture and level parts of noise.
+        level: (B,) in (0, 1].
+        form: (B, 64, 64) of spread 1, 1 - form_level parts of a form and form_level parts of noise.
+        form_level: (B,) in [0, 1].
+        guidance: (B,) how far the words are followed, 0 to 8; 1 is the model's own strength.
+        text_embedding: (B, W, T).
+        word_weights: (B, W); 0 is no word, below 0 a word to avoid.
     """
 
-    indices: Int64Array
-    resample: Float32Array
-    scale: Int64Array
-    drawn: Int64Array
+    latents: Float32Array
+    level: Float32Array
+    form: Float32Array
+    form_level: Float32Array
+    guidance: Float32Array
     text_embedding: Float32Array
     word_weights: Float32Array
 
 
 class Runner(ABC):
-    """Runs text, transformer, refiner and decoder; a context manager that frees them."""
+    """Runs the six engines; a context manager that frees them."""
 
     @abstractmethod
     def text(self, text_bytes: UInt8Array) -> Float32Array:
-        """text_bytes (B, W, L) uint8 -> text_embedding (B, W, D) float32."""
+        """text_bytes (B, W, L) uint8 -> text_embedding (B, W, T) float32."""
 
     @abstractmethod
-    def transformer(self, inputs: ScaleInputs) -> tuple[Float32Array, KeysValues]:
-        """Predict one scale.
+    def forms(self, inputs: FormInputs) -> tuple[Float32Array, Int64Array]:
+        """Choose and cut a form.
 
         Returns:
-            logits (B, N, K), and keys and values with this scale's appended.
+            form (B, 64, 64) float32 of about spread 1, and which one it is of, (B,).
         """
 
     @abstractmethod
-    def refiner(self, inputs: RefinerInputs) -> Float32Array:
-        """Predict one of the finest scales: logits (B, side², K)."""
+    def painter(self, inputs: PainterInputs) -> Float32Array:
+        """Predict the clean latents, (B, N, D) float32."""
+
+    @abstractmethod
+    def composer(self, latents: Float32Array) -> Int64Array:
+        """Latents (B, N, D) -> indices of all scales (B, P), coarse to fine."""
+
+    @abstractmethod
+    def encoder(self, indices: Int64Array) -> Float32Array:
+        """Indices (B, P) -> latents (B, N, D) float32."""
 
     @abstractmethod
     def decoder(self, indices: Int64Array) -> UInt8Array:
-        """Indices of all scales (B, N) -> (B, H, W, 3) uint8 sRGB."""
+        """Indices (B, P) -> (B, H, W, 3) uint8 sRGB."""
 
     def close(self) -> None:  # noqa: B027 - a runner that holds nothing need not say so
         """Free what the runner holds; nothing by default."""
@@ -118,12 +133,6 @@ class Runner(ABC):
         self.close()
 
 
-def empty_past(spec: Spec, batch: int) -> KeysValues:
-    """Keys and values before the first scale: (layers, B, heads, 0, hd) each."""
-    shape = (spec.layers, batch, spec.heads, 0, spec.head_dim)
-    return np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-
-
 class OnnxRunner(Runner):
     """Runs a bundle's engines with ONNX Runtime on the processor.
 
@@ -132,7 +141,7 @@ class OnnxRunner(Runner):
 
     Args:
         folder: holds the engines, `text.onnx` and so on.
-        names: which engines to load, `t2a_edge.bundle.engines` of the bundle's spec.
+        names: which to load.
         threads: cores that one operation may use, 1 to 256.
         provider: "cpu", or "cuda" where the installed onnxruntime has it.
 
@@ -142,7 +151,12 @@ class OnnxRunner(Runner):
     """
 
     def __init__(
-        self, folder: Path, names: Sequence[str], *, threads: int = 1, provider: str = "cpu"
+        self,
+        folder: Path,
+        names: Sequence[str] = ENGINES,
+        *,
+        threads: int = 1,
+        provider: str = "cpu",
     ) -> None:
         self._threads = whole_number("The number of threads", threads, 1, MAX_THREADS)
         if provider not in available_providers():
@@ -234,20 +248,30 @@ class OnnxRunner(Runner):
         embedding: Float32Array = found["text_embedding"]
         return embedding
 
-    def transformer(self, inputs: ScaleInputs) -> tuple[Float32Array, KeysValues]:
-        """See `Runner.transformer`."""
-        batch, new = len(inputs.text_embedding), len(inputs.positions)
-        cache = (None, batch, None, inputs.past_keys.shape[3] + new, None)
-        shapes = {"logits": (batch, new, None), "keys": cache, "values": cache}
-        found = self._run("transformer", inputs._asdict(), shapes)
-        return found["logits"], (found["keys"], found["values"])
+    def forms(self, inputs: FormInputs) -> tuple[Float32Array, Int64Array]:
+        """See `Runner.forms`."""
+        batch = len(inputs.crop)
+        shapes = {"form": (batch, SIDE, SIDE), "choice": (batch,)}
+        found = self._run("forms", inputs._asdict(), shapes)
+        return found["form"], found["choice"]
 
-    def refiner(self, inputs: RefinerInputs) -> Float32Array:
-        """See `Runner.refiner`."""
-        batch, side, _ = inputs.drawn.shape
-        shape = {"logits": (batch, side * side, None)}
-        logits: Float32Array = self._run("refiner", inputs._asdict(), shape)["logits"]
-        return logits
+    def painter(self, inputs: PainterInputs) -> Float32Array:
+        """See `Runner.painter`."""
+        shape = {"clean": inputs.latents.shape}
+        clean: Float32Array = self._run("painter", inputs._asdict(), shape)["clean"]
+        return clean
+
+    def composer(self, latents: Float32Array) -> Int64Array:
+        """See `Runner.composer`."""
+        shape = {"indices": (len(latents), None)}
+        indices: Int64Array = self._run("composer", {"latents": latents}, shape)["indices"]
+        return indices
+
+    def encoder(self, indices: Int64Array) -> Float32Array:
+        """See `Runner.encoder`."""
+        shape = {"latents": (len(indices), None, None)}
+        latents: Float32Array = self._run("encoder", {"indices": indices}, shape)["latents"]
+        return latents
 
     def decoder(self, indices: Int64Array) -> UInt8Array:
         """See `Runner.decoder`."""

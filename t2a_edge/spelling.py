@@ -1,6 +1,7 @@
 """One spelling for all that looks alike: wide letters, quotes, dashes, commas, full stops.
 
-web/src/spelling.js and examples/cpp/spelling.hpp hold the same rules; docs/prompts.md lists them.
+web/src/core/spelling.js and examples/cpp/spelling.hpp hold the same rules; docs/prompts.md lists
+them.
 """
 
 import re

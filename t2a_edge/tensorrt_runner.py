@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from t2a_edge.bundle import Bundle, engines
+from t2a_edge.bundle import ENGINES, Bundle
 from t2a_edge.engine_header import (
     BACKENDS,
     EngineHeader,
@@ -34,11 +34,10 @@ from t2a_edge.gpu import Memory, check_driver, compute_capability, cuda_major, e
 from t2a_edge.interface import Tensors
 from t2a_edge.runner import (
     Float32Array,
+    FormInputs,
     Int64Array,
-    KeysValues,
-    RefinerInputs,
+    PainterInputs,
     Runner,
-    ScaleInputs,
     UInt8Array,
 )
 
@@ -278,13 +277,13 @@ def _tensors(header: EngineHeader) -> Tensors:
 class TensorRtRunner(Runner):
     """Runs a bundle's engines with TensorRT.
 
-    Arrays come from and go to the computer's memory at every call, keys and values too. Threads
-    take turns, as the engines share a stream and buffers; a process that is forked off gets a
-    ClosedError, since it cannot use the GPU of its parent.
+    Arrays come from and go to the computer's memory at every call. Threads take turns, as the
+    engines share a stream and buffers; a process that is forked off gets a ClosedError, since it
+    cannot use the GPU of its parent.
 
     Args:
         folder: what `python -m export.trt_build` wrote.
-        bundle: that it was built from; its spec names the engines.
+        bundle: that they were built from.
         device: number of the GPU.
 
     Raises:
@@ -295,8 +294,7 @@ class TensorRtRunner(Runner):
     """
 
     def __init__(self, folder: Path | str, bundle: Bundle, *, device: int = 0) -> None:
-        names = engines(bundle.spec)
-        self._engines, self._memory = load_engines(Path(folder), bundle, names, device)
+        self._engines, self._memory = load_engines(Path(folder), bundle, ENGINES, device)
         self.tensors = {name: _tensors(engine.header) for name, engine in self._engines.items()}
         self._turn, self._gone = threading.Lock(), ""
         in_child_processes(self)
@@ -321,14 +319,22 @@ class TensorRtRunner(Runner):
         """See `Runner.text`."""
         return self._run("text", {"text_bytes": text_bytes})["text_embedding"]
 
-    def transformer(self, inputs: ScaleInputs) -> tuple[Float32Array, KeysValues]:
-        """See `Runner.transformer`."""
-        found = self._run("transformer", inputs._asdict())
-        return found["logits"], (found["keys"], found["values"])
+    def forms(self, inputs: FormInputs) -> tuple[Float32Array, Int64Array]:
+        """See `Runner.forms`."""
+        found = self._run("forms", inputs._asdict())
+        return found["form"], found["choice"]
 
-    def refiner(self, inputs: RefinerInputs) -> Float32Array:
-        """See `Runner.refiner`."""
-        return self._run("refiner", inputs._asdict())["logits"]
+    def painter(self, inputs: PainterInputs) -> Float32Array:
+        """See `Runner.painter`."""
+        return self._run("painter", inputs._asdict())["clean"]
+
+    def composer(self, latents: Float32Array) -> Int64Array:
+        """See `Runner.composer`."""
+        return self._run("composer", {"latents": latents})["indices"]
+
+    def encoder(self, indices: Int64Array) -> Float32Array:
+        """See `Runner.encoder`."""
+        return self._run("encoder", {"indices": indices})["latents"]
 
     def decoder(self, indices: Int64Array) -> UInt8Array:
         """See `Runner.decoder`."""

@@ -1,7 +1,8 @@
 """The axes that adjectives move along, and the known adjectives at their ends.
 
 An axis has two poles, negative and positive; a score on it lies in [-1, 1] and its sign is the
-pole. Hues and moods have no opposite: each is its own scale, from 0 (absent) to 1.
+pole. Hues, moods and forms have no opposite: each is its own scale, from 0 (absent) to 1. A form
+says what is drawn and how: its words are the plainest names of what the studio can draw.
 Any adjective may be typed; these are the ones whose effect is labelled and measured.
 """
 
@@ -106,6 +107,20 @@ MOODS = (
     "elegant",
 )
 
+FORMS = (
+    "arched", "banded", "biomorphic", "braided", "branching", "brushed", "bubbly", "calligraphic",
+    "camouflaged", "cellular", "checkered", "cloudy", "coiled", "collaged", "concentric",
+    "contoured", "cracked", "crystalline", "cubist", "dabbed", "dotted", "dripping", "faceted",
+    "feathery", "fanned", "flaming", "floral", "folded", "fragmented", "gridded", "halftone",
+    "harlequin", "hatched", "herringbone", "hieroglyphic", "honeycombed", "inked", "jumbled",
+    "kaleidoscopic", "knotted", "labyrinthine", "latticed", "leafy", "looped", "marbled",
+    "meandering", "misty", "mosaic", "nested", "orbital", "ornamental", "patchwork", "pebbled",
+    "pixelated", "plaid", "pointillist", "rayed", "ribboned", "ringed", "rippled", "scaly",
+    "speckled", "spiky", "splashed", "stacked", "starry", "stepped", "stippled", "streaming",
+    "tangled", "tessellated", "tilted", "threadlike", "tiled", "undulating", "washed", "webbed",
+    "wispy", "woven", "zigzag",
+)  # fmt: skip
+
 AXIS_NAMES = tuple(axis.name for axis in AXES)
 
 
@@ -125,5 +140,5 @@ def poles() -> dict[str, tuple[str, int]]:
 
 @cache
 def known_words() -> tuple[str, ...]:
-    """All known adjectives: of the axes, then hues, then moods."""
-    return (*poles(), *HUES, *MOODS)
+    """All known adjectives: of the axes, then hues, then moods, then forms."""
+    return (*poles(), *HUES, *MOODS, *FORMS)

@@ -31,8 +31,9 @@ def shared_root(factory: pytest.TempPathFactory) -> Path:
 def once(folder: Path, part: str, fill: Callable[[Path], object]) -> Path:
     """A folder whose part is filled once in a test run; workers wait for each other."""
     if not WORKER:
-        folder.mkdir(exist_ok=True)
-        fill(folder)
+        if not folder.exists():
+            folder.mkdir()
+            fill(folder)
         return folder
     import fcntl  # here: a run without workers needs no locks, nor does Windows
 
@@ -60,62 +61,45 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def quick_judging():
-    """See `tests.tiny.judge_quickly`; it holds for all tests that follow."""
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.judge_quickly(patch)
-        yield
-
-
-@pytest.fixture(scope="session")
-def tiny_run(data_folder: Path, quick_judging: None, tmp_path_factory: pytest.TempPathFactory):
+def tiny_run(data_folder: Path, tmp_path_factory: pytest.TempPathFactory):
     """A finished run of the tiny preset: every stage trained, reports written."""
     folder = shared_folder(tmp_path_factory, "run", lambda f: tiny.fill_run(f, data_folder))
     return tiny.tiny_run_of(folder, data_folder)
 
 
 @pytest.fixture(scope="session")
-def tiny_checkpoint(tiny_run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_checkpoint(tiny_run) -> Path:
     """The tiny model in one safetensors file."""
-    fill = functools.partial(tiny.fill_checkpoint, run=tiny_run)
-    return shared_folder(tmp_path_factory, "checkpoint", fill) / tiny.CHECKPOINT
+    from train.stages.recipe import MODEL
+
+    return Path(tiny_run.folder / MODEL)
+
+
+def filled_bundle(factory: pytest.TempPathFactory, precision: str) -> Path:
+    """A tiny bundle of random weights, made once in a test run."""
+    root = shared_root(factory) / "bundles"
+    root.mkdir(exist_ok=True)
+    fill = functools.partial(tiny.fill_bundle, precision=precision)
+    return once(root / f"tiny-{precision}", "all", fill)
 
 
 @pytest.fixture(scope="session")
-def tiny_bundles(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the tiny model's bundles, `tiny-fp32`, `tiny-fp16` and `tiny-int8`."""
-    folder = shared_root(tmp_path_factory) / "bundles"
-    forms = (
-        tiny.FORMS if WORKER in ("", "gw0") else tiny.FORMS[::-1]
-    )  # two workers, half of it each
-    for form in forms:
-        fill = functools.partial(tiny.fill_exports, checkpoint=tiny_checkpoint, form=form)
-        once(folder, form, fill)
-    return folder
+    found = [filled_bundle(tmp_path_factory, precision) for precision in tiny.PRECISIONS]
+    return found[0].parent
 
 
 @pytest.fixture(scope="session")
-def tiny_tracing(tiny_bundles: Path):
-    """`tiny_tracing(precision)` stands in for `onnx_from_module` of the tiny model: no tracing."""
-    import onnx
-
-    def stand_in(precision: str):
-        traced = tiny_bundles / tiny.form_of(precision)
-        return lambda name, _source: onnx.load(traced / f"{name}.onnx")
-
-    return stand_in
-
-
-@pytest.fixture(scope="session")
-def tiny_bundle(tiny_bundles: Path) -> Path:
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model's INT8 bundle."""
-    return tiny_bundles / "tiny-int8"
+    return filled_bundle(tmp_path_factory, "int8")
 
 
 @pytest.fixture
 def observed():
     """Makes a module look as if its fake-quantisers had seen activations."""
-    from train.qat import FakeQuantize
+    from train.models.qat import FakeQuantize
 
     def observe(module):
         for part in module.modules():

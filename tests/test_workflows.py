@@ -158,8 +158,9 @@ def test_nothing_is_published_that_was_not_tried_and_attested():
     (attest,) = [s for s in jobs["attest"]["steps"] if "attest-build" in s["uses"]]
     assert attest["with"]["subject-path"].split() == ["release/packages/*", "release/assets/*"]
     made = (ROOT / "Makefile").read_text(encoding="utf-8").split("\nrelease:")[1].split("\n\n")[0]
-    for part in ("-m build", ".onnx", "page", "NOTES.md", "SHA256SUMS"):
+    for part in ("-m build", "export_fused", ".onnx", "page", "NOTES.md", "SHA256SUMS"):
         assert part in made
+    assert "dist/base" not in made  # which the job does not have: no step exports
 
 
 @pytest.mark.parametrize("name", [path.name for path in WORKFLOWS])

@@ -1,6 +1,7 @@
 """One tiny seeded model, made through the real path: painted, trained, assembled, exported."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from t2a_edge.spec import Spec
+
 WORDS = [("warm", "smooth"), ("cool", "striped"), ("dark", "vertical"), ("pale", "horizontal")]
 COLOURS = [(220, 120, 60), (60, 120, 220), (40, 40, 50), (240, 235, 225)]
 IMAGES = 32
-CHECKPOINT = "tiny.safetensors"
-FORMS = ("traced-float", "traced-int8")
+FORMS = 12
+VOCABULARY = tuple(sorted({word for pair in WORDS for word in pair}))
+PRECISIONS = ("fp32", "fp16", "int8")
 
 
 def paint(kind: int, rng: np.random.Generator) -> np.ndarray:
@@ -41,60 +45,78 @@ def fill_data(root: Path) -> None:
     (root / "pictures.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def judge_quickly(patch: pytest.MonkeyPatch) -> None:
-    """A selection of the tiny model is judged by fewer pictures: what they show is chance."""
-    patch.setattr("train.selection_task.JUDGED_WORDLESS", 16)
-    patch.setattr("train.selection_task.JUDGED_DRAWS", 1)
+def tiny_lexicon() -> Any:
+    """Random targets for the known adjectives: no teacher is asked."""
+    import torch
+
+    from t2a_edge.vocabulary import known_words
+    from train.words.lexicon.labels import COLUMNS
+    from train.words.task import Lexicon
+
+    words, generator = known_words(), torch.Generator().manual_seed(1)
+    teacher = torch.nn.functional.normalize(torch.randn(len(words), 4, generator=generator))
+    scores = torch.rand(len(words), len(COLUMNS), generator=generator)
+    pairs = torch.tensor([[words.index("warm"), words.index("cold")]])
+    return Lexicon(words, teacher, scores, torch.arange(len(words)), pairs, pairs.flip(1))
 
 
 def tiny_run_of(folder: Path, data: Path) -> Any:
     """The run of the tiny preset in a folder, whether it is trained yet or not."""
-    from train.config import load_preset
-    from train.stages import Run
+    from train.preset import load_preset
+    from train.run import Run
 
-    return Run(load_preset("tiny"), folder, data)
+    return Run(load_preset("tiny"), folder, data, workers=1)
 
 
 def fill_run(folder: Path, data: Path) -> None:
-    """Train every stage of the tiny preset."""
-    from train.stages import train_all
+    """Run the whole recipe with the tiny preset."""
+    from train.stages.recipe import train_all
+    from train.words.lexicon.teachers import Sources
 
-    train_all(tiny_run_of(folder, data))
-
-
-def fill_checkpoint(folder: Path, run: Any) -> None:
-    """The model of a finished run in one file."""
-    from train.stages import assemble_model
-
-    assemble_model(run).save(folder / CHECKPOINT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("train.words.stage.build_lexicon", lambda *_: (tiny_lexicon(), {}))
+        train_all(tiny_run_of(folder, data), Sources())
 
 
-def form_of(precision: str) -> str:
-    """Which graphs a precision starts from: INT8 has its quantisers, the others are alike."""
-    return FORMS[precision == "int8"]
+def base_spec() -> Spec:
+    """The shapes of the model that ships."""
+    from train.preset import load_preset
+
+    preset = load_preset("base")
+    return preset.spec(preset.bank.size)
 
 
-def fill_exports(folder: Path, checkpoint: Path, form: str) -> None:
-    """The bundles `tiny-...` that start from a form of graphs, and the graphs as torch traced them.
+def tiny_spec() -> Spec:
+    """The shapes of the tiny bundle."""
+    from train.preset import load_preset
+
+    return replace(load_preset("tiny").spec(FORMS), steps=4)
+
+
+def fill_bundle(folder: Path, precision: str) -> None:
+    """A bundle of random weights, traced as an export does it.
 
     Args:
-        form: one of `FORMS`.
+        folder: is filled; it gets a checkpoint too, which is none of a training.
     """
+    import hashlib
+
     import onnx
 
-    from export.graphs import onnx_from_module
-    from export.pack import PRECISIONS, export_bundle
-    from train.model import Model
+    from export.graphs import engine_graphs
+    from t2a_edge.bundle import engine_file, write_manifest
+    from tests.export.small_model import random_model
+    from train.preset import load_preset
 
-    def trace(name: str, source: Any) -> onnx.ModelProto:
-        path = traced / f"{name}.onnx"
-        if not path.exists():  # FP16 starts from the graphs of FP32
-            onnx.save(onnx_from_module(name, source), path)
-        return onnx.load(path)
-
-    model, traced = Model.load(checkpoint), folder / form
-    traced.mkdir()
-    for precision in [p for p in PRECISIONS if form_of(p) == form]:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("export.pack.onnx_from_module", trace)
-            export_bundle(model, checkpoint, folder / f"tiny-{precision}", precision)
+    model = random_model(load_preset("tiny"), FORMS, VOCABULARY)
+    parts = engine_graphs(model, precision)
+    for name, graph in parts.items():
+        onnx.save(graph, folder / engine_file(name))
+    manifest = {
+        "spec": tiny_spec().to_json(),
+        "vocabulary": list(VOCABULARY), "precision": precision,
+        "checkpoint_sha256": hashlib.sha256(b"tiny").hexdigest(),
+        "about": {"title": "tiny", "licence": "MIT", "data": "none", "limits": "random"},
+        "parameters": sum(p.numel() for m in model.modules.values() for p in m.parameters()),
+    }  # fmt: skip
+    write_manifest(folder, manifest, [engine_file(name) for name in parts])

@@ -1,1 +1,1 @@
-"""Training: data, codec, text engine, transformer, quantisation-aware steps."""
+"""Training: data, studio, words, models, and the stages of one recipe."""

@@ -20,6 +20,7 @@ from train.documents import json_object
 
 FORMAT = 1
 REPORT = "report.json"
+SOURCES = {"key": "codec, text engine or deep latent"}  # what a name of a source stands for
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
@@ -100,7 +101,8 @@ def write_report(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
 
 def file_sha256(path: Path) -> str:
     """Hexadecimal sha256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def load_stage(
@@ -125,8 +127,9 @@ def load_stage(
     for name, key in sources.items():
         if about["preset"].get(name) != key:
             raise CheckpointError(
-                f"{path} was trained on another {name.removesuffix('_sha256')} than the one in "
-                f"this run; delete {folder} and run `python -m train {stage}` again."
+                f"{path} was trained on another {SOURCES.get(name, name.removesuffix('_sha256'))} "
+                f"than the one in this run; delete {folder} and run `python -m train {stage}` "
+                "again."
             )
     return tensors, file_sha256(path)
 

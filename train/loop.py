@@ -27,13 +27,47 @@ from train.checkpoint import (
     save_tensors,
     with_prefix,
 )
-from train.config import FitConfig
+from train.checks import require
 from train.together import ALONE, Together
 from train.tracking import Tracker
 
 APART = 1_000_000_007  # between the random seeds of two processes
 LOG_EVERY = 25  # steps between lines in the log
 FINAL_SHARE = 0.1  # of the learning rate, where the float phase ends
+LENGTHS = ("steps", "qat_steps", "validate_every", "patience", "checkpoint_every")
+"""Of a `FitConfig`, which a run may go on with other values of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """One training run: float steps with a cosine schedule, then quantisation-aware steps.
+
+    Attributes:
+        steps, qat_steps: optimiser steps in either phase.
+        batch: samples a step.
+        learning_rate: at its highest; the float phase ends at a tenth of it.
+        warmup: steps over which the learning rate rises.
+        validate_every: steps between validations.
+        patience: validations without a better one that end the float phase early; 0 is never.
+        checkpoint_every: steps between checkpoints to resume from.
+    """
+
+    steps: int = 1000
+    qat_steps: int = 100
+    batch: int = 16
+    learning_rate: float = 4e-4
+    weight_decay: float = 0.01
+    warmup: int = 100
+    clip: float = 1.0
+    validate_every: int = 250
+    patience: int = 0
+    checkpoint_every: int = 250
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "validate_every", "checkpoint_every"):
+            value = getattr(self, name)
+            require(value >= 1, f"{name} is {value}; expected at least 1.")
 
 
 class Task(Protocol):
@@ -82,6 +116,13 @@ def learning_rate(fit: FitConfig, step: int, float_end: int) -> float:
     warm = min(1.0, (step + 1) / max(1, fit.warmup))
     cosine = 0.5 * (1 + math.cos(math.pi * step / fit.steps))
     return warm * (low + (fit.learning_rate - low) * cosine)
+
+
+def _agrees(saved: Any, now: Any) -> bool:
+    """Whether a checkpoint was trained with all that is told now; what only it says is past."""
+    if isinstance(now, dict):
+        return isinstance(saved, dict) and all(_agrees(saved.get(k), v) for k, v in now.items())
+    return bool(saved == now)
 
 
 class Fit:
@@ -239,7 +280,9 @@ class Fit:
     def _resume(self) -> None:
         path = self.folder / "state.safetensors"
         tensors, about = load_tensors(path)
-        if {k: about.get(k) for k in self.about} != json.loads(json.dumps(self.about)):
+        told = json.loads(json.dumps(self.about))
+        told["fit"] = {key: value for key, value in told["fit"].items() if key not in LENGTHS}
+        if not _agrees(about, told):
             raise CheckpointError(
                 f"{path} belongs to another preset; expected the one given now. "
                 "Name another run folder, or delete this one."
@@ -247,5 +290,18 @@ class Fit:
         load_module(self.task.module, with_prefix(tensors, "module"), "weights")
         load_optimizer(self.optimizer, with_prefix(tensors, "optimizer"))
         self.state = State(**about["state"])
+        self._take_length(about["fit"]["steps"])
         if self.state.step > self.state.float_end and self.fit.qat_steps:
             self.task.start_qat()
+
+    def _take_length(self, before: int) -> None:
+        """Let the float phase, of so many steps before, be as long as it is to be now."""
+        state, steps = self.state, self.fit.steps
+        if state.float_end != before or state.step >= before or steps == before:
+            return  # it is over, or nothing changes
+        if state.step >= steps:
+            raise ConfigError(
+                f"{self.folder} is at step {state.step} and is to end at step {steps}; expected a "
+                "later one. Raise the stage's steps."
+            )
+        state.float_end = steps

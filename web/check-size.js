@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const MOST_BYTES = 6_000_000;
-const NEEDED = ["index.html", "models/generator.onnx", "models/decoder.onnx", "models/manifest.json", "offline.js"];
+const ENGINES = ["text", "forms", "painter", "composer", "encoder", "decoder"].map((name) => `models/${name}.onnx`);
+const NEEDED = ["index.html", ...ENGINES, "models/manifest.json", "offline.js"];
 const folder = process.argv[2] ?? fileURLToPath(new URL("dist", import.meta.url));
 
 const files = readdirSync(folder, { recursive: true })

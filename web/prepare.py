@@ -1,4 +1,7 @@
-"""Puts the models where the page finds them, with a manifest: `python -m web.prepare`."""
+"""Puts what the page needs into `web/public/models`: the engines and a manifest.
+
+`python -m web.prepare`; `make web-build` runs it.
+"""
 
 import json
 import shutil
@@ -6,69 +9,50 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import onnx
-from google.protobuf.message import DecodeError
-
-from export.pack import export_fused
-from t2a_edge.bundle import engine_file, load_bundle
+from t2a_edge.bundle import ENGINES, Bundle, engine_file, load_bundle
 from t2a_edge.errors import T2AEdgeError
 from t2a_edge.vocabulary import AXES, HUES, MOODS
 
 ROOT = Path(__file__).resolve().parents[1]
-FUSED = ROOT / "dist" / "base-int8.onnx"
 MODELS = Path(__file__).resolve().parent / "public" / "models"
 
 
-def manifest() -> dict[str, Any]:
+def manifest(bundle: Bundle) -> dict[str, Any]:
     """What the page knows of the model and of the words."""
-    bundle = load_bundle(None)
     axes = [
         {
             "name": axis.name,
-            "negative": axis.negative_words[:1],
-            "positive": axis.positive_words[:1],
+            "negative": list(axis.negative_words[:1]),
+            "positive": list(axis.positive_words[:1]),
         }
         for axis in AXES
     ]
+    files = bundle.manifest["files"]
     return {
         "spec": bundle.spec.to_json(),
-        "checkpoint": bundle.manifest["checkpoint_sha256"],
+        "checkpoint": bundle.model,
         "bundle": bundle.bundle_hash,
-        "licence": bundle.manifest["licence"],
         "vocabulary": list(bundle.vocabulary),
         "axes": axes,
         "hues": list(HUES),
         "moods": list(MOODS),
+        "bytes": {name: files[engine_file(name)]["bytes"] for name in ENGINES},
     }
 
 
 def prepare(models: Path = MODELS) -> None:
-    """Write the models and the manifest.
+    """Write the shipped bundle's engines and the manifest; nothing else stays in the folder.
 
-    The fused graph is that of `make export` where it is of the shipped bundle; otherwise it is
-    made from the bundle, which takes half a minute.
+    Raises:
+        BundleError: the bundle is missing or damaged.
     """
-    models.mkdir(parents=True, exist_ok=True)
-    bundle, generator = load_bundle(None), models / "generator.onnx"
-    if bundle_of(generator) != bundle.bundle_hash:
-        if bundle_of(FUSED) == bundle.bundle_hash:
-            shutil.copyfile(FUSED, generator)
-        else:
-            export_fused(bundle.folder, generator)
-    decoder = models / "decoder.onnx"
-    shutil.copyfile(bundle.folder / engine_file("decoder"), decoder)
-    sizes = {file.stem: file.stat().st_size for file in (generator, decoder)}
-    text = json.dumps({**manifest(), "bytes": sizes}, ensure_ascii=False, sort_keys=True)
+    bundle = load_bundle(None)
+    shutil.rmtree(models, ignore_errors=True)
+    models.mkdir(parents=True)
+    for name in ENGINES:
+        shutil.copyfile(bundle.folder / engine_file(name), models / engine_file(name))
+    text = json.dumps(manifest(bundle), ensure_ascii=False, sort_keys=True)
     (models / "manifest.json").write_text(text, encoding="utf-8")
-
-
-def bundle_of(fused: Path) -> str | None:
-    """Hash of the bundle that a fused graph was made of; None where there is no such graph."""
-    try:
-        about = {entry.key: entry.value for entry in onnx.load(fused).metadata_props}
-        return str(json.loads(about["t2a_edge"])["bundle"])
-    except (OSError, DecodeError, KeyError, ValueError):
-        return None
 
 
 if __name__ == "__main__":

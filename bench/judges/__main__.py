@@ -75,7 +75,7 @@ def classifier(
     from bench.judges.pictures import load_pictures
     from bench.judges.shown import forms_report
     from bench.judges.task import codec_lessons, train_classifier
-    from train.config import FitConfig
+    from train.loop import FitConfig
 
     corpus, folder = load_corpus(cache), folder or out.with_suffix(".run")
     fit = FitConfig(

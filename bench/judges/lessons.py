@@ -20,9 +20,9 @@ from torch import Tensor
 from bench.judges.network import MARKS, SIDE, TRAITS, FloatArray, UInt8Array, standard
 from t2a_edge.documents import is_file, is_folder
 from t2a_edge.errors import DataError
-from train.data import TURNED
+from train.data.pictures import TURNED
+from train.data.studio_store import VAL_EVERY
 from train.studio.forms import UPRIGHT, forms_shown
-from train.studio_store import VAL_EVERY
 
 READ_SIDE = 128  # pixels to which a picture is averaged before anything else
 WHOLE = 0.4  # share of lessons that show nearly all of a picture

@@ -25,7 +25,7 @@ from t2a_edge.documents import is_file, is_folder
 from t2a_edge.errors import DataError, PromptError
 from t2a_edge.pixels import read_pixels
 from t2a_edge.prompt import parse_prompt
-from train.data import named_files
+from train.data.pictures import named_files
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 SIDES = ("train", "held-out")

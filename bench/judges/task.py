@@ -19,9 +19,8 @@ from bench.judges.network import (
     seen,
 )
 from t2a_edge.documents import is_file
-from train.codec_task import autocast, images_from_uint8, uint8_from_images
-from train.config import FitConfig
-from train.loop import Fit
+from train.loop import Fit, FitConfig
+from train.models.images import autocast, images_from_uint8, uint8_from_images
 from train.tracking import make_tracker
 
 TRAIT_WEIGHT = 2.0  # of their loss beside that of the marks
@@ -87,10 +86,10 @@ def _losses(
 @torch.no_grad()
 def through_codec(corpus: Corpus, codec_path: Path, numbers: Sequence[int]) -> UInt8Array:
     """Pictures of a corpus as the codec of a finished model shows them: (M, 128, 128, 3) uint8."""
-    from train.model import Model
-    from train.qat import disable
+    from train.models.qat import disable
+    from train.models.whole import WholeModel
 
-    codec = Model.load(codec_path).codec.eval()
+    codec = WholeModel.load(codec_path).codec.eval()
     disable(codec)
     codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     found = np.empty((len(numbers), READ_SIDE, READ_SIDE, 3), dtype=np.uint8)

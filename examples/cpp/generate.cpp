@@ -4,9 +4,11 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <regex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <onnxruntime_cxx_api.h>
@@ -21,13 +23,16 @@ namespace {
 
 using t2a::UsageError;
 
-constexpr double kMostSeed = 9007199254740991, kMostGuidance = 30, kMostTemperature = 10;
+constexpr double kMostSeed = 9007199254740991, kMostGuidance = 8, kMostTemperature = 10, kMostSteps = 64;
+constexpr std::int64_t kFormSide = 64;
 constexpr char kHelp[] =
     "usage: generate ADJECTIVES... [options]\n\n"
     "  --seed N          whole number from 0 to 2^53 - 1 (0)\n"
     "  --out PATH        PNG to write (art.png)\n"
-    "  --guidance X      how strongly the words pull, 0 to 30 (the model's own)\n"
-    "  --temperature X   how far choices vary, 0 to 10 (the model's own)\n"
+    "  --guidance X      how strongly the words pull, 0 to 8 (the model's own)\n"
+    "  --temperature X   how freely the words choose a form, 0 to 10 (the model's own)\n"
+    "  --steps N         from noise to the picture, 1 to 64 (the model's own)\n"
+    "  --form-strength X how closely the form is followed, 0 to 1 (the model's own)\n"
     "  --model PATH      fused graph (dist/base-int8.onnx)\n"
     "  --indices PATH    write the codebook indices too, as JSON\n";
 
@@ -35,7 +40,7 @@ struct Options {
   std::string prompt;
   std::map<std::string, std::string> given{
       {"--seed", "0"}, {"--out", "art.png"}, {"--guidance", ""}, {"--temperature", ""},
-      {"--model", "dist/base-int8.onnx"}, {"--indices", ""}};
+      {"--steps", ""}, {"--form-strength", ""}, {"--model", "dist/base-int8.onnx"}, {"--indices", ""}};
 
   Options(int count, char** typed) {
     for (int i = 1; i < count; ++i) {
@@ -70,21 +75,40 @@ double value_or_default(const std::string& name, const std::string& typed, doubl
   return typed.empty() ? std::stod(entry(about, key)) : t2a::number(name, typed, most);
 }
 
+// How the picture is drawn: what was typed, or else the model's own.
+struct Chosen {
+  double guidance, temperature, form_strength;
+  std::int64_t steps;
+};
+
 // What is kept in the file, as t2a_edge.Artwork.metadata has it. Neither a prompt that was read nor any
 // other value here has a character that JSON escapes.
-std::string description_of(const std::string& prompt, std::int64_t seed, double guidance, double temperature,
-                           std::int64_t side, const std::string& bundle, const std::string& recipe) {
+std::string description_of(const std::string& prompt, std::int64_t seed, const Chosen& chosen, std::int64_t side,
+                           const std::string& bundle, const std::string& recipe) {
   const std::string size = std::to_string(side);
-  return "{\"bundle\": \"" + bundle + "\", \"guidance_scale\": " + t2a::digits_of(guidance) + ", \"prompt\": \"" +
-         prompt + "\", \"recipe\": \"" + recipe + "\", \"seed\": " + std::to_string(seed) + ", \"size\": [" + size +
-         ", " + size + "], \"temperature\": " + t2a::digits_of(temperature) + ", \"tile\": false, \"top_k\": 0}";
+  return "{\"bundle\": \"" + bundle + "\", \"form_strength\": " + t2a::digits_of(chosen.form_strength) +
+         ", \"guidance_scale\": " + t2a::digits_of(chosen.guidance) + ", \"prompt\": \"" + prompt +
+         "\", \"recipe\": \"" + recipe + "\", \"seed\": " + std::to_string(seed) + ", \"size\": [" + size + ", " +
+         size + "], \"steps\": " + std::to_string(chosen.steps) + ", \"temperature\": " +
+         t2a::digits_of(chosen.temperature) + ", \"tile\": false}";
 }
 
-std::int64_t seed_of(const std::string& typed) {
-  if (typed.find_first_not_of("0123456789") != std::string::npos) {
-    throw UsageError("The seed is \"" + typed + "\"; expected a whole number from 0 to 9007199254740991.");
+std::int64_t whole(const std::string& name, const std::string& typed, std::int64_t least, double most) {
+  const bool digits = typed.find_first_not_of("0123456789") == std::string::npos;
+  const auto value = digits ? static_cast<std::int64_t>(t2a::number(name, typed, most)) : -1;
+  if (value < least) {
+    throw UsageError("The " + name + " is \"" + typed + "\"; expected a whole number from " + std::to_string(least) +
+                     " to " + std::to_string(static_cast<std::int64_t>(most)) + ".");
   }
-  return static_cast<std::int64_t>(t2a::number("seed", typed, kMostSeed));
+  return value;
+}
+
+Chosen chosen(const Options& options, const std::string& about) {
+  const std::string steps = options["--steps"].empty() ? entry(about, "steps") : options["--steps"];
+  return {value_or_default("guidance", options["--guidance"], kMostGuidance, about, "guidance_scale"),
+          value_or_default("temperature", options["--temperature"], kMostTemperature, about, "temperature"),
+          value_or_default("form strength", options["--form-strength"], 1, about, "form_strength"),
+          whole("steps", steps, 1, kMostSteps)};
 }
 
 // Whole or not at all.
@@ -127,51 +151,61 @@ Ort::Value tensor(std::vector<T>& values, const std::vector<std::int64_t>& shape
   return Ort::Value::CreateTensor<T>(memory, values.data(), values.size(), shape.data(), shape.size());
 }
 
+// Words and bytes of a word that the graph takes: its first input is (B, W, L).
+std::pair<std::int64_t, std::int64_t> room(const Ort::Session& session) {
+  const auto shape = session.GetInputTypeInfo(0).GetTensorTypeAndShapeInfo().GetShape();
+  return {shape[1], shape[2]};
+}
+
+// Pixels (1, H, W, 3) and indices (1, P) of a prompt whose words choose the form; docs/fused.md has the inputs.
+std::vector<Ort::Value> drawn(Ort::Session& session, const t2a::Prompt& prompt, std::int64_t seed, const Chosen& chosen) {
+  const auto [most_words, most_bytes] = room(session);
+  auto [text_bytes, weights] = t2a::model_inputs(prompt, most_words, most_bytes);
+  std::vector<std::int64_t> seeds{seed}, steps{chosen.steps};
+  std::vector<float> guidance{static_cast<float>(chosen.guidance)};
+  std::vector<float> temperature{static_cast<float>(chosen.temperature)};
+  std::vector<float> level{static_cast<float>(1 - chosen.form_strength)};
+  std::vector<float> form(kFormSide * kFormSide);
+  bool given[] = {false};
+  const std::int64_t one[] = {1};
+  const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
+  const char* inputs[] = {"text_bytes", "word_weights", "seed",       "guidance_scale", "temperature",
+                          "steps",      "form",         "form_given", "form_level"};
+  const char* outputs[] = {"pixels", "indices"};
+  const Ort::Value values[] = {tensor(text_bytes, {1, most_words, most_bytes}),
+                               tensor(weights, {1, most_words}),
+                               tensor(seeds, {1}),
+                               tensor(guidance, {1}),
+                               tensor(temperature, {1}),
+                               tensor(steps, {1}),
+                               tensor(form, {1, kFormSide, kFormSide}),
+                               Ort::Value::CreateTensor<bool>(memory, given, 1, one, 1),
+                               tensor(level, {1})};
+  return session.Run(Ort::RunOptions{}, inputs, values, std::size(values), outputs, std::size(outputs));
+}
+
 void run(const Options& options) {
-  std::vector<std::int64_t> seed{seed_of(options["--seed"])};
+  const std::int64_t seed = whole("seed", options["--seed"], 0, kMostSeed);
   t2a::turn_telemetry_off();
   Ort::Env env(ORT_LOGGING_LEVEL_ERROR, "t2a-edge");
   Ort::Session session = load(env, options["--model"]);
   const std::string about = description(session);
-  const auto shape_of_input = [&session](std::size_t i) {
-    return session.GetInputTypeInfo(i).GetTensorTypeAndShapeInfo().GetShape();
-  };
-  const std::int64_t most_words = shape_of_input(0)[1], most_bytes = shape_of_input(0)[2];
-  const std::int64_t positions = shape_of_input(5)[1];
-
+  const auto [most_words, most_bytes] = room(session);
   const t2a::Prompt prompt = t2a::parse_prompt(options.prompt, most_words, most_bytes);
-  auto [text_bytes, weights] = t2a::model_inputs(prompt, most_words, most_bytes);
-  const double pull = value_or_default("guidance", options["--guidance"], kMostGuidance, about, "guidance_scale");
-  const double chance =
-      value_or_default("temperature", options["--temperature"], kMostTemperature, about, "temperature");
-  std::vector<float> guidance{static_cast<float>(pull)}, temperature{static_cast<float>(chance)};
-  std::vector<std::int64_t> given(positions, -1);
+  const Chosen how = chosen(options, about);
+  const auto found = drawn(session, prompt, seed, how);
 
-  const char* inputs[] = {"text_bytes",     "word_weights", "seed",
-                          "guidance_scale", "temperature",  "given"};
-  const char* outputs[] = {"pixels", "indices"};
-  Ort::Value values[] = {tensor(text_bytes, {1, most_words, most_bytes}),
-                         tensor(weights, {1, most_words}),
-                         tensor(seed, {1}),
-                         tensor(guidance, {1}),
-                         tensor(temperature, {1}),
-                         tensor(given, {1, positions})};
-  auto drawn = session.Run(Ort::RunOptions{}, inputs, values, 6, outputs, 2);
-
-  const auto shape = drawn[0].GetTensorTypeAndShapeInfo().GetShape();  // (1, H, W, 3)
-  const auto side = static_cast<std::uint32_t>(shape[1]);
-  const std::string recipe =
-      t2a::recipe_of(drawn[1].GetTensorData<std::int64_t>(), static_cast<std::size_t>(positions),
-                     static_cast<std::uint32_t>(std::stoul(entry(about, "codebook_size"))),
-                     entry(about, "checkpoint_sha256"), side);
-  const auto file = t2a::png(drawn[0].GetTensorData<std::uint8_t>(), side, side,
-                             description_of(prompt.text(), seed[0], pull, chance, side, entry(about, "bundle"), recipe));
+  const auto side = static_cast<std::uint32_t>(found[0].GetTensorTypeAndShapeInfo().GetShape()[1]);
+  const auto* indices = found[1].GetTensorData<std::int64_t>();
+  const std::size_t count = found[1].GetTensorTypeAndShapeInfo().GetElementCount();
+  const auto codebook_size = static_cast<std::uint32_t>(std::stoul(entry(about, "codebook_size")));
+  const std::string recipe = t2a::recipe_of(indices, count, codebook_size, entry(about, "checkpoint_sha256"), side);
+  const auto file = t2a::png(found[0].GetTensorData<std::uint8_t>(), side, side,
+                             description_of(prompt.text(), seed, how, side, entry(about, "bundle"), recipe));
   write_file(options["--out"], reinterpret_cast<const char*>(file.data()), file.size());
   if (!options["--indices"].empty()) {
     std::string text = "[";
-    for (std::int64_t i = 0; i < positions; ++i) {
-      text += (i ? "," : "") + std::to_string(drawn[1].GetTensorData<std::int64_t>()[i]);
-    }
+    for (std::size_t i = 0; i < count; ++i) text += (i ? "," : "") + std::to_string(indices[i]);
     text += "]";
     write_file(options["--indices"], text.data(), text.size());
   }

@@ -1,18 +1,16 @@
 // The noise of t2a-edge, from its specification: docs/noise.md. C++17, no dependency.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <limits>
-#include <vector>
 
 namespace t2a::noise {
 
 constexpr std::uint64_t P = (std::uint64_t{1} << 31) - 1;
 constexpr std::uint32_t L = 32749;
-constexpr double kSteps = 4096;  // of a Gumbel value, from one whole number to the next
+constexpr double kSteps = 4096;  // of a value, from one whole number to the next
 
 constexpr std::uint64_t quintic(std::uint64_t x) {
   x %= P;
@@ -47,46 +45,45 @@ inline std::uint32_t level(const std::array<std::uint32_t, 3>& key, std::uint32_
   return (key[0] * x + key[1] * (x * x % L) + key[2]) % L;
 }
 
-// A multiple of 1/4096.
+// A standard Gumbel value, a multiple of 1/4096.
 inline double gumbel(std::uint32_t at) {
   return std::nearbyint(-std::log(-std::log((at + 0.5) / L)) * kSteps) / kSteps;
 }
 
-// Gumbel values of one code over a square grid, row by row; `first` is its first position.
-inline std::vector<double> grid(std::uint64_t seed, std::uint64_t first, int side,
-                                std::uint32_t code) {
-  std::vector<double> noise;
-  for (int i = 0; i < side * side; ++i) noise.push_back(gumbel(level(keys(seed, first + i), code)));
-  return noise;
+template <std::size_t N>
+double polynomial(const std::array<double, N>& coefficients, double x) {
+  double sum = 0;
+  for (const double coefficient : coefficients) sum = sum * x + coefficient;  // from the highest power down
+  return sum;
 }
 
-// The largest of what a position's neighbours along one axis have, each moved by the logarithm of
-// its weight. `stride` goes from a place of the axis to the next, `other` from line to line.
-inline std::vector<double> along_axis(const std::vector<double>& noise, int side, double radius,
-                                      int stride, int other) {
-  const int reach = std::min(side - 1, static_cast<int>(std::ceil(2.5 * radius)));
-  const auto bell = [radius](int d) { return std::exp(-0.5 * (d / radius) * (d / radius)); };
-  std::vector<double> shared(noise.size(), -std::numeric_limits<double>::infinity());
-  for (int t = 0; t < side; ++t) {
-    const int from = std::max(-reach, -t), to = std::min(reach, side - 1 - t);
-    double sum = 0;
-    for (int d = from; d <= to; ++d) sum += bell(d);
-    for (int d = from; d <= to; ++d) {
-      const double log = std::nearbyint(std::log(bell(d) / sum) * kSteps) / kSteps;
-      for (int line = 0; line < side; ++line) {
-        double& here = shared[t * stride + line * other];
-        here = std::max(here, noise[(t + d) * stride + line * other] + log);
-      }
-    }
+// Inverse of the standard normal distribution function, for shares from 1e-11 to 1 - 1e-11: Wichura 1988, AS 241.
+inline double probit(double share) {
+  constexpr std::array<double, 8> kMiddle{2509.0809287301226727,  33430.575583588128105, 67265.770927008700853,
+                                          45921.953931549871457,  13731.693765509461125, 1971.5909503065514427,
+                                          133.14166789178437745,  3.387132872796366608};
+  constexpr std::array<double, 8> kBelowMiddle{5226.495278852545925,  28729.085735721942674, 39307.89580009271061,
+                                               21213.794301586595867, 5394.196021424751107,  687.1870074920579083,
+                                               42.313330701600911252, 1};
+  constexpr std::array<double, 8> kOuter{7.7454501427834140764e-4, 0.0227238449892691845833, 0.24178072517745061177,
+                                         1.27045825245236838258,   3.64784832476320460504,   5.7694972214606914055,
+                                         4.6303378461565452959,    1.42343711074968357734};
+  constexpr std::array<double, 8> kBelowOuter{1.05075007164441684324e-9, 5.475938084995344946e-4,
+                                              0.0151986665636164571966,  0.14810397642748007459,
+                                              0.68976733498510000455,    1.6763848301838038494,
+                                              2.05319162663775882187,    1};
+  const double away = share - 0.5;
+  if (std::abs(away) <= 0.425) {
+    const double x = 0.180625 - away * away;
+    return away * polynomial(kMiddle, x) / polynomial(kBelowMiddle, x);
   }
-  return shared;
+  const double x = std::sqrt(-std::log(share < 0.5 ? share : 1 - share)) - 1.6;
+  return std::copysign(polynomial(kOuter, x) / polynomial(kBelowOuter, x), away);
 }
 
-// Noise that neighbours on a square grid share; a radius of 0 changes nothing.
-inline std::vector<double> coherent(const std::vector<double>& noise, double radius) {
-  const int side = static_cast<int>(std::lround(std::sqrt(static_cast<double>(noise.size()))));
-  if (radius == 0 || side == 1) return noise;
-  return along_axis(along_axis(noise, side, radius, side, 1), side, radius, 1, side);
+// A standard normal value, a multiple of 1/4096.
+inline double normal(std::uint32_t at) {
+  return std::nearbyint(probit((at + 0.5) / L) * kSteps) / kSteps + 0.0;
 }
 
 }  // namespace t2a::noise

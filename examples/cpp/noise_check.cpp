@@ -1,8 +1,8 @@
 // Prints noise for a test to compare: one question a line on standard input, one answer a line.
 //
 //   keys SEED POSITION                            three keys
-//   level SEED POSITION CODE                      level and Gumbel value
-//   coherent SEED FIRST SIDE RADIUS CODE          a value for each position of the grid
+//   level SEED POSITION CODE                      level, its Gumbel value and its normal value
+//   normals FIRST END                             the normal values of some levels
 #include <cstdint>
 #include <cstdio>
 #include <iostream>
@@ -17,6 +17,12 @@ bool answer(std::istringstream& words) {
   std::string what;
   std::uint64_t seed = 0, position = 0;
   if (!(words >> what >> seed >> position)) return false;
+  if (what == "normals") {
+    for (auto level = seed; level < position; ++level) {
+      std::printf("%.17g ", t2a::noise::normal(static_cast<std::uint32_t>(level)));
+    }
+    return true;
+  }
   if (what == "keys") {
     for (const auto key : t2a::noise::keys(seed, position)) std::printf("%u ", key);
     return true;
@@ -24,14 +30,7 @@ bool answer(std::istringstream& words) {
   std::uint32_t code = 0;
   if (what == "level" && words >> code) {
     const auto level = t2a::noise::level(t2a::noise::keys(seed, position), code);
-    std::printf("%u %.17g", level, t2a::noise::gumbel(level));
-    return true;
-  }
-  int side = 0;
-  double radius = 0;
-  if (what == "coherent" && words >> side >> radius >> code) {
-    const auto noise = t2a::noise::grid(seed, position, side, code);
-    for (const double value : t2a::noise::coherent(noise, radius)) std::printf("%.17g ", value);
+    std::printf("%u %.17g %.17g", level, t2a::noise::gumbel(level), t2a::noise::normal(level));
     return true;
   }
   return false;

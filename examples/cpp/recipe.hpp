@@ -26,7 +26,7 @@ inline std::string base64_of(const Bytes& bytes) {
 // Args: checkpoint is a sha256 in hexadecimal; the picture is plain, `side` pixels wide and high.
 inline std::string recipe_of(const std::int64_t* indices, std::size_t count, std::uint32_t codebook_size,
                              const std::string& checkpoint, std::uint32_t side) {
-  Bytes whole{1};  // version
+  Bytes whole{3};  // version
   for (int i = 0; i < 8; ++i) {
     whole.push_back(static_cast<std::uint8_t>(std::stoi(checkpoint.substr(2 * i, 2), nullptr, 16)));
   }

@@ -1,2 +1,2 @@
 /** Bad input: the text is one sentence for a person. */
-export { PageError as UsageError } from "../../web/src/errors.js";
+export { PageError as UsageError } from "../../web/src/core/errors.js";

@@ -1,17 +1,20 @@
 // node generate.mjs "warm dark fluid" --seed 7 --out art.png
-import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-import { pngFrom } from "../../web/src/png.js";
+import { pixelsIn, pngFrom } from "../../web/src/core/png.js";
 import { UsageError } from "./errors.mjs";
 
 const HELP = `usage: node generate.mjs ADJECTIVES... [options]
 
   --seed N          whole number from 0 to 2^53 - 1 (0)
   --out PATH        PNG to write (art.png)
-  --guidance X      how strongly the words pull, 0 to 30 (the model's own)
-  --temperature X   how far choices vary, 0 to 10 (the model's own)
+  --guidance X      how strongly the words pull, 0 to 8 (the model's own)
+  --temperature X   how freely the words choose a form, 0 to 10 (the model's own)
+  --steps N         from noise to the picture, 1 to 64 (the model's own)
+  --form PATH       a PNG whose composition is painted anew (the words choose one)
+  --form-strength X how closely the form is followed, 0 to 1 (the model's own)
   --model PATH      fused graph (dist/base-int8.onnx of this checkout; \`make export\` writes it)
   --indices PATH    write the codebook indices too, as JSON
 `;
@@ -20,6 +23,9 @@ const OPTIONS = {
   out: { type: "string", default: "art.png" },
   guidance: { type: "string" },
   temperature: { type: "string" },
+  steps: { type: "string" },
+  form: { type: "string" },
+  "form-strength": { type: "string" },
   model: { type: "string", default: fileURLToPath(new URL("../../dist/base-int8.onnx", import.meta.url)) },
   indices: { type: "string" },
   help: { type: "boolean", short: "h" },
@@ -49,6 +55,18 @@ function number(name, text) {
   return Number(text);
 }
 
+/** The picture of a PNG; null where no file is named. */
+async function formIn(path) {
+  if (path === undefined) return null;
+  let bytes;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    throw new UsageError(`${path} cannot be read (${error.code}). Name a PNG.`);
+  }
+  return pixelsIn(bytes);
+}
+
 /** Whole or not at all. */
 function write(path, content) {
   const unfinished = `${path}.${process.pid}.part`;
@@ -65,6 +83,7 @@ async function main() {
   const { prompt, options } = commandLine(process.argv.slice(2));
   if (options.help) return process.stdout.write(HELP);
   const seed = number("seed", options.seed);
+  const form = await formIn(options.form);
   const { Generator } = await import("./model.mjs").catch((error) => {
     if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
     throw new UsageError("onnxruntime-node is not installed; run `npm ci` in this folder.");
@@ -74,6 +93,9 @@ async function main() {
     seed,
     guidance: number("guidance", options.guidance),
     temperature: number("temperature", options.temperature),
+    steps: number("steps", options.steps),
+    formStrength: number("form strength", options["form-strength"]),
+    form,
   });
   if (art.others.length) {
     process.stderr.write(`note: read as "${art.description.prompt}"; no adjectives: ${art.others.join(", ")}\n`);

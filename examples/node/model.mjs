@@ -5,20 +5,51 @@ import { readFileSync } from "node:fs";
 
 import * as ort from "onnxruntime-node";
 
-// the page's own: prompts, recipes and PNG files are read and written the same here and there
-import { modelInputs, promptText, readPrompt } from "../../web/src/prompt.js";
-import { packRecipe } from "../../web/src/recipe.js";
+// the page's own: prompts, forms, recipes and PNG files are read and written the same here and there
+import { descriptionOf } from "../../web/src/core/description.js";
+import { fieldOf } from "../../web/src/core/fields.js";
+import { SIDE } from "../../web/src/core/form.js";
+import { PLAIN } from "../../web/src/core/layout.js";
+import { formName } from "../../web/src/core/model.js";
+import { modelInputs, promptText, readPrompt } from "../../web/src/core/prompt.js";
+import { packRecipe } from "../../web/src/core/recipe.js";
 import { UsageError } from "./errors.mjs";
 import { exactOptions } from "./exact.mjs";
 import { metadataOf } from "./metadata.mjs";
 
-const MOST = { seed: Number.MAX_SAFE_INTEGER, guidance: 30, temperature: 10 };
+const MOST = { seed: Number.MAX_SAFE_INTEGER, guidance: 8, temperature: 10, steps: 64, formStrength: 1 };
+const WHOLE = { seed: 0, steps: 1 }; // the least of what has to be a whole number
+const CALLED = { formStrength: "form strength" };
 
-function inRange(name, value) {
-  if (!(typeof value === "number" && value >= 0 && value <= MOST[name])) {
-    throw new UsageError(`The ${name} is ${value}; expected a number from 0 to ${MOST[name]}.`);
+function checked(name, value) {
+  const whole = name in WHOLE;
+  const fits = whole ? Number.isSafeInteger(value) : typeof value === "number";
+  if (!fits || !(value >= (WHOLE[name] ?? 0) && value <= MOST[name])) {
+    const kind = whole ? "a whole number" : "a number";
+    throw new UsageError(
+      `The ${CALLED[name] ?? name} is ${value}; expected ${kind} from ${WHOLE[name] ?? 0} to ${MOST[name]}.`,
+    );
   }
   return value;
+}
+
+/** What the graph is given for one picture; see docs/fused.md. */
+function graphInputs(terms, spec, { seed, guidance, temperature, steps, formStrength, form }) {
+  const { textBytes, wordWeights } = modelInputs(terms, spec);
+  const words = spec.max_words;
+  const one = (type, value) => new ort.Tensor(type, [value], [1]);
+  const field = form ? fieldOf(form, PLAIN) : new Float32Array(SIDE * SIDE);
+  return {
+    text_bytes: new ort.Tensor("uint8", textBytes, [1, words, spec.max_bytes]),
+    word_weights: new ort.Tensor("float32", wordWeights, [1, words]),
+    seed: one("int64", BigInt(seed)),
+    guidance_scale: one("float32", guidance),
+    temperature: one("float32", temperature),
+    steps: one("int64", BigInt(steps)),
+    form: new ort.Tensor("float32", field, [1, SIDE, SIDE]),
+    form_given: one("bool", Boolean(form)),
+    form_level: one("float32", 1 - formStrength),
+  };
 }
 
 export class Generator {
@@ -45,33 +76,28 @@ export class Generator {
   }
 
   /**
-   * One picture: { pixels, indices, width, height, description, others }. The description goes into
-   * a file; others are words that were typed beside the adjectives.
+   * One picture: { pixels, indices, width, height, description, others }. `form` is a picture whose composition is
+   * painted anew, { pixels, width, height }; without one the words choose. What else is left out is the model's own.
+   * The description goes into a file; others are words that were typed beside the adjectives.
    */
-  async draw(prompt, { seed, guidance = this.spec.guidance_scale, temperature = this.spec.temperature }) {
-    if (!Number.isSafeInteger(seed) || seed < 0) {
-      throw new UsageError(`The seed is ${seed}; expected a whole number from 0 to ${MOST.seed}.`);
-    }
-    const { max_words: W, max_bytes: bytes, scales } = this.spec;
+  async draw(prompt, { seed, guidance, temperature, steps, formStrength, form = null }) {
+    const { guidance_scale, form_strength, ...own } = this.spec;
+    const options = {
+      guidance: checked("guidance", guidance ?? guidance_scale),
+      temperature: checked("temperature", temperature ?? own.temperature),
+      steps: checked("steps", steps ?? own.steps),
+      formStrength: checked("formStrength", formStrength ?? form_strength),
+    };
+    checked("seed", seed);
     const { terms, others } = readPrompt(prompt, this);
-    const { textBytes, wordWeights } = modelInputs(terms, this.spec);
-    const positions = scales.reduce((sum, side) => sum + side * side, 0);
-    const one = (type, value) => new ort.Tensor(type, [value], [1]);
-    const { pixels, indices } = await this.session.run({
-      text_bytes: new ort.Tensor("uint8", textBytes, [1, W, bytes]),
-      word_weights: new ort.Tensor("float32", wordWeights, [1, W]),
-      seed: one("int64", BigInt(seed)),
-      guidance_scale: one("float32", inRange("guidance", guidance)),
-      temperature: one("float32", inRange("temperature", temperature)),
-      given: new ort.Tensor("int64", new BigInt64Array(positions).fill(-1n), [1, positions]),
-    });
+    const { pixels, indices } = await this.session.run(graphInputs(terms, this.spec, { seed, form, ...options }));
     const [, height, width] = pixels.dims;
     const codes = Array.from(indices.data, Number);
     const { bundle, checkpoint_sha256: checkpoint } = this.about;
-    const description = {
-      prompt: promptText(terms), seed, guidance_scale: guidance, temperature, top_k: 0,
-      size: [width, height], tile: false, bundle, recipe: packRecipe(codes, { spec: this.spec, checkpoint }),
-    };
+    const picture = { indices: codes, layout: PLAIN, crop: [0, 0, width, height], pasted: null, width, height };
+    const recipe = await packRecipe(picture, { spec: this.spec, checkpoint });
+    const story = { prompt: promptText(terms), blend: null, changed: "", seed, options, form: formName(form) };
+    const description = descriptionOf(picture, story, recipe, bundle);
     return { pixels: pixels.data, indices: codes, width, height, description, others };
   }
 }

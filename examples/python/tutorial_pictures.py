@@ -31,8 +31,13 @@ def main() -> None:
     strip(seeds, "seeds.jpg")
     words = ["dark:2 warm:0.5", "warm dark -busy", "joyous"]
     strip([engine.generate(prompt, seed=3).image for prompt in words], "words.jpg")
-    varied = [engine.vary(first, from_scale=4, seed=seed).image for seed in (1, 2, 4)]
+    varied = [engine.vary(first, strength=0.5, seed=seed).image for seed in (1, 2, 4)]
     strip([first.image, *varied], "varied.jpg")
+    lent = [
+        engine.generate("golden dark", seed=3, form=first.pixels, form_strength=strength).image
+        for strength in (1.0, 0.6)
+    ]
+    strip([first.image, *lent], "lent.jpg")
     way = engine.interpolate("warm dark", "cool pale", frames=5, seed=7)
     strip([art.image for art in way], "way.jpg")
     tile = engine.tile("mossy earthy", seed=5).image

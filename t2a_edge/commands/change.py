@@ -13,10 +13,14 @@ from t2a_edge.commands.options import (
     OutputOptions,
     SeedOptions,
     engine_options,
+    form_option,
+    form_strength_option,
     grouped,
     output_options,
     prompt_option,
+    read_form,
     seed_options,
+    steps_option,
 )
 from t2a_edge.commands.output import (
     Notes,
@@ -31,9 +35,9 @@ if TYPE_CHECKING:
     from t2a_edge.artwork import Artwork
     from t2a_edge.pipeline import TextToArt
 
-DEFAULT_SCALE = 3
+DEFAULT_STRENGTH = 0.5
 Edit = Callable[["TextToArt", "Artwork", dict[str, Any]], "Artwork"]
-"""Changes an artwork; the last argument holds seed, prompt and on_scale of the method."""
+"""Changes an artwork; the last argument holds what all changes take."""
 
 picture_argument = click.argument("picture", type=click.Path(path_type=Path))
 
@@ -43,42 +47,48 @@ class ChangeOptions:
     """What every change is asked for with beside its own options."""
 
     prompt: str | None
+    steps: int | None
+    form: Path | None
+    form_strength: float | None
     seeds: SeedOptions
     output: OutputOptions
     engine: EngineOptions
 
 
 def change_options(command: Callable[..., None]) -> Callable[..., None]:
-    """--prompt and the options of seeds, output and engine as the argument `change`."""
-    options: list[Decorator] = [prompt_option, seed_options, output_options, engine_options]
+    """--prompt, --steps, a form, seeds, output and engine as the argument `change`."""
+    options: list[Decorator] = [
+        prompt_option, steps_option, form_option, form_strength_option,
+        seed_options, output_options, engine_options,
+    ]  # fmt: skip
     return grouped("change", ChangeOptions, *options)(command)
 
 
-@click.command(short_help="Draw the finer scales of a picture anew.")
+@click.command(short_help="Draw on from a picture.")
 @picture_argument
 @click.option(
-    "--from-scale",
-    type=int,
-    default=DEFAULT_SCALE,
+    "--strength",
+    type=float,
+    default=DEFAULT_STRENGTH,
     show_default=True,
-    help="First scale that is drawn anew: 0 keeps nothing, 5 changes the finest marks alone.",
+    help="How much changes: 0 is nothing, 1 a new picture.",
 )
 @change_options
-def vary(picture: Path, from_scale: int, change: ChangeOptions) -> None:
-    """Keep the coarse scales of PICTURE and draw the finer ones anew.
+def vary(picture: Path, strength: float, change: ChangeOptions) -> None:
+    """Draw on from PICTURE: nearly the same, or hardly.
 
-    PICTURE is a file that t2a-edge wrote: the recipe inside it says what to keep. The first scale
-    has one cell for the whole picture, each further one twice as many along a side.
+    PICTURE is a file that t2a-edge wrote: the recipe inside it says what it is made of. Up to a
+    strength of 0.5 its composition stays; from there on it fades.
 
     \b
     Examples:
       t2a-edge vary art.png
-      t2a-edge vary art.png --from-scale 2 --count 6 --out variations
-      t2a-edge vary art.png --from-scale 1 --prompt "cool dark fluid" --seed 7
+      t2a-edge vary art.png --strength 0.7 --count 6 --out variations
+      t2a-edge vary art.png --strength 0.3 --prompt "cool dark fluid" --seed 7
     """  # noqa: D301
 
     def edit(engine: "TextToArt", artwork: "Artwork", common: dict[str, Any]) -> "Artwork":
-        return engine.vary(artwork, from_scale=from_scale, **common)
+        return engine.vary(artwork, strength=strength, **common)
 
     make_changes(picture, change, edit)
 
@@ -96,9 +106,9 @@ def inpaint(picture: Path, mask: Path, feather: int | None, change: ChangeOption
     """Draw a part of PICTURE anew: where MASK is white.
 
     PICTURE is a file that t2a-edge wrote, MASK any picture of the same size: white is what is
-    brighter than mid-grey, and what is transparent. Cells of 8 x 8 pixels are drawn anew where the
-    mask covers half of them, to fit what is around them. Outside the mask and its feather every
-    pixel stays as it is.
+    brighter than mid-grey, and what is transparent. Parts of 32 x 32 pixels are drawn anew where
+    the mask covers half of a cell of 8 x 8 pixels in them, to fit what is around them. Outside the
+    mask and its feather every pixel stays as it is.
 
     \b
     Examples:
@@ -153,12 +163,19 @@ def make_changes(picture: Path, change: ChangeOptions, edit: Edit) -> None:
                 "with --prompt."
             )
         prompt = artwork.prompt if change.prompt is None else change.prompt
+        shared = {
+            "prompt": change.prompt, "steps": change.steps, "form": read_form(change.form),
+            "form_strength": change.form_strength,
+        }  # fmt: skip
+        steps = engine.options(
+            steps=artwork.options.steps if change.steps is None else change.steps,
+            form_strength=change.form_strength,
+        ).steps
         Notes(engine, show=show).tell(engine.parse(prompt))
         writer = Writer(change.output, engine)
         for number, seed in enumerate(seeds):
-            steps = len(engine.spec.scales)
             with Progress(number, len(seeds), steps, show=show) as progress:
-                common = {"seed": seed, "prompt": change.prompt, "on_scale": progress.update}
+                common = {"seed": seed, "on_step": progress.update, **shared}
                 watch = Stopwatch()
                 changed = edit(engine, artwork, common)
                 ms = watch.ms

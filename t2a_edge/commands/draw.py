@@ -81,6 +81,7 @@ def generate(
       t2a-edge generate warm fluid --blend "icy geometric" --amount 0.3
       t2a-edge generate golden round --count 9 --grid --out sheet.png
       t2a-edge generate calm blue --size 1024x512
+      t2a-edge generate golden dark --form photo.jpg --form-strength 0.8
       t2a-edge generate - --seed 1 --json --out pictures < prompts.txt
     """  # noqa: D301
     check_count(seeds.count, output.out, one_file=grid)
@@ -90,8 +91,8 @@ def generate(
         arguments = {**sampling.as_arguments(), "size": size, "blend": blend, "amount": amount}
         check_arguments(loaded, arguments)
 
-        def draw_one(prompt: str, seed: int, on_scale: Callable[[int], None]) -> "Artwork":
-            artwork: Artwork = loaded.generate(prompt, seed=seed, on_scale=on_scale, **arguments)
+        def draw_one(prompt: str, seed: int, on_step: Callable[[int], None]) -> "Artwork":
+            artwork: Artwork = loaded.generate(prompt, seed=seed, on_step=on_step, **arguments)
             return artwork
 
         prompts = limited(prompts_from(words, loaded.parse), output.out, one_file=grid)
@@ -99,7 +100,9 @@ def generate(
             side = loaded.spec.image_size
             prompts = _fitting(prompts, seeds.count, size or (side, side))
         others = () if blend is None else (loaded.parse(blend),)
-        series = Series(loaded, seeds, draw_one, show=not output.quiet, others=others)
+        series = Series(
+            loaded, seeds, draw_one, steps=sampling.steps, show=not output.quiet, others=others
+        )
         drawn = series.draw(prompts, None if words == STANDARD_INPUT else seeds.count)
         writer = Writer(output, loaded)
         if grid:
@@ -144,11 +147,11 @@ def tile(
         arguments = sampling.as_arguments()
         check_arguments(loaded, {**arguments, "size": size}, wrap=True)
 
-        def draw_one(prompt: str, seed: int, on_scale: Callable[[int], None]) -> "Artwork":
-            return loaded.tile(prompt, seed=seed, size=size, on_scale=on_scale, **arguments)
+        def draw_one(prompt: str, seed: int, on_step: Callable[[int], None]) -> "Artwork":
+            return loaded.tile(prompt, seed=seed, size=size, on_step=on_step, **arguments)
 
         prompts = limited(prompts_from(words, loaded.parse), output.out)
-        series = Series(loaded, seeds, draw_one, show=not output.quiet)
+        series = Series(loaded, seeds, draw_one, steps=sampling.steps, show=not output.quiet)
         writer = Writer(output, loaded)
         for artwork, ms in series.draw(prompts, None if words == STANDARD_INPUT else seeds.count):
             writer.save(artwork, ms)
@@ -158,7 +161,8 @@ class Series:
     """Pictures of some prompts, each from the seeds of the command line.
 
     Args:
-        draw_one: draws a prompt with a seed, and tells how many scales are done.
+        draw_one: draws a prompt with a seed, and tells how many steps are done.
+        steps: of a picture; None is the model's number.
         show: whether progress and notes on unknown words are shown.
         others: prompts that are used beside each.
     """
@@ -169,10 +173,12 @@ class Series:
         seeds: SeedOptions,
         draw_one: DrawOne,
         *,
+        steps: int | None,
         show: bool,
         others: Sequence["Prompt"] = (),
     ) -> None:
         self._engine, self._seeds, self._draw_one = engine, seeds, draw_one
+        self._steps = engine.options(steps=steps).steps
         self._show, self._others = show, others
         self._notes = Notes(engine, show=show)
 
@@ -182,11 +188,11 @@ class Series:
         Args:
             total: how many pictures there will be, where it is known.
         """
-        number, steps = 0, len(self._engine.spec.scales)
+        number = 0
         for prompt in prompts:
             self._notes.tell(self._engine.parse(prompt), *self._others)
             for seed in self._seeds.all():
-                with Progress(number, total, steps, show=self._show) as progress:
+                with Progress(number, total, self._steps, show=self._show) as progress:
                     watch = Stopwatch()
                     artwork = self._draw_one(prompt, seed, progress.update)
                     ms = watch.ms
@@ -202,10 +208,11 @@ def check_arguments(engine: "TextToArt", arguments: dict[str, Any], *, wrap: boo
         wrap: whether the edges of the pictures meet.
     """
     from t2a_edge.edit import layout_of_size
+    from t2a_edge.pipeline import OPTIONS
 
     if arguments.get("blend") is not None:
         engine.parse(arguments["blend"])
-    engine.options(*(arguments[name] for name in ("guidance_scale", "temperature", "top_k")))
+    engine.options(*(arguments[name] for name in OPTIONS))
     number("The amount", arguments.get("amount", 0), 0, 1)
     if arguments["size"] is not None:
         layout_of_size(engine.spec, arguments["size"], wrap=wrap)

@@ -72,11 +72,13 @@ def about_bundle(engine: "TextToArt") -> dict[str, Any]:
         "parameters": bundle.manifest.get("parameters"),
         "image_size": spec.image_size,
         "scales": list(spec.scales),
+        "forms": spec.forms,
         "max_words": spec.max_words,
         "defaults": {
             "guidance_scale": spec.guidance_scale,
             "temperature": spec.temperature,
-            "top_k": spec.top_k,
+            "steps": spec.steps,
+            "form_strength": spec.form_strength,
         },
         "licence": bundle.about("licence"),
         "data": bundle.about("data"),
@@ -111,9 +113,10 @@ def info_lines(found: dict[str, Any]) -> list[str]:
         f"  {'folder':13}{bundle['folder']}",
         f"  {'size':13}{bundle['size_bytes'] / 1e6:.2f} MB, {bundle['precision']}",
         f"  {'draws':13}{bundle['image_size']} x {bundle['image_size']} pixels, at most "
-        f"{bundle['max_words']} adjectives, scales {' '.join(map(str, bundle['scales']))}",
+        f"{bundle['max_words']} adjectives, {bundle['forms']} forms",
         f"  {'defaults':13}guidance {bundle['defaults']['guidance_scale']:g}, temperature "
-        f"{bundle['defaults']['temperature']:g}, top-k {bundle['defaults']['top_k']}",
+        f"{bundle['defaults']['temperature']:g}, {bundle['defaults']['steps']} steps, form "
+        f"strength {bundle['defaults']['form_strength']:g}",
     ]
     for title, text in (
         ("licence", bundle["licence"]),

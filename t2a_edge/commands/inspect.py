@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from t2a_edge.image import UInt8Array
     from t2a_edge.pipeline import TextToArt
 
-TITLES = {"guidance_scale": "guidance", "top_k": "top-k"}
+TITLES = {"guidance_scale": "guidance", "form_strength": "strength"}
 FIRST = ("prompt", "blend", "amount", "changed", "seed", "size")  # entries, before all others
 FROM_WORDS = ("", "tile")  # changes after which prompt and seed alone draw the picture again
 LONGEST_SHOWN = 100  # characters of an entry
@@ -131,7 +132,8 @@ def compare(engine: "TextToArt", path: Path, about: Mapping[str, Any]) -> dict[s
     _recipe(path, about)
     artwork, stored = engine.open(path), read_pixels(path)
     found = {"recipe": _difference(artwork.pixels, stored, path)}
-    if artwork.prompt and artwork.seed is not None and artwork.changed in FROM_WORDS:
+    named = artwork.prompt and artwork.seed is not None and not artwork.form
+    if named and artwork.changed in FROM_WORDS:
         again = from_words(engine, artwork)
         found["words"] = _difference(again.pixels, stored, path)
     return found
@@ -139,12 +141,7 @@ def compare(engine: "TextToArt", path: Path, about: Mapping[str, Any]) -> dict[s
 
 def from_words(engine: "TextToArt", artwork: "Artwork") -> "Artwork":
     """The picture of an artwork's prompt, seed, options and size."""
-    options = artwork.options
-    sampling: dict[str, Any] = {
-        "guidance_scale": options.guidance_scale,
-        "temperature": options.temperature,
-        "top_k": options.top_k,
-    }
+    sampling: dict[str, Any] = asdict(artwork.options)
     if artwork.layout.wrap:
         return engine.tile(artwork.prompt, seed=artwork.seed, size=artwork.size, **sampling)
     blend, amount = artwork.blend or (None, 0.5)

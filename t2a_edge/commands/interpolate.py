@@ -99,17 +99,18 @@ def interpolate(
     with engine.load() as loaded:
         arguments = {**sampling.as_arguments(), "size": size, "blend": second}
         check_arguments(loaded, arguments)
+        steps = loaded.options(steps=sampling.steps).steps
         if moves:
             check_memory(frames, size or (loaded.spec.image_size,) * 2)
         Notes(loaded, show=not output.quiet).tell(loaded.parse(first), loaded.parse(second))
 
         def draw_all() -> Iterator[tuple["Artwork", float]]:
             for i in range(frames):
-                with Progress(i, frames, len(loaded.spec.scales), show=not output.quiet) as shown:
+                with Progress(i, frames, steps, show=not output.quiet) as shown:
                     watch = Stopwatch()
                     amount = round(i / (frames - 1), 6)
                     artwork = loaded.generate(
-                        first, seed=own_seed, amount=amount, on_scale=shown.update, **arguments
+                        first, seed=own_seed, amount=amount, on_step=shown.update, **arguments
                     )
                     ms = watch.ms
                 yield artwork, ms

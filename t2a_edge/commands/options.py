@@ -14,6 +14,7 @@ from t2a_edge.seeds import run_of_seeds
 
 if TYPE_CHECKING:
     from t2a_edge.pipeline import TextToArt
+    from t2a_edge.pixels import UInt8Array
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
@@ -38,15 +39,18 @@ class EngineOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingArguments:
-    """How codes are drawn, as `TextToArt` takes it; what is None comes from the bundle."""
+    """How pictures are drawn, as `TextToArt` takes it; what is None comes from the bundle."""
 
     guidance_scale: float | None
     temperature: float | None
-    top_k: int | None
+    steps: int | None
+    form: Path | None
+    form_strength: float | None
 
     def as_arguments(self) -> dict[str, Any]:
-        """By name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """By name, with the form's pixels in place of its path; an ImageError if it has none."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**own, "form": read_form(self.form)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +114,13 @@ def grouped(name: str, kind: Callable[..., Any], *options: Decorator) -> Decorat
     return decorate
 
 
+def read_form(path: Path | None) -> "UInt8Array | None":
+    """The pixels of a form that is given; an ImageError where they cannot be had."""
+    from t2a_edge.pixels import read_pixels
+
+    return None if path is None else read_pixels(path)
+
+
 size_option = click.option(
     "--size",
     metavar="WIDTHxHEIGHT",
@@ -146,14 +157,28 @@ engine_options = grouped(
         help="What runs the model; auto takes the best that works here.",
     ),
 )
+steps_option = click.option(
+    "--steps", type=int, help="From noise to the picture, 1 to 64; fewer are faster."
+)
+form_option = click.option(
+    "--form",
+    metavar="PICTURE",
+    type=click.Path(path_type=Path),
+    help="A picture whose composition is painted anew.",
+)
+form_strength_option = click.option(
+    "--form-strength", type=float, help="How closely the form is followed, from 0 to 1."
+)
 sampling_options = grouped(
     "sampling",
     SamplingArguments,
     click.option(
-        "--guidance", "guidance_scale", type=float, help="How strongly the words pull, 0 to 30."
+        "--guidance", "guidance_scale", type=float, help="How strongly the words pull, 0 to 8."
     ),
-    click.option("--temperature", type=float, help="How freely codes are drawn, 0 to 10."),
-    click.option("--top-k", type=int, help="Draw from so many likeliest codes; 0 is all."),
+    click.option("--temperature", type=float, help="How freely the words choose a form, 0 to 10."),
+    steps_option,
+    form_option,
+    form_strength_option,
 )
 seed_options = grouped(
     "seeds",

@@ -29,8 +29,8 @@ class Engine(Protocol):
 
     @property
     def generate(self) -> Callable[..., Any]:
-        """One artwork, of any size; it tells `on_scale` how far it is."""
+        """One artwork, of any size; it tells `on_step` how far it is."""
 
     @property
     def stream(self) -> Callable[..., Iterator[Any]]:
-        """A preview a scale; the last is the artwork."""
+        """A preview a step; the last is the artwork."""

@@ -13,6 +13,7 @@ from t2a_edge.animation import about_frames, encoded_animation
 from t2a_edge.edit import layout_of_size
 from t2a_edge.pipeline import Artwork
 from t2a_edge.pipeline import Request as PictureRequest
+from t2a_edge.pixels import UInt8Array, sent_pixels
 from t2a_edge.seeds import run_of_seeds
 from t2a_edge.server import schemas
 from t2a_edge.server.access import is_probe
@@ -46,6 +47,7 @@ STATE: dict[int | str, dict[str, Any]] = {
     status: FAILURES[status] for status in (400, 408, 413, 421, 431, 500, 503)
 }
 PICTURE = {"schema": {"type": "string", "format": "binary"}}
+MAX_FORM_PIXELS = 2048 * 2048
 router = APIRouter()
 
 
@@ -76,13 +78,31 @@ def check_most(name: str, value: int, most: int) -> None:
         raise RefusalError(422, f"{name} is {value}; this server allows {most} or fewer.")
 
 
-def sampling(asked: schemas.Sampling) -> dict[str, Any]:
-    """The options that all drawing has."""
+async def sampling(asked: schemas.Sampling) -> dict[str, Any]:
+    """The options that all drawing has; a RefusalError or an ImageError for a form that is none."""
+    form = None if asked.form is None else await asyncio.to_thread(form_pixels, asked.form)
     return {
         "guidance_scale": asked.guidance_scale,
         "temperature": asked.temperature,
-        "top_k": asked.top_k,
+        "steps": asked.steps,
+        "form": form,
+        "form_strength": asked.form_strength,
     }
+
+
+def form_pixels(text: str) -> UInt8Array:
+    """The pixels of a form in base64."""
+    try:
+        content = base64.b64decode(text, validate=True)
+    except ValueError as exc:
+        raise RefusalError(422, "The form is no base64; expected that of a picture.") from exc
+    return sent_pixels("The form", content, most=MAX_FORM_PIXELS)
+
+
+def cost_of(service: Service, asked: schemas.Sampling, windows: int = 1) -> int:
+    """How many plain pictures one costs: its windows, as often as its steps are those of one."""
+    usual = service.engine.bundle.spec.steps
+    return windows * -(-(asked.steps or usual) // usual)
 
 
 def picture(artwork: Artwork, encoded: bytes) -> schemas.Picture:
@@ -99,7 +119,8 @@ def picture(artwork: Artwork, encoded: bytes) -> schemas.Picture:
         height=height,
         guidance_scale=artwork.options.guidance_scale,
         temperature=artwork.options.temperature,
-        top_k=artwork.options.top_k,
+        steps=artwork.options.steps,
+        form_strength=artwork.options.form_strength,
         recipe=artwork.recipe,
         unknown_words=list(artwork.unknown_words),
     )
@@ -125,36 +146,43 @@ def headers_of(artwork: Artwork) -> dict[str, str]:
     }
 
 
-def generate_works(service: Service, asked: schemas.GenerateAsked) -> list[Work]:
+def generate_works(
+    service: Service, asked: schemas.GenerateAsked, options: Mapping[str, Any]
+) -> list[Work]:
     """A work for each picture; those of the plain size share runs with other requests."""
     first = first_seed(asked, asked.count)
     works = []
     for seed in range(first, first + asked.count):
-        options = {**sampling(asked), "seed": seed, "blend": asked.blend, "amount": asked.amount}
+        own = {**options, "seed": seed, "blend": asked.blend, "amount": asked.amount}
         if asked.size is None:
-            works.append(Work(PictureRequest(asked.prompt, **options)))
+            request = PictureRequest(asked.prompt, **own)
+            works.append(Work(request, cost=cost_of(service, asked)))
         else:
-            works.append(sized_work(service, asked.prompt, asked.size, options))
+            works.append(sized_work(service, asked, asked.size, own))
     return works
 
 
 def sized_work(
-    service: Service, prompt: str, size: Sequence[int], options: Mapping[str, Any]
+    service: Service,
+    asked: schemas.GenerateAsked,
+    size: Sequence[int],
+    options: Mapping[str, Any],
 ) -> Work:
-    """A picture of another size, which stops between two scales when nobody waits for it."""
+    """A picture of another size, which stops between two steps when nobody waits for it."""
     width, height = size
-    spec = service.engine.bundle.spec
+    spec, prompt = service.engine.bundle.spec, asked.prompt
     layout, _ = layout_of_size(spec, (width, height))
     if layout.is_plain:
-        return Work(PictureRequest(prompt, **options))
+        return Work(PictureRequest(prompt, **options), cost=cost_of(service, asked))
 
     def draw(work: Work) -> Artwork:
         artwork: Artwork = service.engine.generate(
-            prompt, size=(width, height), on_scale=lambda _: work.check_wanted(), **options
+            prompt, size=(width, height), on_step=lambda _: work.check_wanted(), **options
         )
         return artwork
 
-    return Work(alone=draw, kind=Kind.SIZED, cost=size_cost(width, height, spec.image_size))
+    windows = size_cost(width, height, spec.image_size)
+    return Work(alone=draw, kind=Kind.SIZED, cost=cost_of(service, asked, windows))
 
 
 def first_seed(asked: schemas.Sampling, count: int = 1) -> int:
@@ -181,7 +209,8 @@ async def generate(request: Request, asked: schemas.GenerateAsked) -> Response:
     check_most("size", max(asked.size or [0]), service.settings.max_size)
     if asked.count > 1 and asked.format != "json":
         raise RefusalError(422, f"count is {asked.count}; expected 1, or the format json.")
-    artworks = await service.results(request, generate_works(service, asked))
+    options = await sampling(asked)
+    artworks = await service.results(request, generate_works(service, asked, options))
     if asked.format == "json":
         return await as_json(artworks)
     content = await asyncio.to_thread(artworks[0].encode, asked.format)
@@ -204,12 +233,11 @@ async def interpolate(request: Request, asked: schemas.InterpolateAsked) -> Resp
     service = service_of(request)
     check_prompts(request, asked.first, asked.second)
     check_most("frames", asked.frames, service.settings.max_frames)
-    seed, last = first_seed(asked), asked.frames - 1
+    seed, last, options = first_seed(asked), asked.frames - 1, await sampling(asked)
     works = [
         Work(
-            PictureRequest(
-                asked.first, seed, asked.second, amount=round(i / last, 6), **sampling(asked)
-            )
+            PictureRequest(asked.first, seed, asked.second, amount=round(i / last, 6), **options),
+            cost=cost_of(service, asked),
         )
         for i in range(asked.frames)
     ]
@@ -262,6 +290,8 @@ async def info(request: Request) -> schemas.Info:
         image_size=bundle.spec.image_size,
         guidance_scale=bundle.spec.guidance_scale,
         temperature=bundle.spec.temperature,
+        steps=bundle.spec.steps,
+        form_strength=bundle.spec.form_strength,
         vocabulary=len(bundle.vocabulary),
         limits=schemas.Limits(
             count=settings.max_count,

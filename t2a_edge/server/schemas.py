@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from t2a_edge.checks import MAX_GUIDANCE, MAX_TEMPERATURE, MAX_TOP_K
+from t2a_edge.checks import MAX_GUIDANCE, MAX_STEPS, MAX_TEMPERATURE
 from t2a_edge.seeds import MAX_SEED
 
 
@@ -22,10 +22,18 @@ Seed = Annotated[
 ]
 Guidance = Annotated[float, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)] | None
 Temperature = Annotated[float, Field(ge=0, le=MAX_TEMPERATURE, allow_inf_nan=False)] | None
-TopK = Annotated[
-    Annotated[int, Field(ge=0, le=MAX_TOP_K), WHOLE] | None,
-    Field(description="Likeliest codes to draw from; 0 is all."),
+Steps = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_STEPS), WHOLE] | None,
+    Field(description="From noise to the picture; null is the model's number."),
 ]
+Form = Annotated[
+    Annotated[str, Field(min_length=1)] | None,
+    Field(
+        description="A PNG, JPEG or WebP in base64 whose composition is painted anew; null lets "
+        "the words choose a form."
+    ),
+]
+Strength = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None
 Side = Annotated[int, Field(ge=1), WHOLE]  # what the model and the server allow is checked later
 
 
@@ -36,12 +44,14 @@ class Asked(BaseModel):
 
 
 class Sampling(Asked):
-    """How freely, and from which seed."""
+    """How, in which form, and from which seed."""
 
     seed: Seed = None
     guidance_scale: Guidance = None
     temperature: Temperature = None
-    top_k: TopK = None
+    steps: Steps = None
+    form: Form = None
+    form_strength: Strength = None
 
 
 class PictureAsked(Sampling):
@@ -90,7 +100,8 @@ class Picture(BaseModel):
     height: int
     guidance_scale: float
     temperature: float
-    top_k: int
+    steps: int
+    form_strength: float
     recipe: str = Field(description="The picture's codes as text; t2a-edge decodes them.")
     unknown_words: list[str] = Field(description="Words that training did not use.")
 
@@ -155,6 +166,8 @@ class Info(BaseModel):
     image_size: int
     guidance_scale: float
     temperature: float
+    steps: int
+    form_strength: float
     vocabulary: int
     limits: Limits
 
@@ -176,7 +189,7 @@ class Problem(BaseModel):
 
 
 class Preview(Picture):
-    """An event of a stream: the picture after a scale."""
+    """An event of a stream: the picture after a step."""
 
-    scale: int = Field(description="From 1 up.")
-    scales: int
+    step: int = Field(description="From 1 up.")
+    of: int = Field(description="How many steps there are.")

@@ -56,9 +56,10 @@ class Settings:
         max_wait_ms: how long a picture waits for others to share its run.
         max_queue: most pictures that wait; a request beyond them, or one that would not be drawn
             before its deadline, is answered 429. Pictures of other sizes wait in a queue of their
-            own, as long, and count as many as they have windows: 49 for 1024 x 1024.
+            own, as long, and count as many as they have windows: 49 for 1024 x 1024. So do those
+            of more steps than the model's: with twice as many each counts as two.
         deadline_s: from a request's arrival to its answer; 504 after it.
-        max_body: bytes of a request's body; 413 beyond them.
+        max_body: bytes of a request's body, a form in it included; 413 beyond them.
         max_count: pictures of one request.
         max_frames: frames of one interpolation.
         max_size: pixels along a side of a picture.
@@ -89,7 +90,7 @@ class Settings:
     max_wait_ms: float = 2.0
     max_queue: int = 64
     deadline_s: float = 30.0
-    max_body: int = 16_384
+    max_body: int = 262_144
     max_count: int = 8
     max_frames: int = 32
     max_size: int = 1024

@@ -1,4 +1,4 @@
-"""Previews while a picture is drawn: server-sent events, one a scale."""
+"""Previews while a picture is drawn: server-sent events, one a step."""
 
 import asyncio
 import contextlib
@@ -19,6 +19,7 @@ from t2a_edge.server.problem import problem_body
 from t2a_edge.server.routes import (
     FAILURES,
     check_prompts,
+    cost_of,
     first_seed,
     picture,
     sampling,
@@ -30,7 +31,7 @@ EVENT = {
     "type": "object",
     "required": ["event", "data"],
     "properties": {
-        "event": {"enum": ["scale", "picture", "error"]},
+        "event": {"enum": ["step", "picture", "error"]},
         "data": {
             "type": "string",
             "contentMediaType": "application/json",
@@ -46,17 +47,18 @@ router = APIRouter()
 
 
 class Previews:
-    """A picture that is drawn scale by scale in the queue's thread, for one client.
+    """A picture that is drawn step by step in the queue's thread, for one client.
 
     Args:
-        draw: gives a preview a scale; the last is the picture.
+        draw: gives a preview a step; the last is the picture.
+        cost: see `t2a_edge.server.batching.Work`.
     """
 
-    def __init__(self, draw: Callable[[], Any]) -> None:
+    def __init__(self, draw: Callable[[], Any], cost: int) -> None:
         self._draw = draw
         self._loop = asyncio.get_running_loop()
         self._drawn: asyncio.Queue[Artwork | None] = asyncio.Queue()
-        self.work = Work(alone=self._run, kind=Kind.STREAM)
+        self.work = Work(alone=self._run, kind=Kind.STREAM, cost=cost)
         self.work.future.add_done_callback(lambda _: self._put(None))
 
     def _put(self, artwork: Artwork | None) -> None:
@@ -83,12 +85,12 @@ class Previews:
         return artwork
 
 
-def event(artwork: Artwork, number: int, scales: int) -> bytes:
-    """One server-sent event: "scale" for a preview, "picture" for the last."""
-    name = "picture" if number == scales else "scale"
-    data = schemas.Preview(
-        scale=number, scales=scales, **picture(artwork, artwork.encode("png")).model_dump()
-    )
+def event(artwork: Artwork, number: int) -> bytes:
+    """One server-sent event: "step" for a preview, "picture" for the last."""
+    steps = artwork.options.steps
+    name = "picture" if number == steps else "step"
+    shown = picture(artwork, artwork.encode("png")).model_dump()
+    data = schemas.Preview(step=number, of=steps, **shown)
     return f"event: {name}\ndata: {data.model_dump_json()}\n\n".encode()
 
 
@@ -97,7 +99,7 @@ def event(artwork: Artwork, number: int, scales: int) -> bytes:
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "Events `scale`, then one `picture`; each one's data is a Preview. "
+            "description": "Events `step`, then one `picture`; each one's data is a Preview. "
             "An event `error` in their place has a Problem.",
             "content": {"text/event-stream": {"itemSchema": EVENT}},
         },
@@ -105,14 +107,15 @@ def event(artwork: Artwork, number: int, scales: int) -> bytes:
     },
 )
 async def stream(request: Request, asked: schemas.PictureAsked) -> StreamingResponse:
-    """Draw a picture and show it after every scale; a client that leaves stops the work."""
+    """Draw a picture and show it after every step; a client that leaves stops the work."""
     service, record = service_of(request), request.scope[RECORD]
     check_prompts(request, asked.prompt, asked.blend)
-    seed = first_seed(asked)
+    seed, options = first_seed(asked), await sampling(asked)
     previews = Previews(
         lambda: service.engine.stream(
-            asked.prompt, seed=seed, blend=asked.blend, amount=asked.amount, **sampling(asked)
-        )
+            asked.prompt, seed=seed, blend=asked.blend, amount=asked.amount, **options
+        ),
+        cost_of(service, asked),
     )
     service.submit(record, [previews.work])
     beginning = asyncio.ensure_future(previews.next())
@@ -141,11 +144,11 @@ async def events(
     service: Service, record: Record, previews: Previews, first: Artwork | None
 ) -> AsyncIterator[bytes]:
     """All events; leaving early stops the drawing."""
-    scales, number, current = len(service.engine.bundle.spec.scales), 0, first
+    number, current = 0, first
     try:
         while current is not None:
             number += 1
-            yield await asyncio.to_thread(event, current, number, scales)
+            yield await asyncio.to_thread(event, current, number)
             current = await previews.next()
     except Exception as exc:
         told = refusal(service, exc)

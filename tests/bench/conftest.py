@@ -1,4 +1,4 @@
-"""Artefacts to measure without training anything: copies of the shipped bundle."""
+"""Artefacts to measure without training anything: copies of the tiny bundles."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from t2a_edge.bundle import ENGINES, MANIFEST, SHIPPED, engine_file, write_manifest
+from t2a_edge.bundle import ENGINES, MANIFEST, engine_file, write_manifest
 
 PLAIN = ("fp32", "int8")
 
@@ -22,12 +22,11 @@ def say_precision(folder: Path, precision: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def shipped_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `pair-fp32` and `pair-int8`, both the shipped INT8 bundle in truth."""
+def pair(tiny_bundles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `pair-fp32` and `pair-int8`, the tiny bundles."""
     root = tmp_path_factory.mktemp("pair")
     for precision in PLAIN:
-        shutil.copytree(SHIPPED, root / f"pair-{precision}")
-    say_precision(root / "pair-fp32", "fp32")
+        shutil.copytree(tiny_bundles / f"tiny-{precision}", root / f"pair-{precision}")
     return root
 
 
@@ -38,25 +37,25 @@ def relabel():
 
 
 @pytest.fixture
-def own_pair(shipped_pair: Path, tmp_path: Path) -> Path:
+def own_pair(pair: Path, tmp_path: Path) -> Path:
     """The same, to be damaged."""
     for precision in PLAIN:
-        shutil.copytree(shipped_pair / f"pair-{precision}", tmp_path / f"pair-{precision}")
+        shutil.copytree(pair / f"pair-{precision}", tmp_path / f"pair-{precision}")
     return tmp_path
 
 
 @pytest.fixture(scope="session")
-def shipped_fused(shipped_pair: Path) -> Path:
-    """`pair-int8.onnx` beside the pair: the shipped bundle as one file."""
+def pair_fused(pair: Path) -> Path:
+    """`pair-int8.onnx` beside the pair: the INT8 bundle as one file."""
     from export.pack import export_fused
 
-    path = shipped_pair / "pair-int8.onnx"
-    export_fused(shipped_pair / "pair-int8", path)
+    path = pair / "pair-int8.onnx"
+    export_fused(pair / "pair-int8", path)
     return path
 
 
 @pytest.fixture(scope="session")
-def measured(shipped_pair: Path, shipped_fused: Path, tmp_path_factory: pytest.TempPathFactory):
+def measured(pair: Path, pair_fused: Path, tmp_path_factory: pytest.TempPathFactory):
     """One short run of the whole command: exit code, output, and the folder of its files."""
     out = tmp_path_factory.mktemp("measured")
     budgets = out / "budgets.toml"
@@ -66,7 +65,7 @@ def measured(shipped_pair: Path, shipped_fused: Path, tmp_path_factory: pytest.T
         "[[gate]]\nfigure = 'artefacts.int8.cuda.threads_1.batch_1.pipeline_ms.p99'\nbelow = 9\n"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "--bundles", str(shipped_pair), "--name", "pair",
+        [sys.executable, "-m", "bench", "--bundles", str(pair), "--name", "pair",
          "--runs", "5", "--cold", "5", "--threads", "1", "--batch", "1", "--batch", "2",
          "--budgets", str(budgets), "--json", str(out / "b.json"), "--markdown",
          str(out / "b.md"), "--junit", str(out / "deep" / "b.xml"), "--plots", str(out / "plots")],

@@ -25,7 +25,7 @@ from bench.judges.shown import forms_report, targets, wilson
 from bench.judges.task import FormTask, codec_lessons, train_classifier
 from t2a_edge.errors import CheckpointError, DataError
 from t2a_edge.pixels import read_pixels
-from train.config import FitConfig
+from train.preset import FitConfig
 from train.studio import Composition, adjectives, paint_studied
 from train.studio.record import Record
 

@@ -19,6 +19,7 @@ from bench.load import load
 from bench.load_clients import Asked, Probed, Seen, drive, first_word, last_picture, probe
 from bench.load_report import MOST_HELD_S, memory_figures, report_of
 from bench.misbehave import KINDS, Misbehaved, misbehave
+from tests.export.small_model import fill_small_bundle
 
 STEADY = {"growth": 0.01}
 ANSWERED = Probed([0.01, 0.02])
@@ -169,10 +170,24 @@ def test_a_client_sees_errors_wrong_pictures_and_cut_answers():
 
 @pytest.mark.slow
 def test_a_short_run_against_a_real_server(tmp_path):
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    fill_small_bundle(bundle)
     path = tmp_path / "load.json"
     done = CliRunner().invoke(
         load,
-        ["--clients", "3", "--seconds", "4", "--json", str(path), "--log", str(tmp_path / "l")],
+        [
+            "--clients",
+            "3",
+            "--seconds",
+            "4",
+            "--bundle",
+            str(bundle),
+            "--json",
+            str(path),
+            "--log",
+            str(tmp_path / "l"),
+        ],
     )
     report = json.loads(path.read_text())
     assert report["lost"] == 0

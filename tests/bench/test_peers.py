@@ -46,16 +46,16 @@ def test_without_a_fused_file_it_says_how_to_get_one(own_pair):
     )
 
 
-def test_a_fused_file_of_another_precision_is_refused(own_pair, shipped_fused):
-    shutil.copy(shipped_fused, own_pair / "pair-fp32.onnx")
+def test_a_fused_file_of_another_precision_is_refused(own_pair, pair_fused):
+    shutil.copy(pair_fused, own_pair / "pair-fp32.onnx")
     with pytest.raises(BundleError, match="holds a graph of precision int8; its name says fp32"):
         fused_peer(own_pair / "pair-fp32")
 
 
-def test_all_peers_are_in_one_report(shipped_pair, shipped_fused, monkeypatch):
+def test_all_peers_are_in_one_report(pair, pair_fused, monkeypatch):
     monkeypatch.setattr("bench.peers.minilm_peer", lambda _: NO_MINILM)
     monkeypatch.setattr("bench.peers.LATENT_SIDE", 8)  # how long it takes is not judged here
-    report = compare(shipped_pair / "pair-int8", rounds=5)
+    report = compare(pair / "pair-int8", rounds=5)
     for name in ("pipeline", "fused"):
         measured = report["ratios"][f"{name}_to_taesd_decoder"]
         low, high = measured["intervals"]["ratio"]

@@ -96,9 +96,8 @@ def run_roofline(*arguments):
     )  # fmt: skip
 
 
-def test_a_bundle_is_estimated_and_called_an_estimate(shipped_pair, tmp_path):
-    """The twin's INT8 graphs have the same products and convolutions as FP32."""
-    done = run_roofline("--bundle", shipped_pair / "pair-fp32", "--json", tmp_path / "r.json")
+def test_a_bundle_is_estimated_and_called_an_estimate(pair, tmp_path):
+    done = run_roofline("--bundle", pair / "pair-fp32", "--json", tmp_path / "r.json")
     assert done.returncode == 0, done.stderr
     assert "ESTIMATE, nothing was measured: NVIDIA T4" in done.stdout
     written = json.loads((tmp_path / "r.json").read_text())
@@ -107,17 +106,17 @@ def test_a_bundle_is_estimated_and_called_an_estimate(shipped_pair, tmp_path):
     for key in whole:
         assert whole[key] == pytest.approx(sum(e[key] for e in written["engines"].values()))
     assert whole["floor_ms"] < whole["op_by_op_ms"]
-    assert whole["gflop"] > 5
+    assert whole["gflop"] > 0.001
 
 
 @pytest.mark.parametrize("arguments", [["--gpu", "abacus"], ["--bundle", "nowhere"]])
-def test_bad_input_is_one_line(shipped_pair, arguments):
-    done = run_roofline("--bundle", shipped_pair / "pair-fp32", *arguments)
+def test_bad_input_is_one_line(pair, arguments):
+    done = run_roofline("--bundle", pair / "pair-fp32", *arguments)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_another_precision_is_refused(shipped_pair):
-    done = run_roofline("--bundle", shipped_pair / "pair-int8")
+def test_another_precision_is_refused(pair):
+    done = run_roofline("--bundle", pair / "pair-int8")
     assert done.returncode == 2
     assert "is no FP32 bundle" in done.stderr

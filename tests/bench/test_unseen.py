@@ -9,11 +9,12 @@ from bench.unseen import load_unseen
 from bench.words import closeness, fit_readout, misspellings, prototypes, words, zero_shot
 from t2a_edge.errors import DataError
 from t2a_edge.vocabulary import AXES, HUES, known_words
-from train.config import TextConfig
-from train.lexicon.labels import COLUMNS, load_labels
-from train.lexicon.spelling import ENDINGS, inflected
-from train.lexicon.wordnet import DEFAULT, load_wordnet
-from train.text import TextEngine
+from train.models.text import TextEngine
+from train.preset import TextConfig
+from train.studio.forms import form_words
+from train.words.lexicon.labels import COLUMNS, load_labels
+from train.words.lexicon.spelling import ENDINGS, inflected
+from train.words.lexicon.wordnet import DEFAULT, load_wordnet
 
 PAINTINGS = Path("../shared/data/paintings/paintings.jsonl")
 
@@ -21,7 +22,7 @@ PAINTINGS = Path("../shared/data/paintings/paintings.jsonl")
 @pytest.fixture(scope="module")
 def engine() -> TextEngine:
     torch.manual_seed(0)
-    return TextEngine(TextConfig(table_size=256, table_dim=8), 16).eval()
+    return TextEngine(TextConfig(width=16, table_size=256, table_dim=8)).eval()
 
 
 def test_the_list_covers_every_pole_and_hue():
@@ -31,9 +32,10 @@ def test_the_list_covers_every_pole_and_hue():
     assert set(unseen.hues.values()) == set(HUES)
 
 
-def test_no_unseen_word_is_in_the_vocabulary_or_the_labelled_lexicon():
+def test_no_unseen_word_is_in_the_vocabulary_the_studio_s_or_the_labelled_lexicon():
     unseen = set(load_unseen().words)
     assert not unseen & set(known_words())
+    assert not unseen & set(form_words())
     assert not unseen & set(load_labels().words)
 
 

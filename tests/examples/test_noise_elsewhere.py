@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from t2a_edge.noise import LEVELS, normal_table
+
 ROOT = Path(__file__).parents[2]
 VECTORS = json.loads((ROOT / "tests" / "vectors" / "noise.json").read_text())
+NORMALS = json.loads((ROOT / "tests" / "vectors" / "normals.json").read_text())
 
 pytestmark = pytest.mark.slow
 
@@ -18,12 +21,12 @@ def test_javascript():
     if node is None:
         pytest.skip("needs node on the PATH")
     done = subprocess.run(
-        [node, "--test", "--test-reporter=tap", ROOT / "examples" / "node" / "noise.test.mjs"],
+        [node, "--test", "--test-reporter=tap", ROOT / "web" / "tests" / "unit" / "noise.test.js"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    rows = sum(len(group) for group in VECTORS.values())
-    assert f"# pass {rows}" in done.stdout.splitlines()
+    rows = sum(len(group) for vectors in (VECTORS, NORMALS) for group in vectors.values())
+    assert f"# pass {rows + 1}" in done.stdout.splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +60,17 @@ def test_cpp_keys(noise_check):
 def test_cpp_levels(noise_check):
     rows = VECTORS["levels"]
     found = noise_check([f"level {r['seed']} {r['position']} {r['code']}" for r in rows])
-    assert found == [[row["level"], row["gumbel"]] for row in rows]
+    assert [row[:2] for row in found] == [[row["level"], row["gumbel"]] for row in rows]
 
 
-def test_cpp_coherent_noise(noise_check):
-    rows = VECTORS["coherent"]
-    found = noise_check(
-        [f"coherent {r['seed']} {r['first']} {r['side']} {r['radius']} {r['code']}" for r in rows]
-    )
-    assert found == [row["values"] for row in rows]
+def test_cpp_normals(noise_check):
+    rows = NORMALS["latents"] + NORMALS["forms"]
+    found = noise_check([f"level {r['seed']} {r['position']} {r['code']}" for r in rows])
+    assert [(level, normal) for level, _, normal in found] == [
+        (row["level"], row["normal"]) for row in rows
+    ]
+
+
+def test_cpp_has_the_whole_table(noise_check):
+    (found,) = noise_check([f"normals 0 {LEVELS}"])
+    assert found == normal_table().tolist()

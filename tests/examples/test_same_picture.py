@@ -1,4 +1,4 @@
-"""One seed, one picture: three engines and the fused graph in Python, Node and C++."""
+"""One seed, one picture: six engines in Python, and the fused graph in Node and C++."""
 
 import json
 import os
@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from t2a_edge.image import read_metadata
+from web.reference import picture
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NODE, CPP = EXAMPLES / "node", EXAMPLES / "cpp"
-BUNDLE = EXAMPLES.parent / "t2a_edge" / "bundles" / "base"
 REQUESTS = (
     ("warm dark fluid", 7),
     ("pale:1.5 geometric, -busy", 0),
@@ -34,6 +34,10 @@ WRONG = (  # what is typed, what the program says
     (["warm", "not"], "ends with"),
     (["dark", "1.4"], "the number"),
     (["warm", "--temperature", "11"], "The temperature is"),
+    (["warm", "--guidance", "8.5"], "The guidance is"),
+    (["warm", "--steps", "0"], "The steps is"),
+    (["warm", "--steps", "2.5"], "The steps is"),
+    (["warm", "--form-strength", "1.1"], "The form strength is"),
     (["warm", "--model", "nothing.onnx"], "nothing.onnx cannot be read"),
     (["warm", "--out", "no/such/folder/art.png"], "cannot be written"),
 )
@@ -42,13 +46,20 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def fused(tmp_path_factory):
-    """The shipped bundle as one fused graph."""
-    pytest.importorskip("onnx", reason="needs onnx (the extra export) to make the fused graph")
+def engine(tiny_bundle):
+    from t2a_edge import TextToArt
+
+    return TextToArt(tiny_bundle, provider="cpu")
+
+
+@pytest.fixture(scope="module")
+def fused(tiny_bundle, tmp_path_factory):
+    """The model of the tiny bundle as one fused graph, which carries its description."""
+    pytest.importorskip("onnx", reason="needs onnx (the extra export) for the fused graph")
     from export.pack import export_fused
 
-    path = tmp_path_factory.mktemp("fused") / "base-int8.onnx"
-    export_fused(BUNDLE, path)
+    path = tmp_path_factory.mktemp("fused") / "tiny-int8.onnx"
+    export_fused(tiny_bundle, path)
     return path
 
 
@@ -81,13 +92,6 @@ def cpp(tmp_path_factory):
 @pytest.fixture(scope="module", params=["node", "cpp"])
 def program(request):
     return request.getfixturevalue(request.param)
-
-
-@pytest.fixture(scope="module")
-def engine():
-    from t2a_edge import TextToArt
-
-    return TextToArt(provider="cpu")
 
 
 @pytest.mark.parametrize(("prompt", "seed"), REQUESTS)
@@ -134,29 +138,28 @@ def test_nothing_is_left_at_home_and_nothing_is_asked(program, fused, tmp_path):
 def test_options_are_the_library_s(program, fused, engine, tmp_path):
     out, indices = tmp_path / "art.png", tmp_path / "art.json"
     subprocess.run(
-        [*program, "calm", "--seed", "5", "--guidance", "2.5", "--temperature", "0.6",
+        [*program, "calm", "--seed", "5", "--guidance", "1.5", "--temperature", "1.6",
+         "--steps", "3", "--form-strength", "0.7",
          "--model", fused, "--out", out, "--indices", indices], check=True,
     )  # fmt: skip
-    expected = engine.generate("calm", seed=5, guidance_scale=2.5, temperature=0.6)
-    assert json.loads(indices.read_text()) == expected.indices.tolist()
-
-
-def test_the_fused_graph_in_python_draws_the_same(fused, engine):
-    import onnxruntime
-
-    from export.fused import fused_inputs
-    from t2a_edge.runner import session_options
-
-    session = onnxruntime.InferenceSession(
-        fused, session_options(1), providers=["CPUExecutionProvider"]
+    expected = engine.generate(
+        "calm", seed=5, guidance_scale=1.5, temperature=1.6, steps=3, form_strength=0.7
     )
-    prompts = [engine.parse(prompt) for prompt, _ in REQUESTS]
-    inputs = fused_inputs(prompts, [seed for _, seed in REQUESTS], engine.options(), engine.spec)
-    pixels, indices = session.run(["pixels", "indices"], inputs)
-    for row, (prompt, seed) in enumerate(REQUESTS):
-        expected = engine.generate(prompt, seed=seed)
-        np.testing.assert_array_equal(indices[row], expected.indices)
-        np.testing.assert_array_equal(pixels[row], expected.pixels)
+    assert json.loads(indices.read_text()) == expected.indices.tolist()
+    assert read_metadata(out) == expected.metadata
+
+
+def test_node_takes_the_form_of_a_picture(node, fused, engine, tmp_path):
+    form, out = tmp_path / "form.png", tmp_path / "art.png"
+    Image.fromarray(picture(90, 130)).save(form)
+    command = [*node, "calm", "--seed", "5", "--form", form, "--model", fused, "--out", out]
+    subprocess.run(command, check=True)
+    expected = engine.generate("calm", seed=5, form=form)
+    assert read_metadata(out) == expected.metadata
+    form.write_bytes(b"no picture")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "not a PNG" in done.stderr
 
 
 @pytest.mark.parametrize(("typed", "said"), WRONG, ids=[said for _, said in WRONG])

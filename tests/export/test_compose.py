@@ -4,17 +4,18 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from export.compose import FLOAT, Composer, prune, split_graph, split_outputs
-from export.functions import add_functions, parse
-
-HALF = """(x) => (y) {
-    by = Constant <value = float {2}> ()
-    y = Div (x, by)
-}"""
-TOTAL = """(x) => (y) {
-    last = Constant <value_ints = [-1]> ()
-    y = ReduceSum <keepdims = 1> (x, last)
-}"""
+from export.compose import (
+    CONTRIB,
+    FLOAT,
+    INT64,
+    Composer,
+    all_nodes,
+    needed,
+    node_counts,
+    prune,
+    split_graph,
+)
+from export.functions import BODIES, DOMAIN, parsed_function
 
 
 @pytest.fixture
@@ -51,17 +52,16 @@ def run(model, **inputs):
     return session.run(None, {k: np.array(v, dtype=np.float32) for k, v in inputs.items()})
 
 
-def composed(calls):
-    """A model of calls in turn, by name; each takes what it names, inputs or earlier results."""
-    g = Composer(20)
+def spliced(graphs):
+    """A model of graphs in turn; each takes what it names, inputs or earlier results."""
+    g = Composer()
     values = {name: g.input(name, FLOAT, ["n"]) for name in ("words", "step")}
-    for name, graph in calls:
-        made = g.call(name, graph, {v.name: values[v.name] for v in graph.graph.input})
+    for graph in graphs:
+        made = g.splice(graph, {v.name: values[v.name] for v in graph.graph.input})
         values |= dict(zip(names(graph.graph.output), made, strict=True))
     for name in ("negative", "absolute"):
-        if name in values:
-            g.output(f"{name}_out", values[name], FLOAT, ["n"])
-    return g.model("composed")
+        g.output(f"{name}_out", values[name], FLOAT, ["n"])
+    return g.model("spliced")
 
 
 def test_the_first_part_needs_the_given_inputs_alone(model):
@@ -76,23 +76,10 @@ def test_the_first_part_needs_the_given_inputs_alone(model):
 
 
 def test_the_parts_together_are_the_whole(model):
-    parts = zip(("first", "second"), split_graph(model, ["words"]), strict=True)
     inputs = {"words": [1, -3], "step": [0.5, 2]}
-    for found, wanted in zip(run(composed(parts), **inputs), run(model, **inputs), strict=True):
-        np.testing.assert_array_equal(found, wanted)
-
-
-def test_what_the_first_outputs_need_is_cut_from_the_rest(model):
-    first, second = split_outputs(model, 1)
-    assert names(first.graph.output) == ["negative", "sum"]
-    assert [n.op_type for n in second.graph.node] == ["Abs", "Add"]
-    assert names(second.graph.input) == ["words", "sum"]
-    inputs = {"words": [1, -3], "step": [0.5, 2]}
-    found = run(composed([("first", first), ("second", second)]), **inputs)
+    found = run(spliced(split_graph(model, ["words"])), **inputs)
     for value, wanted in zip(found, run(model, **inputs), strict=True):
         np.testing.assert_array_equal(value, wanted)
-    (alone,) = run(composed([("first", first)]), **inputs)  # without the second
-    np.testing.assert_array_equal(alone, run(model, **inputs)[0])
 
 
 def test_prune_keeps_what_an_output_needs(model):
@@ -105,32 +92,104 @@ def test_prune_keeps_what_an_output_needs(model):
     assert not model.graph.initializer
 
 
-def test_functions_of_a_graph_go_with_it(model):
-    """A function that a called graph calls: kept once, however many graphs call it."""
-    function, constants = parse("here", "Half", HALF)
-    assert len(function.input) == 2  # the constant is handed in
-    assert constants == [np.float32(2)]
-    for node in model.graph.node:
-        if node.op_type == "Abs":
-            node.op_type, node.domain = "Half", "here"
-            node.input.append("two")
-    add_functions(model, "here", [function])
-    onnx.checker.check_model(model)
-    g = Composer(20)
-    inputs = {name: g.input(name, FLOAT, ["n"]) for name in ("words", "step")}
-    for name in ("one", "another"):
-        g.output(name, g.call(name, model, inputs)[1], FLOAT, ["n"])
-    made = g.model("twice")
-    assert [f.name for f in made.functions] == ["Half", "one", "another"]
-    first, second = run(made, words=[1, -3], step=[0.5, 2])
-    np.testing.assert_array_equal(first, np.float32([0.5, 2]))
-    np.testing.assert_array_equal(first, second)
+def test_graphs_share_equal_constants_but_not_weights_of_integer_kernels():
+    def part():
+        g = Composer()
+        x = g.input("x", TensorProto.UINT8, [1, 2])
+        weights = g.own(np.array([[1], [2]], dtype=np.int8))
+        step, steps = g.number(0.5), g.own(np.array([0.25], dtype=np.float32))
+        zero = g.constant(np.array(128, dtype=np.uint8))
+        made = g.op("MatMulIntegerToFloat", x, weights, step, steps, zero, domain=CONTRIB)
+        g.output("y", g.op("Mul", made, g.number(0.5)), FLOAT, [1, 1])
+        return g.model("part")
+
+    g = Composer()
+    x = g.input("x", TensorProto.UINT8, [1, 2])
+    for name in ("one", "two"):
+        g.output(name, g.splice(part(), {"x": x})[0], FLOAT, [1, 1])
+    kinds = [c.data_type for c in g.model("both").graph.initializer]
+    assert kinds.count(TensorProto.INT8) == 2
+    assert kinds.count(TensorProto.UINT8) == 1
+    halves = [c for c in g.constants.values() if numpy_helper.to_array(c).tolist() == 0.5]
+    assert len(halves) == 1
 
 
-def test_a_constant_of_whole_numbers_is_handed_in_too():
-    function, (axes,) = parse("here", "Total", TOTAL)
-    assert axes.dtype == np.int64
-    assert axes.tolist() == [-1]
+def looped():
+    """x doubled `count` times; then the sums of x and each of two constants, one after another."""
+    g = Composer()
+    x, count = g.input("x", FLOAT, ["n"]), g.input("count", INT64, [])
+    body = Composer(prefix="b")
+    body.input("number", INT64, [])
+    going = body.input("going", TensorProto.BOOL, [])
+    value = body.input("value", FLOAT, None)
+    body.output("on", body.op("Identity", going), TensorProto.BOOL, [])
+    body.output("next", body.op("Mul", value, body.number(2)), FLOAT, None)
+    doubled = g.loop(body, count, x)
+    each = Composer(prefix="b")
+    total, part = each.input("total", FLOAT, ["n"]), each.input("part", FLOAT, ["n"])
+    each.output("following", each.op("Add", each.op("Add", total, part), x), FLOAT, ["n"])
+    sums = g.scan(each, doubled, g.array([[1.0], [10.0]]))
+    g.output("y", sums, FLOAT, ["n"])
+    return g.model("looped")
+
+
+def run_looped(model, x, count):
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    given = {"x": np.float32(x), "count": np.array(count)}
+    return session.run(None, given)[0].tolist()
+
+
+def test_loops_may_use_what_is_around_them():
+    model = looped()
+    assert run_looped(model, [3], 2) == [12 + 1 + 3 + 10 + 3]
+    assert node_counts(model) == (2 + 2 + 2, 2 + 2 + 2)
+    assert "x" in needed(next(n for n in model.graph.node if n.op_type == "Scan"))
+
+
+def test_a_graph_with_loops_is_spliced_in_with_new_names():
+    g = Composer()
+    x, count = g.input("x", FLOAT, ["n"]), g.input("count", INT64, [])
+    (once,) = g.splice(looped(), {"x": x, "count": count})
+    (twice,) = g.splice(looped(), {"x": once, "count": count})
+    g.output("y", twice, FLOAT, ["n"])
+    model = g.model("twice")
+    made = [name for node in all_nodes(model.graph.node) for name in node.output]
+    assert len(made) == len(set(made))
+    assert run_looped(model, [3], 2) == [4 * 29 + 11 + 2 * 29]
+
+
+def test_an_output_is_what_a_node_makes_under_another_name():
+    g = Composer()
+    x = g.input("x", FLOAT, ["n"])
+    half = g.op("Mul", x, g.number(0.5))
+    more = g.op("Add", half, half)
+    g.output("half", half, FLOAT, ["n"])
+    g.output("whole", more, FLOAT, ["n"])
+    model = g.model("named")
+    assert [n.op_type for n in model.graph.node] == ["Mul", "Add"]
+    half, whole = onnxruntime.InferenceSession(model.SerializeToString()).run(
+        None, {"x": np.float32([3])}
+    )
+    assert (half, whole) == ([1.5], [3.0])
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_constants_of_a_function_are_handed_in(name):
+    function, constants = parsed_function(name)
     assert not [n for n in function.node if n.op_type == "Constant"]
+    assert function.domain == DOMAIN
     assert function.opset_import[0].version == 20
-    assert numpy_helper.from_array(axes).data_type == TensorProto.INT64
+    assert len(function.input) > len(constants)
+
+
+def test_calls_of_a_function_share_its_constants():
+    g = Composer()
+    x = g.input("x", FLOAT, ["n", 4])
+    first = g.call("Normal", x)
+    g.output("y", g.call("Normal", first), FLOAT, ["n", 4])
+    model = g.model("twice")
+    assert len(model.functions) == len(model.graph.initializer) == 1
+    given = np.float32([[1, 2, 3, 6]])
+    (found,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": given})
+    centred = given - 3
+    np.testing.assert_allclose(found, centred / np.sqrt(np.square(centred).sum()), atol=1e-6)

@@ -1,12 +1,11 @@
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from export.qdq import SMALLEST_TABLE, store_tables, tidy
-from train.qat import on_int8_grid
+from export.qdq import SMALLEST_TABLE, store_tables
+from train.models.qat import on_int8_grid
 
 ROWS, DIM = 64, 16
 LONG = "model/layers.0/embedding/weight"
@@ -87,32 +86,3 @@ def test_a_table_of_indices_is_left_alone():
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     assert set(stored_types(store_tables(model))) == {"table"}
-
-
-def test_inputs_and_outputs_keep_their_names_and_all_others_are_short():
-    model = lookup_graph(random_table())
-    before = run(model)
-    tidy(model)
-    graph = model.graph
-    assert [value.name for value in (*graph.input, *graph.output)] == ["indices", "vectors"]
-    inner = {name for node in graph.node for name in (*node.input, *node.output)}
-    inner |= {initializer.name for initializer in graph.initializer}
-    inner -= {"indices", "vectors"}
-    assert inner == {"t1", "t2", "t3"}
-    assert not any(node.name for node in graph.node)
-    np.testing.assert_array_equal(run(model), before)
-
-
-def test_a_left_out_input_stays_left_out():
-    nodes = [helper.make_node("Clip", ["pixels", "", "model/most"], ["clipped"])]
-    graph = helper.make_graph(
-        nodes,
-        "clip",
-        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [3])],
-        [helper.make_tensor_value_info("clipped", TensorProto.FLOAT, [3])],
-        [numpy_helper.from_array(np.array(1, dtype=np.float32), "model/most")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    (node,) = tidy(model).graph.node
-    assert list(node.input) == ["pixels", "", "t1"]
-    onnx.checker.check_model(model)

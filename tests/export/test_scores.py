@@ -4,15 +4,23 @@ import shutil
 import pytest
 
 from export.card import CARD
-from export.pack import rounded
+from export.pack import PARITY, describe, rounded
 from export.scores import add_scores
-from t2a_edge.bundle import MANIFEST, load_bundle
+from t2a_edge.bundle import ENGINES, MANIFEST, engine_file, load_bundle
 from t2a_edge.errors import ExportError
 
 
 @pytest.fixture
 def bundle(tiny_bundle, tmp_path):
-    return shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    """The tiny bundle with all that an exported one says of itself."""
+    folder = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    manifest = {
+        k: v for k, v in load_bundle(folder).manifest.items() if k not in ("format", "files")
+    }
+    told = {"card": {"lineage": [], "data": {"images": {}}}, "parity": {}, "integer_kernels": {}}
+    describe(folder, {**manifest, **told, "source_commit": "a"}, [engine_file(n) for n in ENGINES])
+    (folder / PARITY).write_text("# Parity\n")
+    return folder
 
 
 def report(bundle):

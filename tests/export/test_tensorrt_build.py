@@ -18,10 +18,11 @@ from export.trt_build import axis_ranges, build_engines, profile_of, run_job
 from export.trt_options import BuildOptions
 from export.trt_worker import Job, build, weight_memory
 from t2a_edge import gpu, tensorrt_runner
-from t2a_edge.bundle import engine_file, engines, load_bundle
+from t2a_edge.bundle import ENGINES, engine_file, load_bundle
 from t2a_edge.command import run_command
 from t2a_edge.engine_header import check_engine, engine_path, read_header
 from t2a_edge.errors import ExportError, OptionError
+from t2a_edge.layout import CHUNK
 
 needs_rtx = pytest.mark.skipif(
     importlib.util.find_spec("tensorrt_rtx") is None,
@@ -106,21 +107,20 @@ def test_the_words_of_the_options_make_the_same_options():
 def test_profiles_cover_what_a_runtime_asks_for(tiny_bundle):
     bundle = load_bundle(tiny_bundle)
     spec = bundle.spec
+    ranges = axis_ranges(spec, len(bundle.vocabulary), CHUNK)
     found = {}
-    for name in engines(spec):
-        graph = onnx.load(tiny_bundle / engine_file(name)).graph
-        ranges = axis_ranges(name, spec, len(bundle.vocabulary), 4)
-        found[name] = profile_of(graph, ranges)
+    for name in ENGINES:
+        found[name] = profile_of(onnx.load(tiny_bundle / engine_file(name)).graph, ranges)
+    most = CHUNK, 2 * spec.max_words  # a blend has the words of two prompts
     assert found["text"]["text_bytes"].holds((1, len(bundle.vocabulary), spec.max_bytes))
-    assert found["text"]["text_bytes"].holds((1, spec.max_words, spec.max_bytes))
-    start = 0
-    for side in spec.coarse_scales:  # every scale's keys and values, with up to five rows
-        shape = (spec.layers, 5, spec.heads, start, spec.head_dim)
-        assert found["transformer"]["past_keys"].holds(shape)
-        assert found["transformer"]["resample"].holds((side * side, max(1, start)))
-        start += side * side
-    assert found["decoder"]["indices"].holds((4, spec.positions))
-    assert not found["decoder"]["indices"].holds((5, spec.positions))
+    assert found["text"]["text_bytes"].holds((*most, spec.max_bytes))
+    for name in ("forms", "painter"):
+        assert found[name]["word_weights"].holds(most)
+        assert found[name]["word_weights"].holds((1, 1))
+    for name in ("composer", "painter"):
+        assert found[name]["latents"].holds((CHUNK, spec.side**2, spec.depth))
+    assert found["decoder"]["indices"].holds((CHUNK, spec.positions))
+    assert not found["decoder"]["indices"].holds((CHUNK + 1, spec.positions))
 
 
 def test_a_free_axis_that_nobody_knows_is_told():
@@ -157,8 +157,8 @@ def test_a_folder_with_other_things_is_never_replaced(tiny_bundle, tmp_path):
 
 
 def test_an_engine_that_the_bundle_lacks_is_told(tiny_bundle, tmp_path):
-    with pytest.raises(OptionError, match="--engine is 'encoder'; this bundle has text, trans"):
-        build_engines(load_bundle(tiny_bundle), tmp_path / "out", BuildOptions(names=("encoder",)))
+    with pytest.raises(OptionError, match="--engine is 'refiner'; this bundle has text, forms"):
+        build_engines(load_bundle(tiny_bundle), tmp_path / "out", BuildOptions(names=("refiner",)))
 
 
 @needs_no_driver
@@ -388,7 +388,7 @@ def rtx_engines(tiny_bundles, tmp_path_factory):
 def test_every_engine_is_built_with_its_header(rtx_engines, tiny_bundle):
     headers, folder = rtx_engines
     bundle = load_bundle(tiny_bundle)
-    names = (*engines(bundle.spec), "generator")
+    names = (*ENGINES, "generator")
     assert tuple(headers["int8"]) == names
     expected = {f"{name}.engine{end}" for name in names for end in ("", ".json")}
     assert {path.name for path in (folder / "int8").iterdir()} == expected
@@ -401,17 +401,17 @@ def test_every_engine_is_built_with_its_header(rtx_engines, tiny_bundle):
         assert header.targets == ("SM80", "SM86")
         assert header.cuda_major in (12, 13)
         assert header.bundle == bundle.bundle_hash
-    transformer = headers["int8"]["transformer"]
-    graph = onnx.load(tiny_bundle / engine_file("transformer")).graph
-    assert [tensor.name for tensor in transformer.inputs] == [value.name for value in graph.input]
-    assert transformer.profiles[0]["past_keys"].least[3] == 0
-    assert set(headers["int8"]["generator"].sources) == set(map(engine_file, engines(bundle.spec)))
+    painter = headers["int8"]["painter"]
+    graph = onnx.load(tiny_bundle / engine_file("painter")).graph
+    assert [tensor.name for tensor in painter.inputs] == [value.name for value in graph.input]
+    assert painter.profiles[0]["latents"].most[0] == CHUNK
+    assert set(headers["int8"]["generator"].sources) == set(map(engine_file, ENGINES))
 
 
 @needs_rtx
 def test_int8_weights_take_less_memory_than_float16_ones(rtx_engines):
     headers, _ = rtx_engines
-    for name in ("transformer", "decoder"):
+    for name in ("painter", "decoder"):
         int8, fp16 = (headers[p][name].weight_memory_bytes for p in ("int8", "fp16"))
         assert 0 < int8 < 0.8 * fp16  # half, and scales, which count in a model this tiny
 

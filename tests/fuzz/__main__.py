@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-import pytest
 
 from tests import tiny
 from tests.fuzz.child import CURRENT, REPORT, read_current
@@ -120,17 +119,11 @@ def make_tiny(folder: Path) -> Path:
     """The tiny model's checkpoint and bundles, unless they are there."""
     if not (folder / "bundles" / "tiny-int8").is_dir():
         click.echo("training and exporting the tiny model", err=True)
-        for part in ("data", "run", "checkpoint", "bundles"):
+        for part in ("data", "run", "bundles/tiny-int8"):
             (folder / part).mkdir(parents=True)
-        with pytest.MonkeyPatch.context() as patch:
-            tiny.judge_quickly(patch)
-            tiny.fill_data(folder / "data")
-            tiny.fill_run(folder / "run", folder / "data")
-        run = tiny.tiny_run_of(folder / "run", folder / "data")
-        tiny.fill_checkpoint(folder / "checkpoint", run)
-        tiny.fill_exports(
-            folder / "bundles", folder / "checkpoint" / tiny.CHECKPOINT, tiny.form_of("int8")
-        )
+        tiny.fill_data(folder / "data")
+        tiny.fill_run(folder / "run", folder / "data")
+        tiny.fill_bundle(folder / "bundles" / "tiny-int8", "int8")
     return folder
 
 

@@ -108,7 +108,7 @@ def main() -> None:
     work = scratch / "work"
     work.mkdir()
     places = Places(bundle=tiny / "bundles" / "tiny-int8",
-                    checkpoint=tiny / "checkpoint" / "tiny.safetensors", scratch=work)  # fmt: skip
+                    checkpoint=tiny / "run" / "model.safetensors", scratch=work)  # fmt: skip
     with clocked(), owner.opened(places) as call, little_memory():
         session = Session(owner, Places(bundle=places.bundle, checkpoint=places.checkpoint,
                                         scratch=scratch), call)  # fmt: skip

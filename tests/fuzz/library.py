@@ -20,14 +20,24 @@ SEEDS = st.one_of(st.just(7), st.none(), st.just([1, 2]), hostile())
 SIZES = st.one_of(st.none(), st.just({"$": "tuple", "items": [32, 32]}), st.just([48, 32]),
                   st.lists(st.one_of(st.sampled_from([32, 36, 48]), hostile()), max_size=3),
                   hostile())  # fmt: skip
-SAMPLING = {"guidance_scale": hostile(), "temperature": hostile(), "top_k": hostile()}
+FORM = st.one_of(
+    st.just({"$": "array", "dtype": "uint8", "shape": [20, 30, 3], "fill": 90}),
+    st.sampled_from(["art.png", "missing.png"]), hostile(),
+)  # fmt: skip
+OPTIONS = {"guidance_scale": hostile(), "temperature": hostile(), "form_strength": hostile(),
+           "steps": st.one_of(st.sampled_from([1, 2]), hostile())}  # fmt: skip
+SAMPLING = {**OPTIONS, "form": FORM}
 BLEND = {"blend": st.one_of(st.just("icy"), hostile()), "amount": hostile()}
-CHANGE = {"seed": SEEDS, "prompt": st.one_of(st.none(), st.just("cool"), hostile())}
+CHANGE = {
+    "seed": SEEDS, "prompt": st.one_of(st.none(), st.just("cool"), hostile()), "form": FORM,
+    "steps": st.one_of(st.just(1), hostile()), "form_strength": hostile(),
+}  # fmt: skip
 MARGIN = st.one_of(st.sampled_from([0, 4, 8, 16]), hostile())
 MASK = st.one_of(
     st.just({"$": "array", "dtype": "uint8", "shape": [32, 32], "fill": 255}),
     st.just({"$": "array", "dtype": "bool", "shape": [32, 32], "fill": 1}), hostile(),
 )  # fmt: skip
+STRENGTH = st.one_of(st.sampled_from([0, 0.25, 1]), hostile())
 NUMBER = st.one_of(st.sampled_from([0, 1, 2, 3]), hostile())
 PATHS = st.one_of(
     st.sampled_from(["art.png", "missing.png", "x\0y", "art.txt", ".", ""]), hostile()
@@ -49,12 +59,12 @@ def call_of(
 
 CALLS = st.one_of(
     call_of("generate", PROMPTS, seed=SEEDS, size=SIZES, **BLEND, **SAMPLING),
-    call_of("generate", st.just("warm"), seed=SEEDS, on_scale=hostile()),
+    call_of("generate", st.just("warm"), seed=SEEDS, on_step=hostile()),
     call_of("stream", PROMPTS, seed=SEEDS, size=SIZES, **BLEND, **SAMPLING),
     call_of("tile", PROMPTS, seed=SEEDS, size=SIZES, **SAMPLING),
     call_of("interpolate", PROMPTS, PROMPTS, frames=NUMBER, seed=SEEDS, **SAMPLING),
-    call_of("vary", st.just("artwork"), from_scale=NUMBER, **CHANGE),
-    call_of("vary", hostile(), from_scale=NUMBER, **CHANGE),
+    call_of("vary", st.just("artwork"), strength=STRENGTH, **CHANGE),
+    call_of("vary", hostile(), strength=STRENGTH, **CHANGE),
     call_of("inpaint", st.just("artwork"), MASK, **CHANGE),
     call_of("inpaint", hostile(), MASK, **CHANGE),
     call_of("outpaint", st.just("artwork"), left=MARGIN, right=MARGIN, top=MARGIN, bottom=MARGIN,
@@ -65,7 +75,7 @@ CALLS = st.one_of(
     call_of("explain", PROMPTS),
     call_of("nearest_words", PROMPTS, count=NUMBER),
     call_of("parse", PROMPTS),
-    call_of("options", **SAMPLING),
+    call_of("options", **OPTIONS),
     call_of("draw", hostile()),
     call_of("draw requests", PROMPTS, seed=SEEDS, **BLEND, **SAMPLING),
     call_of("save", PATHS),

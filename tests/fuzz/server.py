@@ -22,8 +22,9 @@ PATHS = ["/v1/generate", "/v1/interpolate", "/v1/explain", "/v1/stream", "/v1/in
          "/V1/INFO", "/v1/%2e%2e/metrics", "/metrics\n", "/\ud800",
          "/v1/generate\0", "*"]  # fmt: skip
 METHODS = ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "BREW", "get"]
-FIELDS = ["prompt", "blend", "amount", "seed", "guidance_scale", "temperature", "top_k", "count",
-          "size", "format", "first", "second", "frames", "frame_ms", "unheard-of"]  # fmt: skip
+FIELDS = ["prompt", "blend", "amount", "seed", "guidance_scale", "temperature", "steps", "form",
+          "form_strength", "count", "size", "format", "first", "second", "frames", "frame_ms",
+          "unheard-of"]  # fmt: skip
 SOUND = {"prompt": "warm", "first": "warm", "second": "icy", "frames": 2, "seed": 7}
 HEADERS = ["content-type", "content-length", "accept", "authorization", "expect", "origin", "range",
            "x-request-id", "host", "cookie", "accept-encoding", "transfer-encoding",

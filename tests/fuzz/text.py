@@ -83,14 +83,17 @@ def bodies(places: Places) -> list[bytes]:
 def recipe_body(places: Places) -> Iterator[Try]:
     """What stands between the model's name and the check sum, both of which are right."""
     with TextToArt(places.bundle) as engine:
-        head = bytes([1]) + bytes.fromhex(engine.model[:16])
+        head = bytes([3]) + bytes.fromhex(engine.model[:16])
 
         def call(given: bytes) -> None:
             body = head + given
             whole = body + zlib.crc32(body).to_bytes(4, "big")
             text = base64.urlsafe_b64encode(whole).decode().rstrip("=")
             read = unpack_recipe(text, engine.spec, engine.model)
-            must(len(read.indices) == read.layout.positions(engine.spec.scales), "wrong indices")
+            must(
+                len(read.indices) == len(read.layout.windows) * engine.spec.positions,
+                "wrong indices",
+            )
             if len(read.layout.windows) <= 4:
                 drawn = engine.decode(text)
                 must(drawn.size == read.crop[2:], "another size than the recipe says")

@@ -17,10 +17,10 @@ from bench.unseen import SHIPPED, load_unseen
 from tests.fuzz.core import Places, Try, must, target
 from tests.fuzz.values import edited, edits, json_text
 from train.checkpoint import load_tensors
-from train.config import PRESETS, load_preset
-from train.data import PixelStore, load_rows
-from train.lexicon.glove import load_glove
-from train.model import Model
+from train.data.pictures import PixelStore, load_rows
+from train.models.whole import WholeModel
+from train.preset import PRESETS, load_preset
+from train.words.lexicon.glove import load_glove
 
 
 def presets(_: Places) -> list[bytes]:
@@ -36,7 +36,7 @@ def preset_toml(places: Places) -> Iterator[Try]:
         path.write_bytes(given)
         preset = load_preset(str(path))
         must(type(preset).from_json(preset.to_json()) == preset, "another preset as JSON")
-        must(preset.spec.positions > 0, "no positions")
+        must(preset.spec(preset.bank.size).positions > 0, "no positions")
 
     yield call
 
@@ -115,7 +115,7 @@ def preset_overrides(_: Places) -> Iterator[Try]:
     def call(given: Any) -> None:
         preset = load_preset("tiny", given)
         must(type(preset).from_json(preset.to_json()) == preset, "another preset as JSON")
-        must(preset.spec.positions > 0, "no positions")
+        must(preset.spec(preset.bank.size).positions > 0, "no positions")
 
     yield call
 
@@ -233,7 +233,7 @@ def checkpoint(places: Places) -> Iterator[Try]:
         header["__metadata__"]["about"] = json_text(edited(about, given))
         text = json.dumps(header).encode("utf-8", "replace")
         path.write_bytes(struct.pack("<Q", len(text)) + text + body)
-        model = Model.load(path)
+        model = WholeModel.load(path)
         must(model.spec.positions > 0, "no positions")
 
     yield call

@@ -175,9 +175,9 @@ def test_a_body_does_not_wait_for_its_heads_acknowledgement():
 
 
 def test_a_body_that_is_too_large_is_413_before_it_is_read(live):
-    answer = live.raw(PATH + b"content-length: 16385\r\nexpect: 100-continue\r\n\r\n")
+    answer = live.raw(PATH + b"content-length: 262145\r\nexpect: 100-continue\r\n\r\n")
     assert status_of(answer) == 413  # at once, and not 100
-    assert "expected 16384 bytes or fewer" in sentence_of(answer)
+    assert "expected 262144 bytes or fewer" in sentence_of(answer)
 
 
 def test_a_client_that_goes_on_sending_still_reads_its_413(live):
@@ -188,13 +188,13 @@ def test_a_client_that_goes_on_sending_still_reads_its_413(live):
 
 def test_a_chunked_body_is_counted_as_it_comes(live):
     chunk = b"%x\r\n" % 4096 + bytes(4096) + b"\r\n"
-    answer = live.raw(PATH + b"transfer-encoding: chunked\r\n\r\n", chunk * 5, b"0\r\n\r\n")
+    answer = live.raw(PATH + b"transfer-encoding: chunked\r\n\r\n", chunk * 65, b"0\r\n\r\n")
     assert status_of(answer) == 413
 
 
 def test_a_body_just_within_the_limit_is_read(live):
-    body = json.dumps({"prompt": "warm"}).encode().ljust(16384)
-    head = PATH + b"connection: close\r\ncontent-length: 16384\r\n\r\n"
+    body = json.dumps({"prompt": "warm"}).encode().ljust(262144)
+    head = PATH + b"connection: close\r\ncontent-length: 262144\r\n\r\n"
     assert status_of(live.raw(head, body)) == 200
 
 

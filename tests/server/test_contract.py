@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from t2a_edge.checks import MAX_GUIDANCE, MAX_TEMPERATURE, MAX_TOP_K
+from t2a_edge.checks import MAX_GUIDANCE, MAX_STEPS, MAX_TEMPERATURE
 from t2a_edge.seeds import MAX_SEED
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -38,13 +38,13 @@ def test_the_document_tells_this_servers_limits(serving, engine):
 NUMBERS = {  # what is checked: the least and the most; None where the model or the server says
     "GenerateAsked": {
         "seed": (0, MAX_SEED), "guidance_scale": (0, MAX_GUIDANCE),
-        "temperature": (0, MAX_TEMPERATURE), "top_k": (0, MAX_TOP_K),
+        "temperature": (0, MAX_TEMPERATURE), "steps": (1, MAX_STEPS), "form_strength": (0, 1),
         "amount": (0, 1), "count": (1, 8),
     },
     "InterpolateAsked": {
         "seed": (0, MAX_SEED), "guidance_scale": (0, MAX_GUIDANCE),
-        "temperature": (0, MAX_TEMPERATURE), "top_k": (0, MAX_TOP_K), "frames": (2, 32),
-        "frame_ms": (20, 10_000),
+        "temperature": (0, MAX_TEMPERATURE), "steps": (1, MAX_STEPS), "form_strength": (0, 1),
+        "frames": (2, 32), "frame_ms": (20, 10_000),
     },
 }  # fmt: skip
 

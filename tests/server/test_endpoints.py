@@ -45,7 +45,7 @@ def test_webp_is_the_same_picture(live, engine):
 def test_every_option_reaches_the_model(live, engine):
     options = {
         "seed": 5, "blend": "icy geometric", "amount": 0.25, "guidance_scale": 2.5,
-        "temperature": 0.5, "top_k": 9,
+        "temperature": 0.5, "steps": 3, "form_strength": 0.75,
     }  # fmt: skip
     (told,) = live.post("/v1/generate", prompt="warm:0.5", format="json", **options).json()[
         "images"
@@ -56,6 +56,30 @@ def test_every_option_reaches_the_model(live, engine):
     assert told == {
         "prompt": "warm:0.5", "width": 256, "height": 256, "unknown_words": [], **options,
     }  # fmt: skip
+
+
+def photo() -> tuple[np.ndarray, str]:
+    """A picture, and its PNG in base64."""
+    rows, columns = np.mgrid[:40, :64]
+    pixels = np.stack([rows * 6, columns * 3, rows + columns], axis=-1).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="PNG")
+    return pixels, base64.b64encode(stream.getvalue()).decode()
+
+
+def test_a_form_is_painted_anew(live, engine):
+    pixels, form = photo()
+    (told,) = live.post("/v1/generate", prompt="warm", seed=5, form=form, format="json").json()[
+        "images"
+    ]
+    assert told["recipe"] == engine.generate("warm", seed=5, form=pixels).recipe
+    assert told["recipe"] != engine.generate("warm", seed=5).recipe
+    frames = live.post(
+        "/v1/interpolate", first="warm", second="icy", frames=2, seed=5, form=form, format="json"
+    )
+    assert frames.json()["images"][0]["recipe"] == told["recipe"]
+    stream = live.post("/v1/stream", prompt="warm", seed=5, form=form)
+    assert told["recipe"] in stream.text
 
 
 def test_several_pictures_have_consecutive_seeds(live, engine):
@@ -144,7 +168,7 @@ def test_info_tells_the_model_and_the_limits(live, engine):
     assert info["vocabulary"] == len(engine.bundle.vocabulary)
     assert info["limits"] == {
         "count": 8, "frames": 32, "size": 1024, "prompt_characters": 400, "words": 8,
-        "body_bytes": 16384, "deadline_s": 30.0, "batch": 8, "queue": 64,
+        "body_bytes": 262144, "deadline_s": 30.0, "batch": 8, "queue": 64,
     }  # fmt: skip
 
 
@@ -245,13 +269,24 @@ BAD = [
     ("/v1/generate", {"prompt": "warm", "size": [256]}, "size is [256]"),
     ("/v1/generate", {"prompt": "warm", "size": [256, 260]}, "a multiple of 8"),
     ("/v1/generate", {"prompt": "warm", "size": [256, 1032]}, "allows 1024 or fewer"),
-    ("/v1/generate", {"prompt": "warm", "guidance_scale": 31}, "guidance_scale is 31"),
+    ("/v1/generate", {"prompt": "warm", "guidance_scale": 9}, "guidance_scale is 9"),
     ("/v1/generate", {"prompt": "warm", "temperature": -1}, "temperature is -1"),
-    ("/v1/generate", {"prompt": "warm", "top_k": -1}, "top_k is -1"),
+    ("/v1/generate", {"prompt": "warm", "steps": 0}, "steps is 0"),
+    ("/v1/generate", {"prompt": "warm", "steps": 65}, "steps is 65"),
+    ("/v1/generate", {"prompt": "warm", "form_strength": 1.5}, "form_strength is 1.5"),
+    ("/v1/generate", {"prompt": "warm", "form": "?"}, "The form is no base64"),
+    ("/v1/generate", {"prompt": "warm", "form": "AAAA"}, "The form is not a picture"),
+    ("/v1/interpolate", {"first": "warm", "second": "icy", "form": "AAAA"}, "not a picture"),
+    ("/v1/stream", {"prompt": "warm", "form": "AAAA"}, "not a picture"),
     ("/v1/generate", {"prompt": "warm", "amount": 2, "blend": "icy"}, "amount is 2"),
     (
         "/v1/generate",
         {"prompt": "warm", "count": 2, "format": "json", "size": [1024, 1024]},
+        "costs as much as 98 plain pictures; expected 64",
+    ),
+    (
+        "/v1/generate",
+        {"prompt": "warm", "size": [1024, 1024], "steps": 16},
         "costs as much as 98 plain pictures; expected 64",
     ),
     (

@@ -121,7 +121,7 @@ def test_an_event_of_an_error_is_a_problem(serving):
     with serving() as live, Held(live, fails=True) as held:
         with live.client.stream("POST", "/v1/stream", json={"prompt": "warm"}) as answer:
             lines = answer.iter_lines()
-            assert next(lines) == "event: scale"
+            assert next(lines) == "event: step"
             held.go()
             *_, name, data, _ = lines
         assert name == "event: error"

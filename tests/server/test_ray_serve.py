@@ -68,7 +68,7 @@ def test_a_deployment_draws_the_librarys_pictures(tmp_path, engine):
                 assert answer.content == engine.generate("warm dark", seed=seed).encode("png")
             assert client.post("/v1/generate", json={"prompt": ""}).status_code == 422
             previews = client.post("/v1/stream", json={"prompt": "warm", "seed": 1}).text
-            assert previews.count("event: ") == len(engine.spec.scales)
+            assert previews.count("event: ") == engine.spec.steps
             assert client.get("/v1/info").json()["bundle"] == engine.bundle.bundle_hash
     finally:
         process.send_signal(signal.SIGINT)

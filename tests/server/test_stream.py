@@ -18,15 +18,17 @@ def events_of(text: str) -> list[tuple[str, dict]]:
     return events
 
 
-def test_a_preview_a_scale_and_the_picture_last(live, engine):
+def test_a_preview_a_step_and_the_picture_last(live, engine):
     answer = live.post("/v1/stream", prompt="warm dark", seed=5)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert answer.headers["x-seed"] == "5"
     events = events_of(answer.text)
-    scales = len(engine.spec.scales)
-    assert [name for name, _ in events] == ["scale"] * (scales - 1) + ["picture"]
-    assert [data["scale"] for _, data in events] == list(range(1, scales + 1))
+    steps = engine.spec.steps
+    assert [name for name, _ in events] == ["step"] * (steps - 1) + ["picture"]
+    assert [(data["step"], data["of"]) for _, data in events] == [
+        (step, steps) for step in range(1, steps + 1)
+    ]
     own = list(engine.stream("warm dark", seed=5))
     for (_, data), artwork in zip(events, own, strict=True):
         shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image"]))))
@@ -41,7 +43,7 @@ def test_previews_come_while_the_picture_is_drawn(serving):
         live.client.stream("POST", "/v1/stream", json={"prompt": "warm"}) as answer,
     ):
         lines = answer.iter_lines()
-        assert next(lines) == "event: scale"  # though the second scale is not begun
+        assert next(lines) == "event: step"  # though the second step is not begun
         held.go()
         assert "event: picture" in list(lines)
 
@@ -49,11 +51,11 @@ def test_previews_come_while_the_picture_is_drawn(serving):
 def test_a_client_that_leaves_stops_the_drawing(serving):
     with serving() as live, Held(live) as held:
         with live.client.stream("POST", "/v1/stream", json={"prompt": "warm"}) as answer:
-            assert next(answer.iter_lines()) == "event: scale"
+            assert next(answer.iter_lines()) == "event: step"
         live.until(lambda: live.service.busy == 0)
         held.go()
         live.until(lambda: held.ended)
-        assert held.drawn == 2  # of six: it is asked before the third
+        assert held.drawn == 2  # of all: it is asked before the third
         assert live.post("/v1/generate", prompt="warm").status_code == 200
 
 
@@ -61,7 +63,7 @@ def test_a_deadline_in_the_middle_is_an_event(serving):
     with serving(deadline_s=1.5) as live, Held(live) as held:
         with live.client.stream("POST", "/v1/stream", json={"prompt": "warm"}) as answer:
             lines = answer.iter_lines()
-            assert next(lines) == "event: scale"
+            assert next(lines) == "event: step"
             held.wait_s(1.6)
             held.go()
             rest = list(lines)
@@ -73,7 +75,7 @@ def test_a_failure_in_the_middle_is_an_event(serving, caplog):
     with serving() as live, Held(live, fails=True) as held:
         with live.client.stream("POST", "/v1/stream", json={"prompt": "warm"}) as answer:
             lines = answer.iter_lines()
-            assert next(lines) == "event: scale"
+            assert next(lines) == "event: step"
             held.go()
             rest = list(lines)
         assert "event: error" in rest
@@ -97,7 +99,7 @@ def test_a_stream_that_has_not_begun_is_504(serving):
 
 
 class Held:
-    """Holds a server's streams after their first scale."""
+    """Holds a server's streams after their first step."""
 
     def __init__(self, live, fails: bool = False) -> None:
         import threading

@@ -14,13 +14,12 @@ from t2a_edge.bundle import Bundle, load_bundle
 from t2a_edge.errors import RecipeError, T2AEdgeError
 from t2a_edge.pipeline import Request, TextToArt
 from t2a_edge.recipe import unpack_recipe
-from t2a_edge.runner import RefinerInputs, Runner, ScaleInputs
+from t2a_edge.runner import FormInputs, PainterInputs, Runner
 from t2a_edge.spec import Spec
+from tests.tiny import base_spec
 
-SMALL = {"image_size": 16, "scales": (1, 2, 4), "codebook_size": 8, "layers": 1, "heads": 1,
-         "head_dim": 2, "scale_guidance": (1.0,) * 3, "scale_temperature": (1.0,) * 3,
-         "scale_coherence": (0.0,) * 3, "refiner_scales": 1, "refiner_redraws": (1,),
-         "quiet_code": 0}  # fmt: skip
+SMALL = {"image_size": 16, "scales": (1, 2, 4, 8), "codebook_size": 32, "depth": 2, "forms": 3,
+         "steps": 2}  # fmt: skip
 
 
 class Quick(Runner):
@@ -32,16 +31,18 @@ class Quick(Runner):
     def text(self, text_bytes: Any) -> Any:
         return text_bytes[..., :4].astype(np.float32)
 
-    def transformer(self, inputs: ScaleInputs) -> Any:
-        batch, positions = len(inputs.text_embedding), len(inputs.positions)
-        logits = np.zeros((batch, positions, self._spec.codebook_size), np.float32)
-        new = np.zeros((1, batch, 1, positions, 2), np.float32)
-        keys = np.concatenate([inputs.past_keys, new], axis=3)
-        return logits, (keys, keys)
+    def forms(self, inputs: FormInputs) -> Any:
+        batch = len(inputs.crop)
+        return np.zeros((batch, 64, 64), np.float32), np.zeros(batch, np.int64)
 
-    def refiner(self, inputs: RefinerInputs) -> Any:
-        batch, side, _ = inputs.drawn.shape
-        return np.zeros((batch, side * side, self._spec.codebook_size), np.float32)
+    def painter(self, inputs: PainterInputs) -> Any:
+        return np.zeros_like(inputs.latents)
+
+    def composer(self, latents: Any) -> Any:
+        return np.zeros((len(latents), self._spec.positions), np.int64)
+
+    def encoder(self, indices: Any) -> Any:
+        return np.zeros((len(indices), self._spec.side**2, self._spec.depth), np.float32)
 
     def decoder(self, indices: Any) -> Any:
         size = self._spec.image_size
@@ -49,11 +50,11 @@ class Quick(Runner):
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[TextToArt]:
-    """A model that is quick: of the shipped bundle's words, and engines that do nothing."""
-    shipped = load_bundle()
-    small = Bundle(**{**vars(shipped), "spec": replace(shipped.spec, **SMALL)})
-    with TextToArt(runner=Quick(small.spec)) as model:
+def engine(tiny_bundle: Path) -> Iterator[TextToArt]:
+    """A model that is quick: of the tiny bundle's words, and engines that do nothing."""
+    tiny = load_bundle(tiny_bundle)
+    small = Bundle(**{**vars(tiny), "spec": replace(tiny.spec, **SMALL)})
+    with TextToArt(tiny_bundle, runner=Quick(small.spec)) as model:
         model.bundle = small
         yield model
 
@@ -72,7 +73,13 @@ SIZES = st.one_of(
     st.sampled_from([(16, 24), [32, 16], np.array([16, 16]), np.array([[1, 2]]), range(2)]),
     NUMBERS, st.lists(NUMBERS, max_size=3), st.tuples(NUMBERS, NUMBERS),
 )  # fmt: skip
-SAMPLING = {"seed": NUMBERS, "guidance_scale": NUMBERS, "temperature": NUMBERS, "top_k": NUMBERS}
+FORMS = st.one_of(
+    st.sampled_from(["missing.png", Path("missing.png"), np.zeros((8, 8), np.uint8),
+                     np.zeros((3, 5, 3), np.uint8), np.zeros((4, 4, 4), np.uint8), "\0"]),
+    NUMBERS, st.lists(NUMBERS, max_size=3),
+)  # fmt: skip
+DRAWN = {"steps": st.just(1) | NUMBERS, "form": FORMS, "form_strength": NUMBERS}
+SAMPLING = {"seed": NUMBERS, "guidance_scale": NUMBERS, "temperature": NUMBERS, **DRAWN}
 SEEDS = NUMBERS | st.lists(NUMBERS, max_size=3) | st.just(np.arange(2))
 REQUESTS = st.builds(Request, TEXTS, NUMBERS, TEXTS, NUMBERS)
 WAYS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
@@ -95,15 +102,15 @@ WAYS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "decode": st.fixed_dictionaries({"recipe": TEXTS}),
     "vary": st.fixed_dictionaries(
         {"artwork": st.just("drawn") | NUMBERS},
-        optional={"from_scale": NUMBERS, "seed": NUMBERS, "prompt": TEXTS},
+        optional={**DRAWN, "strength": NUMBERS, "seed": NUMBERS, "prompt": TEXTS},
     ),
     "inpaint": st.fixed_dictionaries(
         {"artwork": st.just("drawn"), "mask": st.just(np.full((16, 16), 200)) | SIZES},
-        optional={"seed": NUMBERS, "prompt": TEXTS},
+        optional={**DRAWN, "seed": NUMBERS, "prompt": TEXTS},
     ),
     "outpaint": st.fixed_dictionaries(
         {"artwork": st.just("drawn")},
-        optional={"left": NUMBERS, "top": NUMBERS, "seed": NUMBERS, "prompt": TEXTS},
+        optional={**DRAWN, "left": NUMBERS, "top": NUMBERS, "seed": NUMBERS, "prompt": TEXTS},
     ),
 }  # fmt: skip
 
@@ -131,14 +138,14 @@ def test_a_method_works_or_says_why(engine: TextToArt, name: str) -> None:
     use()
 
 
-SHIPPED_SPEC = load_bundle().spec
+BASE_SPEC = base_spec()
 
 
 @given(st.text(max_size=80) | st.binary(max_size=80) | NUMBERS)
 @example("A" * 40)
 def test_no_text_raises_anything_but_a_recipe_error(text: Any) -> None:
     with pytest.raises(RecipeError):
-        unpack_recipe(text, SHIPPED_SPEC, "ab" * 32)
+        unpack_recipe(text, BASE_SPEC, "ab" * 32)
 
 
 @settings(max_examples=40)

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from t2a_edge.artwork import Artwork
+from t2a_edge.conditioning import Conditioning
+from t2a_edge.drawing import Drawing, SamplingOptions
 from t2a_edge.layout import Layout
 from t2a_edge.recipe import Recipe, pack_recipe, unpack_recipe
-from t2a_edge.sampler import Conditioning, Drawing, SamplingOptions
 from t2a_edge.spec import Spec
 
-OPTIONS = SamplingOptions(guidance_scale=3.0, temperature=1.0, top_k=0)
+OPTIONS = SamplingOptions(guidance_scale=3.0, temperature=1.0, steps=8, form_strength=1.0)
 SPEC = Spec(
-    image_size=32, scales=(1, 2, 4), codebook_size=32, code_dim=8, max_words=8, max_bytes=32,
-    layers=2, heads=2, head_dim=16, guidance_scale=3.0, temperature=1.0, top_k=0,
-    scale_guidance=(1.0,) * 3, scale_temperature=(1.0,) * 3,
+    image_size=32, scales=(1, 2, 4, 8), codebook_size=100, code_dim=8, max_words=8, max_bytes=32,
+    depth=4, forms=6,
 )  # fmt: skip
 
 
@@ -27,16 +27,17 @@ def artwork(**changed: Any) -> Artwork:
     usual: dict[str, Any] = {
         "pixels": np.arange(32 * 32 * 3, dtype=np.uint32).astype(np.uint8).reshape(32, 32, 3),
         "prompt": "warm dark", "blend": None, "unknown_words": (), "seed": 7, "options": OPTIONS,
-        "bundle_hash": "0" * 16, "indices": np.arange(21), "layout": Layout(),
+        "bundle_hash": "0" * 16, "indices": np.arange(85), "layout": Layout(),
         "crop": (0, 0, 32, 32), "recipe": "abc",
     }  # fmt: skip
     return Artwork(**{**usual, **changed})
 
 
 OTHERS = [
-    {"pixels": np.zeros((32, 32, 3), np.uint8)}, {"indices": np.zeros(21, np.int64)},
+    {"pixels": np.zeros((32, 32, 3), np.uint8)}, {"indices": np.zeros(85, np.int64)},
     {"prompt": "warm"}, {"seed": 8}, {"seed": None}, {"blend": ("cool", 0.5)}, {"changed": "vary"},
-    {"options": replace(OPTIONS, top_k=1)}, {"recipe": "abd"}, {"layout": Layout(4, 2)},
+    {"form": "ab" * 8},
+    {"options": replace(OPTIONS, steps=1)}, {"recipe": "abd"}, {"layout": Layout(4, 2)},
 ]  # fmt: skip
 
 
@@ -86,24 +87,25 @@ def test_metadata_of_numbers_of_numpy_is_json() -> None:
     options = SamplingOptions(
         guidance_scale=np.float32(3),
         temperature=np.float64(1),
-        top_k=np.int64(0),  # type: ignore[arg-type]
+        steps=np.int64(8),  # type: ignore[arg-type]
+        form_strength=np.float16(1),
     )
     assert options == OPTIONS
     assert json.loads(json.dumps(artwork(options=options).metadata)) == artwork().metadata
 
 
 def test_recipes_are_values() -> None:
-    one = Recipe(np.arange(21), Layout(), (0, 0, 32, 32))
+    one = Recipe(np.arange(85), Layout(), (0, 0, 32, 32))
     read = unpack_recipe(pack_recipe(one, SPEC, "ab" * 32), SPEC, "ab" * 32)
     assert read == one
     assert {read, one} == {one}
-    assert one != Recipe(np.zeros(21, np.int64), Layout(), (0, 0, 32, 32))
+    assert one != Recipe(np.zeros(85, np.int64), Layout(), (0, 0, 32, 32))
     assert one != 5
 
 
 def test_what_only_carries_arrays_is_equal_to_itself_alone() -> None:
-    rows = np.zeros((1, 8, 4), np.float32), np.zeros((1, 8), np.float32)
-    one, other = (Conditioning(*rows, (1.0,)) for _ in range(2))
+    rows = np.zeros((8, 4), np.float32), np.zeros(8, np.float32), np.zeros(8, np.float32)
+    one, other = (Conditioning(*rows) for _ in range(2))
     assert (one == one, one == other, one in [other]) == (True, False, False)
     drawing = Drawing(one, 7, OPTIONS)
     assert {drawing, Drawing(one, 7, OPTIONS), drawing} - {drawing}

@@ -22,7 +22,7 @@ from t2a_edge.attributes import (
 )
 from t2a_edge.errors import ImageError
 from t2a_edge.image import read_pixels
-from t2a_edge.vocabulary import AXIS_NAMES, HUES, MOODS
+from t2a_edge.vocabulary import AXIS_NAMES, FORMS, HUES, MOODS
 
 SIDE = 256
 
@@ -107,7 +107,7 @@ def filled(colour):
 
 
 def test_every_axis_is_scored_or_said_to_be_unmeasurable():
-    assert set(AXIS_MEASURES) | set(UNMEASURABLE) >= set(AXIS_NAMES) | set(MOODS)
+    assert set(AXIS_MEASURES) | set(UNMEASURABLE) >= {*AXIS_NAMES, *MOODS, *FORMS}
     assert not (set(AXIS_MEASURES) | set(WORD_MEASURES) | set(HUES)) & set(UNMEASURABLE)
     assert set(attribute_scores(painting())) == {*AXIS_MEASURES, *HUES, *WORD_MEASURES}
     assert set(HUE_REGIONS) == set(HUES)

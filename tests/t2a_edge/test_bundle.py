@@ -1,7 +1,6 @@
 import hashlib
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from t2a_edge.bundle import (
     FORMAT,
     MANIFEST,
     engine_file,
-    engines,
     file_entry,
     load_bundle,
     write_manifest,
@@ -18,7 +16,9 @@ from t2a_edge.bundle import (
 from t2a_edge.errors import BundleError
 from t2a_edge.pipeline import TextToArt
 
-ENGINES = ["text.onnx", "transformer.onnx", "refiner.onnx", "decoder.onnx"]
+ENGINES = [
+    engine_file(name) for name in ("text", "forms", "painter", "composer", "encoder", "decoder")
+]
 KEYS = ["checkpoint_sha256", "files", "format", "precision", "spec", "vocabulary"]
 
 
@@ -98,7 +98,7 @@ def test_a_truncated_file_that_the_manifest_vouches_for_cannot_be_loaded(bundle,
         TextToArt(bundle)
 
 
-@pytest.mark.parametrize("key", ["layers", "heads", "head_dim", "max_bytes"])
+@pytest.mark.parametrize("key", ["depth", "forms", "max_bytes"])
 def test_a_spec_that_the_engines_do_not_fit_is_an_error(bundle, key):
     spec = read_manifest(bundle)["spec"]
     change_manifest(bundle, spec={**spec, key: spec[key] + 1})
@@ -125,7 +125,7 @@ def test_a_folder_that_is_missing_or_none_is_no_bundle(bundle, name):
         load_bundle(bundle.parent / name)
 
 
-@pytest.mark.parametrize("found", [0, 1, 99, "2", None])
+@pytest.mark.parametrize("found", [0, 3, 99, "2", None])
 def test_another_format_is_an_error(bundle, found):
     change_manifest(bundle, format=found)
     with pytest.raises(BundleError, match=f"format {found!r}; .* reads {FORMAT}"):
@@ -180,7 +180,7 @@ def test_a_manifest_that_was_written_can_be_read(bundle):
     write_manifest(bundle, written, ENGINES)
     assert load_bundle(bundle).vocabulary == ("été", "暖か", "🔥")
     left = {path.name for path in bundle.iterdir()}
-    assert left == {*ENGINES, MANIFEST, "MODEL_CARD.md", "PARITY.md"}
+    assert left == {*ENGINES, MANIFEST}
 
 
 def test_the_same_manifest_is_written_with_the_same_bytes(bundle):
@@ -209,24 +209,3 @@ def test_a_vocabulary_has_words_only(bundle):
     change_manifest(bundle, vocabulary=["warm", 3])
     with pytest.raises(BundleError, match="Its vocabulary is 3; expected words of 1 to 32 bytes"):
         load_bundle(bundle)
-
-
-def test_only_a_bundle_whose_spec_has_passes_has_a_refiner(tiny_bundle):
-    spec = load_bundle(tiny_bundle).spec
-    assert spec.refiner_passes == 2
-    assert [engine_file(name) for name in engines(spec)] == ENGINES
-    assert engines(replace(spec, refiner_passes=0, refiner_redraws=())) == (
-        "text",
-        "transformer",
-        "decoder",
-    )
-
-
-def test_a_spec_without_passes_needs_no_refiner(bundle):
-    manifest = read_manifest(bundle)
-    for name in ("refiner_passes", "refiner_redraws"):  # as bundles were before the refiner
-        del manifest["spec"][name]
-    del manifest["files"]["refiner.onnx"]
-    (bundle / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
-    (bundle / "refiner.onnx").unlink()
-    assert load_bundle(bundle).spec.refiner_passes == 0

@@ -19,7 +19,14 @@ from t2a_edge.seeds import MAX_SEED
 
 ROOT = Path(t2a_edge.__file__).parents[1]
 LONG_NAME = "a" * 300
-ENGINES = ["text.onnx", "transformer.onnx", "refiner.onnx", "decoder.onnx"]
+ENGINES = [
+    "text.onnx",
+    "forms.onnx",
+    "painter.onnx",
+    "composer.onnx",
+    "encoder.onnx",
+    "decoder.onnx",
+]
 
 
 class Ended:
@@ -133,13 +140,19 @@ def test_words_that_cannot_be_used_are_refused(generate, out, words, said):
         ("--count", "-3", "count is -3"),
         ("--count", "100000", "count is 100000; expected a whole number from 1 to 1000"),
         ("--count", "many", "'many' is not a valid integer"),
-        ("--guidance", "nan", "guidance scale is nan; expected a number from 0 to 30"),
+        ("--guidance", "nan", "guidance scale is nan; expected a number from 0 to 8"),
         ("--guidance", "-1", "guidance scale is -1.0"),
-        ("--guidance", "31", "guidance scale is 31.0"),
+        ("--guidance", "9", "guidance scale is 9.0"),
         ("--guidance", "strong", "'strong' is not a valid float"),
         ("--temperature", "inf", "temperature is inf; expected a number from 0 to 10"),
         ("--temperature", "-0.1", "temperature is -0.1"),
         ("--temperature", "nan", "temperature is nan"),
+        ("--steps", "0", "number of steps is 0; expected a whole number from 1 to 64"),
+        ("--steps", "65", "number of steps is 65"),
+        ("--steps", "2.5", "'2.5' is not a valid integer"),
+        ("--form", "missing.png", "missing.png cannot be read"),
+        ("--form-strength", "1.1", "form strength is 1.1; expected a number from 0 to 1"),
+        ("--form-strength", "nan", "form strength is nan"),
         ("--threads", "0", "number of threads is 0; expected a whole number from 1 to 256"),
         ("--threads", "100000", "threads is 100000"),
         ("--colour", "red", "No such option"),
@@ -271,7 +284,7 @@ def test_a_process_ends_with_one_line_too(tiny_bundle, out, arguments, said):
 
 
 def test_a_truncated_engine_writes_nothing_else_to_stderr(damaged, out):
-    engine = damaged / "transformer.onnx"
+    engine = damaged / "painter.onnx"
     engine.write_bytes(engine.read_bytes()[:-1000])
     manifest = json.loads((damaged / "bundle.json").read_text(encoding="utf-8"))
     manifest["files"][engine.name] = file_entry(engine)
@@ -376,9 +389,11 @@ def test_pictures_go_to_the_current_folder_by_default(run, tiny_bundle, out, mon
 
 
 def test_options_go_into_the_metadata(generate):
-    drawn = generate("warm", "--seed", 7, "--guidance", 1.5, "--temperature", 0.25).out[0]
+    given = ["--guidance", 1.5, "--temperature", 0.25, "--steps", 3, "--form-strength", 0.5]
+    drawn = generate("warm", "--seed", 7, *given).out[0]
     metadata = read_metadata(Path(drawn))
     assert (metadata["guidance_scale"], metadata["temperature"]) == (1.5, 0.25)
+    assert (metadata["steps"], metadata["form_strength"]) == (3, 0.5)
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,7 @@ from t2a_edge.commands.gates import Figure, Gate, exact, missing, percentile, sa
 BUDGETS = Path(t2a_edge.__file__).parents[1] / "bench" / "budgets.toml"
 FIGURES = {
     "size_mb": "artefacts.int8.size_mb",
-    "cold_ms": "artefacts.int8.cold_ms.p50",
-    "p50_ms": "artefacts.int8.cpu.threads_1.batch_1.pipeline_ms.p50",
-    "p99_ms": "artefacts.int8.cpu.threads_1.batch_1.pipeline_ms.p99",
+    "p99_ms": "artefacts.int8.cuda.threads_1.batch_1.pipeline_ms.p99",
     "memory_mb": "artefacts.int8.peak_memory_mb",
 }
 LIMIT = Gate(name="p50_ms", below=60.0, why="instant", cpu=True)

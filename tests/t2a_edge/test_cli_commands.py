@@ -273,18 +273,34 @@ def test_an_unknown_format_is_refused(tiny, out):
 
 
 def test_json_says_all_that_is_known_of_a_picture(tiny, picture):
-    (line,) = tiny("generate", "warm", "dark", "zesty", "--seed", 7, "--json", "--top-k", 3).json
+    (line,) = tiny("generate", "warm", "dark", "zesty", "--seed", 7, "--json", "--steps", 3).json
     assert Path(line["path"]).is_file()
     assert line["prompt"] == "warm dark zesty"
     assert line["unknown_words"] == ["zesty"]
-    assert (line["seed"], line["top_k"], line["provider"]) == (7, 3, "cpu")
+    assert (line["seed"], line["steps"], line["provider"]) == (7, 3, "cpu")
     assert line["ms"] > 0
     stored = read_metadata(Path(line["path"]))
     assert stored.items() <= line.items()
 
 
-def test_a_top_k_out_of_range_is_refused(tiny, out):
-    assert_refused(tiny("generate", "warm", "--top-k", -1), out, "top-k is -1")
+@pytest.mark.parametrize(
+    "command", ["generate", "tile", "interpolate", "vary", "inpaint", "outpaint"]
+)
+def test_a_form_can_be_given_to_every_command_that_draws(tiny, picture, tmp_path, command):
+    Image.fromarray(pixels_of(picture)[::-1]).save(tmp_path / "form.png")
+    Image.new("L", (SIDE, SIDE), 255).save(tmp_path / "mask.png")
+    words = {
+        "interpolate": ["warm", "cool", "--frames", 2], "vary": [picture],
+        "inpaint": [picture, tmp_path / "mask.png"], "outpaint": [picture, "--right", 16],
+    }.get(command, ["warm"])  # fmt: skip
+    given = ["--seed", 7, "--form-strength", 0.75, "--steps", 2, "--format", "webp"]
+    ended = tiny(command, *words, *given, "--form", tmp_path / "form.png", "--json")
+    assert (ended.code, ended.err) == (0, [])
+    plain = tiny(command, *words, *given, "--json")
+    for line, other in zip(ended.json, plain.json, strict=True):
+        assert (line["steps"], line["form_strength"], len(line["form"])) == (2, 0.75, 16)
+        assert "form" not in other
+        assert line["recipe"] != other["recipe"]
 
 
 @pytest.mark.parametrize(("provider", "said"), [("cuda", "'cuda'"), ("tensorrt", "no driver")])
@@ -426,20 +442,22 @@ def test_an_interpolation_that_cannot_be_drawn_is_refused(tiny, out, arguments, 
 # ---- vary, inpaint, outpaint
 
 
-def test_the_default_scale_of_a_variation_is_that_of_the_library():
-    from t2a_edge.pipeline import KEPT_SCALES
+def test_the_default_strength_of_a_variation_is_that_of_the_library():
+    from t2a_edge.pipeline import STRENGTH
 
-    assert change.DEFAULT_SCALE == KEPT_SCALES
+    assert change.DEFAULT_STRENGTH == STRENGTH
 
 
-def test_variations_keep_the_coarse_scales(tiny, tiny_bundle, picture):
-    ended = tiny("vary", picture, "--from-scale", 2, "--count", 2, "--seed", 1)
+def test_variations_have_a_strength(tiny, tiny_bundle, picture):
+    ended = tiny("vary", picture, "--strength", 0, "--count", 2, "--seed", 1)
     assert [Path(p).name for p in ended.out] == ["warm-dark-vary-1.png", "warm-dark-vary-2.png"]
+    further = tiny("vary", picture, "--strength", 0.9, "--seed", 3)
     with TextToArt(tiny_bundle) as engine:
-        source, *varied = (engine.open(path).indices for path in (picture, *ended.out))
-    for indices in varied:
-        assert (indices[:5] == source[:5]).all()
-        assert (indices[5:] != source[5:]).any()
+        paths = (picture, *ended.out, *further.out)
+        source, *same, other = (engine.open(path).indices for path in paths)
+    for indices in same:
+        assert (indices == source).all()
+    assert (other != source).any()
 
 
 def test_a_mask_says_what_is_drawn_anew(tiny, tiny_bundle, picture, tmp_path):
@@ -450,10 +468,12 @@ def test_a_mask_says_what_is_drawn_anew(tiny, tiny_bundle, picture, tmp_path):
     assert Path(drawn.out[0]).name == "cool-inpaint-1.png"
     with TextToArt(tiny_bundle) as engine:
         source, changed = (engine.open(path).indices for path in (picture, drawn.out[0]))
-    fine_source, fine = (indices[-64:].reshape(8, 8) for indices in (source, changed))
-    outside = np.ones((8, 8), dtype=bool)
-    outside[:2, :2] = False
-    assert (fine[outside] == fine_source[outside]).all()
+    assert (changed != source).any()
+    outside = np.ones((SIDE, SIDE), dtype=bool)
+    outside[:12, :12] = False
+    old, new = pixels_of(picture), pixels_of(drawn.out[0])
+    assert (new[outside] == old[outside]).all()
+    assert (new[:8, :8] != old[:8, :8]).any()
 
 
 def test_a_picture_is_drawn_on(tiny, picture):
@@ -512,7 +532,7 @@ def test_a_picture_that_cannot_be_changed_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["vary", "PICTURE", "--from-scale", 9], "expected a whole number from 0"),
+        (["vary", "PICTURE", "--strength", 9], "strength is 9.0; expected a number from 0 to 1"),
         (["vary", "PICTURE", "--prompt", ","], "no adjectives"),
         (["vary", "PICTURE", "--count", 2, "--out", "one.png"], "names one file"),
         (["vary"], "Missing argument 'PICTURE'"),
@@ -559,7 +579,7 @@ def test_a_picture_is_drawn_again_from_recipe_and_words(tiny, out, suffix):
 
 
 def test_a_changed_picture_is_drawn_again_from_its_recipe_alone(tiny, picture):
-    varied = tiny("vary", picture, "--seed", 1, "--from-scale", 1).out[0]
+    varied = tiny("vary", picture, "--seed", 1, "--strength", 0.75).out[0]
     (line,) = tiny("inspect", varied, "--redraw", "--json").json
     assert line["redrawn"] == {"recipe": 0}
 
@@ -620,7 +640,7 @@ def test_a_recipe_gives_the_picture_again(tiny, picture, out):
 
 
 def test_several_recipes_give_several_files(tiny, picture, out):
-    other = tiny("vary", picture, "--seed", 1, "--from-scale", 0, "--out", out / "v.png").out[0]
+    other = tiny("vary", picture, "--seed", 1, "--strength", 1, "--out", out / "v.png").out[0]
     recipes = "\n".join(tiny("inspect", picture, other, "--recipe").out)
     ended = tiny("decode", "-", given=recipes.encode())
     assert len({*ended.out}) == 2

@@ -10,11 +10,8 @@ from t2a_edge import TextToArt
 from t2a_edge.edit import blended, covered
 from t2a_edge.errors import ImageError, OptionError, PromptError, RecipeError
 from t2a_edge.pipeline import Request
-from t2a_edge.scales import scale_offsets
 
 SIZE, HALF, CELL, CODES = 32, 16, 4, 32  # of the tiny model
-SCALES = (1, 2, 4, 8)
-OFFSETS = scale_offsets(SCALES)
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +48,12 @@ def seam_share(pixels: np.ndarray, column: int) -> float:
 
 def test_every_way_to_draw_tells_how_far_it_is(engine, artwork):
     ways = {
-        "tile": lambda told: engine.tile("warm", seed=1, size=(SIZE, SIZE), on_scale=told),
-        "vary": lambda told: engine.vary(artwork, seed=1, on_scale=told),
+        "tile": lambda told: engine.tile("warm", seed=1, size=(SIZE, SIZE), on_step=told),
+        "vary": lambda told: engine.vary(artwork, seed=1, on_step=told),
         "inpaint": lambda told: engine.inpaint(
-            artwork, np.full((SIZE, SIZE), 255), seed=1, on_scale=told
+            artwork, np.full((SIZE, SIZE), 255), seed=1, on_step=told
         ),
-        "outpaint": lambda told: engine.outpaint(artwork, right=HALF, seed=1, on_scale=told),
+        "outpaint": lambda told: engine.outpaint(artwork, right=HALF, seed=1, on_step=told),
     }
     for name, draw in ways.items():
         done: list[int] = []
@@ -89,12 +86,12 @@ def test_as_many_seeds_as_prompts(engine):
 def test_requests_with_their_own_options_are_drawn_as_each_alone(engine):
     requests = [
         Request("warm", 1, guidance_scale=0.0),
-        Request("pale", 2, blend="cool", amount=0.3, top_k=3),
+        Request("pale", 2, blend="cool", amount=0.3, steps=3),
         Request("dark", 3, temperature=0.0),
     ]
     one, two, three = engine.draw(requests)
     assert_same(one, engine.generate("warm", seed=1, guidance_scale=0.0))
-    assert_same(two, engine.generate("pale", seed=2, blend="cool", amount=0.3, top_k=3))
+    assert_same(two, engine.generate("pale", seed=2, blend="cool", amount=0.3, steps=3))
     assert_same(three, engine.generate("dark", seed=3, temperature=0.0))
 
 
@@ -194,31 +191,33 @@ def test_windows_leave_no_seam(shipped, seen):
 # ---- variations
 
 
-@pytest.mark.parametrize("from_scale", [0, 1, 2, 3])
-def test_a_variation_keeps_what_is_coarser(engine, artwork, from_scale):
-    varied = engine.vary(artwork, from_scale=from_scale, seed=99)
-    kept = OFFSETS[from_scale]
-    np.testing.assert_array_equal(varied.indices[:kept], artwork.indices[:kept])
-    assert (varied.indices[kept:] != artwork.indices[kept:]).any()
-    assert (varied.changed, varied.seed, varied.prompt) == ("vary", 99, "warm dark")
+def test_a_variation_of_no_strength_is_the_picture(engine, artwork):
+    assert_same(engine.vary(artwork, strength=0, seed=99), artwork)
 
 
-def test_a_variation_of_the_same_seed_and_words_is_the_picture(engine, artwork):
-    assert_same(engine.vary(artwork, from_scale=2, seed=artwork.seed), artwork)
+def test_a_variation_of_any_strength_is_another_picture(engine, artwork):
+    seen = {artwork.recipe}
+    for strength in (0.1, 0.5, 1):
+        varied = engine.vary(artwork, strength=strength, seed=99)
+        assert (varied.changed, varied.seed, varied.prompt) == ("vary", 99, "warm dark")
+        seen.add(varied.recipe)
+    assert len(seen) == 4
 
 
-def test_a_variation_may_have_other_words(engine, artwork):
-    varied = engine.vary(artwork, from_scale=1, seed=7, prompt="cool pale")
-    assert varied.prompt == "cool pale"
-    assert varied.indices[0] == artwork.indices[0]
+def test_a_variation_may_have_other_words_another_form_and_other_steps(engine, artwork):
+    plain = engine.vary(artwork, seed=7)
+    other = engine.vary(artwork, seed=7, prompt="cool pale", steps=2)
+    assert (other.prompt, other.options.steps) == ("cool pale", 2)
+    formed = engine.vary(artwork, seed=7, form=artwork.pixels[::-1], form_strength=0.5)
+    assert (formed.options.form_strength, formed.form != "") == (0.5, True)
+    for drawn in (other, formed):
+        assert (drawn.indices != plain.indices).any()
 
 
-@pytest.mark.parametrize("from_scale", [-1, 4, 1.0, True, None])
-def test_a_scale_that_there_is_not_is_an_error(engine, artwork, from_scale):
-    with pytest.raises(
-        OptionError, match=r"scale to vary from is .*; expected a whole number from 0 to 3"
-    ):
-        engine.vary(artwork, from_scale=from_scale)
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan"), "1", True, None])
+def test_a_strength_out_of_range_is_an_error(engine, artwork, strength):
+    with pytest.raises(OptionError, match=r"strength is .*; expected a number from 0 to 1"):
+        engine.vary(artwork, strength=strength)
 
 
 # ---- masks
@@ -230,15 +229,11 @@ def mask_of(left: int, top: int, right: int, bottom: int) -> np.ndarray:
     return mask
 
 
-def test_codes_outside_a_mask_stay(engine, artwork):
+def test_latents_outside_a_mask_stay(engine, artwork):
     drawn = engine.inpaint(artwork, mask_of(16, 16, 32, 32), seed=5)
-    for scale, side in enumerate(SCALES):
-        changed = (drawn.indices != artwork.indices)[OFFSETS[scale] : OFFSETS[scale + 1]]
-        rows, columns = np.divmod(np.flatnonzero(changed), side)
-        assert (rows >= side // 2).all()
-        assert (columns >= side // 2).all()
     assert (drawn.indices != artwork.indices).any()
     assert drawn.changed == "inpaint"
+    np.testing.assert_array_equal(drawn.pixels[: 16 - CELL], artwork.pixels[: 16 - CELL])
 
 
 def test_a_mask_of_grey_levels_is_one_of_bools(engine, artwork):
@@ -311,7 +306,7 @@ def test_a_picture_inpainted_twice_is_opened_as_it_was(engine, artwork, tmp_path
 def test_a_picture_inpainted_too_often_is_told_before_it_is_drawn(engine, artwork, monkeypatch):
     monkeypatch.setattr("t2a_edge.recipe.MOST_PASTED", 1)
     once = engine.inpaint(artwork, mask_of(0, 0, 16, 16), seed=5)
-    monkeypatch.setattr(engine, "_redrawn", None)
+    monkeypatch.setattr(engine, "_steps", None)
     with pytest.raises(RecipeError, match=r"inpainted 2 times over.*one mask"):
         engine.inpaint(once, mask_of(0, 0, 16, 16), seed=5)
 
@@ -339,8 +334,9 @@ def test_a_mask_of_numbers_out_of_range_is_an_error(values):
 
 
 def test_a_mask_over_everything_draws_everything(engine, artwork):
-    drawn = engine.inpaint(artwork, np.ones((SIZE, SIZE), bool), seed=7)
-    assert_same(drawn, artwork)
+    drawn = engine.inpaint(artwork, np.ones((SIZE, SIZE), bool), seed=5)
+    assert engine.decode(drawn.recipe).pixels.tolist() == drawn.pixels.tolist()
+    assert (drawn.pixels != artwork.pixels).mean() > 0.5
 
 
 @pytest.mark.parametrize(
@@ -365,12 +361,17 @@ def test_a_mask_that_cannot_be_used_is_an_error(engine, artwork, mask):
 def test_the_codes_of_a_picture_stay_when_it_grows(engine, artwork):
     grown = engine.outpaint(artwork, right=16, bottom=8, seed=5)
     assert grown.size == (48, 40)
-    for scale, side in enumerate(SCALES):
-        height, width = grown.layout.grid(side)
-        start = grown.layout.offsets(SCALES)[scale]
-        grid = grown.indices[start : start + height * width].reshape(height, width)
-        old = artwork.indices[OFFSETS[scale] : OFFSETS[scale + 1]].reshape(side, side)
-        np.testing.assert_array_equal(grid[:side, :side], old)
+    positions = engine.spec.positions
+    np.testing.assert_array_equal(grown.indices[:positions], artwork.indices)
+    assert (grown.indices[positions:] != 0).any()
+
+
+def test_a_form_is_for_what_is_new(engine, artwork):
+    plain = engine.outpaint(artwork, right=16, seed=5)
+    formed = engine.outpaint(artwork, right=16, seed=5, form=artwork.pixels[::-1])
+    positions = engine.spec.positions
+    np.testing.assert_array_equal(formed.indices[:positions], plain.indices[:positions])
+    assert (formed.indices[positions:] != plain.indices[positions:]).any()
 
 
 def test_a_picture_grows_to_the_left_and_the_top_and_once_more(engine, artwork):
@@ -406,12 +407,10 @@ def test_an_old_edge_shows_no_seam(shipped):
 
 def test_the_last_preview_is_the_picture(engine, artwork):
     previews = list(engine.stream("warm dark", seed=7))
-    assert len(previews) == len(SCALES)
+    assert len(previews) == 4
     assert_same(previews[-1], artwork)
-    for scale, preview in enumerate(previews):
-        done = OFFSETS[scale + 1]
-        np.testing.assert_array_equal(preview.indices[:done], artwork.indices[:done])
-        assert (preview.indices[done:] == engine.spec.quiet_code).all()
+    near = [float(np.mean(preview.indices == artwork.indices)) for preview in previews]
+    assert near[0] < near[-1]
 
 
 def test_previews_stop_when_they_are_asked_to(engine):
@@ -449,7 +448,7 @@ def test_a_recipe_gives_the_same_pixels(engine, artwork):
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])
 def test_a_saved_picture_is_opened_as_it_was(engine, suffix, tmp_path):
-    drawn = engine.generate("warm -été", seed=7, blend="pale 🔥", amount=0.25, top_k=5)
+    drawn = engine.generate("warm -été", seed=7, blend="pale 🔥", amount=0.25, steps=3)
     opened = engine.open(drawn.save(tmp_path / f"art{suffix}"))
     assert_same(opened, drawn)
     assert opened.metadata == drawn.metadata

@@ -25,8 +25,7 @@ from t2a_edge.spec import Spec
 
 SPEC = Spec(
     image_size=32, scales=(1, 2, 4, 8), codebook_size=32, code_dim=8, max_words=8, max_bytes=32,
-    layers=2, heads=2, head_dim=16, guidance_scale=4.0, temperature=1.0, top_k=0,
-    scale_guidance=(1.0,) * 4, scale_temperature=(1.0,) * 4, refiner_passes=2,
+    depth=4, forms=6,
 )  # fmt: skip
 CONTENT = b"an engine"
 SOURCE = "a" * 64
@@ -169,7 +168,7 @@ def test_a_stale_engine_names_both_files_and_the_command(engine, bundle):
 
 
 def test_an_engine_of_another_spec_is_stale(engine, bundle):
-    other = replace(bundle, spec=replace(SPEC, temperature=0.5))
+    other = replace(bundle, spec=replace(SPEC, temperature=0.25))
     with pytest.raises(BundleError, match="stale: it was built for another spec"):
         check_engine(header(), engine, other)
 

@@ -73,7 +73,7 @@ def test_windows_lie_within_the_form_from_whole_to_seven_tenths():
     assert len(WINDOWS) == len(set(WINDOWS)) == 16
     assert WINDOWS[0] == (0, SIDE)
     assert all(start >= 0 and start + length <= SIDE for start, length in WINDOWS)
-    assert min(length for _, length in WINDOWS) == 44
+    assert min(length for _, length in WINDOWS) == 54
 
 
 def test_matrices_are_whole_numbers_that_add_up_to_64():

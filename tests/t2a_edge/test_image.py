@@ -13,7 +13,7 @@ from t2a_edge.errors import ImageError
 from t2a_edge.image import file_name, image_from_pixels, read_metadata, write_picture
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (8, 12, 3), dtype=np.uint8)
-METADATA = {"prompt": "warm 暖か 🔥", "seed": 2**53 - 1, "guidance_scale": 3.0, "top_k": 0}
+METADATA = {"prompt": "warm 暖か 🔥", "seed": 2**53 - 1, "guidance_scale": 3.0, "steps": 8}
 
 json_values = st.recursive(
     st.none()

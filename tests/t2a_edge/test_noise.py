@@ -8,10 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from t2a_edge.noise import (
-    coherent_noise,
     gumbel_noise,
     gumbel_table,
-    neighbour_weights,
     noise_levels,
     position_keys,
 )
@@ -58,14 +56,6 @@ def test_keys_match_the_test_vectors(row):
     seed, position = row["seed"], row["position"]
     assert position_keys(seed, np.array([position]))[0].tolist() == row["keys"]
     assert reference_keys(seed, position) == row["keys"]
-
-
-@pytest.mark.parametrize("row", VECTORS["coherent"])
-def test_coherent_noise_matches_the_test_vectors(row):
-    count = row["side"] ** 2
-    noise = gumbel_noise(row["seed"], np.arange(row["first"], row["first"] + count), row["codes"])
-    shared = coherent_noise(noise, row["radius"])
-    assert shared[:, row["code"]].tolist() == row["values"]
 
 
 @given(
@@ -157,72 +147,3 @@ def test_argmax_of_noisy_logits_draws_from_their_softmax(seed):
     counts = np.bincount(chosen, minlength=len(logits))
     chi_square = ((counts - draws * shares) ** 2 / (draws * shares)).sum()
     assert chi_square < 29.9  # 99.99 % of a chi-square distribution with 7 degrees of freedom
-
-
-# ---- noise that neighbours share
-
-
-def reference_coherent(noise: np.ndarray, radius: float) -> np.ndarray:
-    """The specification in noise.py's docstring, position by position; noise is (side, side)."""
-    side = len(noise)
-    reach = math.ceil(2.5 * radius)
-
-    def along(line: np.ndarray) -> np.ndarray:
-        found = []
-        for t in range(side):
-            near = [d for d in range(-reach, reach + 1) if 0 <= t + d < side]
-            weights = [math.exp(-0.5 * (d / radius) ** 2) for d in near]
-            logs = [round(math.log(w / sum(weights)) * 4096) / 4096 for w in weights]
-            found.append(max(line[t + d] + log for d, log in zip(near, logs, strict=True)))
-        return np.array(found)
-
-    down = np.stack([along(column) for column in noise.T], axis=1)
-    return np.stack([along(row) for row in down])
-
-
-@pytest.mark.parametrize(("side", "radius"), [(2, 0.7), (5, 1.3), (8, 2.0), (4, 9.0)])
-def test_coherent_noise_is_what_its_description_says(side, radius):
-    noise = gumbel_noise(3, np.arange(side * side), 4)
-    shared = coherent_noise(noise, radius)
-    assert shared.dtype == np.float32
-    for code in range(4):
-        expected = reference_coherent(noise[:, code].reshape(side, side).astype(float), radius)
-        np.testing.assert_array_equal(shared[:, code].reshape(side, side), expected)
-
-
-def test_coherent_noise_is_still_standard_gumbel():
-    noise = np.concatenate(
-        [coherent_noise(gumbel_noise(seed, np.arange(64), 512), 1.3)[::9] for seed in range(20)]
-    )
-    for value in (-1.0, 0.0, 1.0, 3.0):
-        assert np.mean(noise < value) == pytest.approx(math.exp(-math.exp(-value)), abs=0.01)
-
-
-def test_neighbours_share_it_and_far_positions_do_not():
-    grid = coherent_noise(gumbel_noise(1, np.arange(256), 512), 1.3).reshape(16, 16, 512)
-    likeness = [np.corrcoef(grid[:, d:].ravel(), grid[:, :-d].ravel())[0, 1] for d in (1, 2, 8)]
-    assert likeness[0] > likeness[1] + 0.1 > 0.5
-    assert abs(likeness[2]) < 0.05
-    turned = [np.corrcoef(grid[d:].ravel(), grid[:-d].ravel())[0, 1] for d in (1, 2, 8)]
-    np.testing.assert_allclose(turned, likeness, atol=0.05)
-
-
-def test_no_radius_and_a_single_position_change_nothing():
-    noise = gumbel_noise(1, np.arange(16), 8)
-    assert coherent_noise(noise, 0) is noise
-    np.testing.assert_array_equal(coherent_noise(noise[:1], 2.0), noise[:1])
-
-
-def test_weights_of_the_neighbours_inside_add_up_to_one():
-    offsets, logs = neighbour_weights(6, 1.0)
-    assert list(offsets) == [-3, -2, -1, 0, 1, 2, 3]
-    np.testing.assert_allclose(np.exp(logs).sum(0), 1, atol=1e-3)
-    assert np.isneginf(logs[0, 0])
-    assert np.isfinite(logs[3]).all()
-
-
-def test_a_radius_next_to_0_shares_nothing():
-    with np.errstate(all="raise"):
-        neighbour_weights(8, 1e-320)
-    noise = gumbel_noise(1, np.arange(16), 8)
-    np.testing.assert_array_equal(coherent_noise(noise, 1e-320), noise)

@@ -3,17 +3,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from PIL import Image
 
 import t2a_edge
-from t2a_edge.bundle import ENGINES, engine_file, engines
-from t2a_edge.errors import BundleError, OptionError, PromptError, T2AEdgeError
+from t2a_edge.bundle import ENGINES, engine_file
+from t2a_edge.errors import BundleError, ImageError, OptionError, PromptError, T2AEdgeError
 from t2a_edge.image import read_metadata
 from t2a_edge.pipeline import TextToArt
-from t2a_edge.prompt import Prompt, Term
 from t2a_edge.runner import OnnxRunner
-from t2a_edge.sampler import pull_of_weight
 
 
 @pytest.fixture(scope="module")
@@ -65,16 +62,12 @@ def test_other_words_give_another_picture(engine, artwork):
     assert (engine.generate("cool pale", seed=7).pixels != artwork.pixels).any()
 
 
-def test_without_noise_the_seed_does_not_matter(engine):
-    first, second = (engine.generate("warm", seed=seed, temperature=0).pixels for seed in (1, 2))
-    np.testing.assert_array_equal(first, second)
-
-
-def test_without_guidance_the_words_do_not_matter(engine):
-    first, second = (
-        engine.generate(words, seed=7, guidance_scale=0).pixels for words in ("warm", "cool pale")
-    )
-    np.testing.assert_array_equal(first, second)
+def test_a_form_is_chosen_by_the_seed_unless_the_temperature_is_0(engine):
+    pairs = [
+        [engine.generate("warm", seed=seed, temperature=heat).pixels for heat in (0, 10)]
+        for seed in range(4)
+    ]
+    assert any((first != second).any() for first, second in pairs)
 
 
 def test_a_seed_that_nobody_named_is_fresh_and_can_be_used_again(engine):
@@ -111,7 +104,8 @@ def test_nearest_words_come_nearest_first_and_are_as_many_as_asked_for(engine):
         assert {name for name, _ in found} <= set(engine.bundle.vocabulary)
 
 
-DRAWN_WITH = ("prompt", "blend", "amount", "seed", "guidance_scale", "temperature", "top_k")
+DRAWN_WITH = ("prompt", "blend", "amount", "seed", "guidance_scale", "temperature", "steps",
+              "form_strength")  # fmt: skip
 
 
 def drawn_again(engine, path):
@@ -127,7 +121,8 @@ def test_metadata_says_how_the_picture_was_made(engine, artwork):
         "seed": 7,
         "guidance_scale": engine.spec.guidance_scale,
         "temperature": engine.spec.temperature,
-        "top_k": engine.spec.top_k,
+        "steps": 4,
+        "form_strength": 1.0,
         "size": [32, 32],
         "tile": False,
         "bundle": engine.bundle.bundle_hash,
@@ -136,100 +131,34 @@ def test_metadata_says_how_the_picture_was_made(engine, artwork):
 
 
 def test_a_saved_picture_can_be_drawn_again_from_its_metadata(engine, tmp_path):
-    drawn = engine.generate("pale été 🔥", guidance_scale=2.5, temperature=0.5, top_k=9)
+    drawn = engine.generate(
+        "pale été 🔥", guidance_scale=2.5, temperature=0.5, steps=3, form_strength=0.75
+    )
     path = drawn.save(tmp_path / drawn.file_name)
     assert path == tmp_path / f"pale-été-{drawn.seed}.png"
     np.testing.assert_array_equal(drawn_again(engine, path).pixels, drawn.pixels)
 
 
-def test_progress_is_told_after_each_scale(engine):
+def test_progress_is_told_after_each_step(engine):
     done: list[int] = []
-    engine.generate("warm", seed=1, on_scale=done.append)
-    assert done == [1, 2, 3, 4]
+    engine.generate("warm", seed=1, on_step=done.append)
+    engine.generate("warm", seed=1, steps=2, on_step=done.append)
+    assert done == [1, 2, 3, 4, 1, 2]
 
 
 # ---- weights, avoided words and blends
 
 
-def conditioning(engine, prompt: str, blend: str | None = None, amount: float = 0.5):
-    return engine.conditioning(
-        engine.parse(prompt), None if blend is None else engine.parse(blend), amount
-    )
-
-
-def weights_of(conditioning) -> list[list[float]]:
-    """The word weights of each row, without the padding."""
-    return [[round(float(w), 5) for w in row if w] for row in conditioning.word_weights]
-
-
-@pytest.mark.parametrize(
-    ("prompt", "pulls", "weights"),
-    [
-        ("warm dark fluid", [1], [[1, 1, 1]]),
-        ("warm:2 dark:2", [1.5], [[1, 1]]),
-        ("warm:3 dark", [1.5], [[1.5, 0.5]]),
-        ("warm:0.5", [0.125], [[1]]),
-        ("warm dark:0", [1], [[1]]),
-        ("warm -busy", [1, -1], [[1], [1]]),
-        ("-busy warm -dense:3", [1, -1.5], [[1], [0.5, 1.5]]),
-        ("-busy", [-1], [[1]]),
-    ],
-)
-def test_wanted_and_avoided_words_have_a_row_each(engine, prompt, pulls, weights):
-    found = conditioning(engine, prompt)
-    assert found.pulls == pytest.approx(pulls)
-    assert weights_of(found) == weights
-    assert found.text_embedding.dtype == found.word_weights.dtype == np.float32
-    assert found.text_embedding.shape[:2] == found.word_weights.shape
-    assert found.word_weights.shape == (len(pulls), engine.spec.max_words)
-
-
-def test_rows_share_the_embedding_of_the_prompt_and_weigh_their_own_words(engine):
-    found = conditioning(engine, "-busy warm -dense dark")
-    expected, _ = engine.embed(("busy", "warm", "dense", "dark"))
-    for row in found.text_embedding:
-        np.testing.assert_array_equal(row, expected[0])
-    assert found.word_weights[:, :4].tolist() == [[0, 1, 0, 1], [1, 0, 1, 0]]
-    assert not found.word_weights[:, 4:].any()
-
-
-@given(
-    wanted=st.lists(st.floats(0.01, 4), max_size=3),
-    avoided=st.lists(st.floats(0.01, 4), max_size=3),
-)
-def test_weights_of_a_row_are_1_on_average_and_their_mean_says_its_pull(engine, wanted, avoided):
-    terms = [Term("warm", w) for w in wanted] + [Term("dark", -w) for w in avoided]
-    found = engine.conditioning(Prompt(tuple(terms)))
-    rows = [(part, sign) for part, sign in ((wanted, 1), (avoided, -1)) if part]
-    for row, (part, sign) in enumerate(rows):
-        assert found.word_weights[row].sum() == pytest.approx(len(part), rel=1e-5)
-        assert found.pulls[row] == pytest.approx(sign * pull_of_weight(float(np.mean(part))))
-
-
-@pytest.mark.parametrize("prompt", ["warm:0", "warm:0 -busy:0"])
-def test_weights_of_zero_alone_are_no_words(engine, prompt):
-    found = conditioning(engine, prompt)
-    assert found.pulls == (0.0,)
-    assert not found.word_weights.any()
-    drawn = engine.generate(prompt, seed=7)
-    plain = engine.generate("warm", seed=7, guidance_scale=0)  # words are ignored
-    np.testing.assert_array_equal(drawn.indices, plain.indices)
-
-
-def test_a_blend_shares_the_pull_between_two_prompts(engine):
-    found = conditioning(engine, "warm:2 -busy", "cool pale -dense", 0.25)
-    assert found.pulls == pytest.approx([0.75 * 1.5, -0.75, 0.25, -0.25])
-    assert weights_of(found) == [[1], [1], [1, 1], [1]]
-
-
 @pytest.mark.parametrize(("amount", "same"), [(0, "warm -busy"), (1, "cool pale")])
 def test_either_end_of_a_blend_is_that_prompt(engine, amount, same):
-    blended = conditioning(engine, "warm -busy", "cool pale", amount)
-    alone = conditioning(engine, same)
-    assert blended.pulls == alone.pulls
-    np.testing.assert_array_equal(blended.text_embedding, alone.text_embedding)
     drawn = engine.generate("warm -busy", seed=7, blend="cool pale", amount=amount)
     np.testing.assert_array_equal(drawn.pixels, engine.generate(same, seed=7).pixels)
+
+
+@pytest.mark.parametrize("prompt", ["warm:0", "cool:0 -striped:0"])
+def test_words_of_weight_zero_are_no_words(engine, prompt):
+    drawn = engine.generate(prompt, seed=7)
+    np.testing.assert_array_equal(drawn.pixels, engine.generate("pale:0", seed=7).pixels)
 
 
 def test_weights_avoided_words_and_blends_change_the_picture(engine):
@@ -270,11 +199,63 @@ def test_an_avoided_word_and_the_same_word_wanted_have_other_file_names(engine):
 def test_the_shipped_bundle_has_the_engines_of_its_spec_and_draws():
     with TextToArt() as shipped:
         drawn = shipped.generate("warm -busy", seed=7, blend="cool")
-        assert set(shipped.bundle.manifest["files"]) == {
-            engine_file(name) for name in engines(shipped.spec)
-        }
+        assert set(shipped.bundle.manifest["files"]) == {engine_file(name) for name in ENGINES}
     assert drawn.indices.shape == (shipped.spec.positions,)
     assert drawn.pixels.std() > 1
+
+
+# ---- a form that is given
+
+
+@pytest.fixture(scope="module")
+def photo():
+    rows, columns = np.mgrid[:48, :80]
+    return np.stack([rows * 5, columns * 3, 255 - rows * 5], axis=-1).astype(np.uint8)
+
+
+def test_a_form_may_be_a_path_an_image_or_an_array(engine, photo, tmp_path):
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    forms = [photo, Image.fromarray(photo), tmp_path / "photo.png", str(tmp_path / "photo.png")]
+    drawn = [engine.generate("warm dark", seed=7, form=form) for form in forms]
+    for other in drawn[1:]:
+        np.testing.assert_array_equal(other.indices, drawn[0].indices)
+        assert other == drawn[0]
+    assert len(drawn[0].form) == 16
+
+
+def test_a_form_changes_the_picture_and_its_colours_do_not(engine, artwork, photo):
+    drawn = engine.generate("Warm, dark zesty", seed=7, form=photo)
+    assert (drawn.indices != artwork.indices).any()
+    grey = np.asarray(Image.fromarray(photo).convert("L").convert("RGB"))
+    again = engine.generate("Warm, dark zesty", seed=7, form=grey // 2 + 60)
+    assert np.mean(again.indices == drawn.indices) > 0.5 > np.mean(artwork.indices == drawn.indices)
+
+
+def test_a_form_that_is_followed_not_at_all_does_not_matter(engine, photo):
+    first, second = (
+        engine.generate("warm", seed=7, form=form, form_strength=0) for form in (photo, photo[::-1])
+    )
+    np.testing.assert_array_equal(first.pixels, second.pixels)
+    other = engine.generate("warm", seed=7, form=photo, form_strength=0.5)
+    assert (other.pixels != first.pixels).any()
+
+
+def test_a_given_form_is_in_the_metadata_and_none_where_words_chose(
+    engine, artwork, photo, tmp_path
+):
+    drawn = engine.generate("warm", seed=7, form=photo)
+    assert drawn.metadata["form"] == drawn.form
+    assert engine.open(drawn.save(tmp_path / "art.png")) == drawn
+    assert "form" not in artwork.metadata
+
+
+@pytest.mark.parametrize(
+    "form", [7, "missing.png", np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8)), [[1], [1, 2]],
+             np.zeros((0, 8), np.uint8)], ids=range(6),
+)  # fmt: skip
+def test_a_form_that_is_no_picture_is_an_error(engine, form):
+    with pytest.raises(ImageError):
+        engine.generate("warm", seed=1, form=form)
 
 
 # ---- bad input
@@ -308,10 +289,12 @@ def test_a_prompt_that_cannot_be_used_is_an_error(engine, prompt):
         {"seed": 2**53},
         {"seed": 1.5},
         {"guidance_scale": math.nan},
-        {"guidance_scale": 31},
+        {"guidance_scale": 8.5},
         {"temperature": math.inf},
         {"temperature": -1},
-        {"top_k": -1},
+        {"steps": 0},
+        {"steps": 65},
+        {"form_strength": 1.5},
     ],
     ids=str,
 )
@@ -336,7 +319,7 @@ def test_two_threads_draw_the_same_indices(tiny_bundle, artwork):
 
 def test_a_provider_that_is_not_installed_is_an_error(tiny_bundle):
     with pytest.raises(OptionError, match=r"provider is 'abacus'; .*cpu"):
-        OnnxRunner(tiny_bundle, ENGINES, provider="abacus")
+        OnnxRunner(tiny_bundle, provider="abacus")
 
 
 def test_a_missing_bundle_is_an_error_of_ours(tmp_path):

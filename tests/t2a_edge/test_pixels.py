@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 
 from t2a_edge import pixels
 from t2a_edge.errors import ImageError
-from t2a_edge.pixels import read_pixels
+from t2a_edge.pixels import pixels_of, read_pixels, sent_pixels
 
 RAMP = np.tile(np.linspace(0, 1, 8), (4, 1))  # black to white
 GREY = np.rint(RAMP * 255).astype(np.uint8)
@@ -265,7 +265,7 @@ def test_what_pillow_logs_is_not_printed(tmp_path):
 import sys
 from pathlib import Path
 from t2a_edge.errors import ImageError
-from t2a_edge.pixels import read_pixels
+from t2a_edge.pixels import pixels_of, read_pixels, sent_pixels
 try:
     read_pixels(Path(sys.argv[1]))
 except ImageError as exc:
@@ -293,3 +293,58 @@ def test_a_picture_of_anything_that_can_be_saved_is_read(tmp_path):
     Image.fromarray(grey(GREY)).save(stream, "PPM")
     (tmp_path / "no-suffix").write_bytes(stream.getvalue())
     np.testing.assert_array_equal(read_pixels(tmp_path / "no-suffix"), grey(GREY))
+
+
+# ---- pictures that are no files
+
+
+def picture() -> np.ndarray:
+    return np.random.default_rng(3).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+
+
+def test_a_picture_may_be_a_path_an_image_or_an_array(tmp_path):
+    pixels = picture()
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    path = tmp_path / "a.png"
+    for one in (pixels, Image.fromarray(pixels), path, str(path)):
+        np.testing.assert_array_equal(pixels_of("It", one), pixels)
+
+
+def test_grey_levels_are_a_picture_and_transparency_shows_white():
+    grey = picture()[..., 0]
+    np.testing.assert_array_equal(pixels_of("It", grey), np.stack([grey] * 3, axis=-1))
+    clear = Image.new("RGBA", (4, 2), (10, 20, 30, 0))
+    assert (pixels_of("It", clear) == 255).all()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [7, None, [[1], [1, 2]], np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8),
+     np.zeros((0, 4), np.uint8), np.zeros(4, np.uint8), object(), "missing.png", "a\0b"],
+    ids=range(10),
+)  # fmt: skip
+def test_what_is_no_picture_is_told(bad):
+    with pytest.raises(ImageError):
+        pixels_of("It", bad)
+
+
+def sent(picture_format: str) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture()).save(stream, format=picture_format, lossless=True)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("picture_format", ["PNG", "WEBP", "JPEG"])
+def test_a_picture_that_was_sent_is_read(picture_format):
+    read = sent_pixels("It", sent(picture_format), most=54)
+    assert read.shape == (6, 9, 3)
+    if picture_format != "JPEG":
+        np.testing.assert_array_equal(read, picture())
+
+
+def test_a_picture_that_was_sent_has_bounds():
+    with pytest.raises(ImageError, match=r"It has 9 x 6 pixels; expected 1 to 53\."):
+        sent_pixels("It", sent("PNG"), most=53)
+    for content in (b"", b"?", sent("BMP"), sent("PNG")[:60]):
+        with pytest.raises(ImageError, match=r"^It "):
+            sent_pixels("It", content, most=54)

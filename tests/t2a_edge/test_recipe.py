@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2a_edge.bundle import load_bundle
 from t2a_edge.errors import RecipeError
 from t2a_edge.layout import Layout
 from t2a_edge.recipe import Pasted, Recipe, pack_recipe, unpack_recipe
+from tests.tiny import base_spec
 
-SPEC = load_bundle(None).spec
+SPEC = base_spec()
 MODEL = "0123456789abcdef" * 4
 HALF = SPEC.image_size // 2
 
 
 def random_recipe(rng: np.random.Generator, rows=2, columns=2, wrap=False) -> Recipe:
     layout = Layout(rows, columns, wrap)
-    indices = rng.integers(0, SPEC.codebook_size, layout.positions(SPEC.scales))
+    indices = rng.integers(0, SPEC.codebook_size, len(layout.windows) * SPEC.positions)
     return Recipe(indices, layout, (0, 0, columns * HALF, rows * HALF))
 
 
@@ -57,9 +57,9 @@ def test_other_sizes_and_tiles_come_back_as_they_were(rows, columns, wrap, seed,
 
 @pytest.mark.parametrize("codes", [1, 2, 3, 32, 512])
 def test_a_code_takes_as_many_bits_as_the_codebook_needs(codes):
-    spec = dataclasses.replace(SPEC, codebook_size=codes, quiet_code=0)
+    spec = dataclasses.replace(SPEC, codebook_size=codes)
     layout = Layout()
-    indices = np.random.default_rng(2).integers(0, codes, layout.positions(spec.scales))
+    indices = np.random.default_rng(2).integers(0, codes, spec.positions)
     recipe = Recipe(indices, layout, (0, 0, 2 * HALF, 2 * HALF))
     text = pack_recipe(recipe, spec, MODEL)
     assert_same(unpack_recipe(text, spec, MODEL), recipe)
@@ -72,7 +72,7 @@ def test_a_recipe_is_a_word_for_urls_and_shells():
     text = pack_recipe(random_recipe(np.random.default_rng(3)), SPEC, MODEL)
     assert text.isascii()
     assert set(text) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
-    assert len(text) == 2080
+    assert len(text) == 3616
     assert_same(unpack_recipe(f"  {text}\n", SPEC, MODEL), random_recipe(np.random.default_rng(3)))
 
 
@@ -102,9 +102,24 @@ def test_a_recipe_of_another_model_is_told():
         unpack_recipe(text, SPEC, "f" * 64)
 
 
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        (1, "version 1: a model that drew scale by scale made it, .* reads versions 3 and 4"),
+        (2, "version 2: a model that drew scale by scale"),
+        (5, "version 5 and flags 0; this t2a-edge reads versions 3 and 4"),
+    ],
+)
+def test_a_recipe_of_another_version_is_told(version, told):
+    text = pack_recipe(random_recipe(np.random.default_rng(6)), SPEC, MODEL)
+    body = base64.urlsafe_b64decode(text + "==")[1:-4]
+    with pytest.raises(RecipeError, match=told):
+        unpack_recipe(repacked(bytes([version]) + body), SPEC, "f" * 64)
+
+
 def test_a_recipe_of_another_codebook_does_not_fit():
     text = pack_recipe(random_recipe(np.random.default_rng(7)), SPEC, MODEL)
-    smaller = dataclasses.replace(SPEC, codebook_size=256, quiet_code=0)
+    smaller = dataclasses.replace(SPEC, codebook_size=256)
     with pytest.raises(RecipeError, match="parts do not fit together"):
         unpack_recipe(text, smaller, MODEL)
 
@@ -163,7 +178,7 @@ def repacked(body: bytes) -> str:
 def test_a_mask_that_does_not_fit_is_told(kind):
     recipe = random_recipe(np.random.default_rng(2))
     under = base64.urlsafe_b64decode(pack_recipe(recipe, SPEC, MODEL) + "==")
-    head = bytes([2]) + under[1:-4]
+    head = bytes([4]) + under[1:-4]
     size = (2 * HALF) ** 2 // 8
     length = {"short": size - 1, "long": size + 1, "bomb": 2**26}.get(kind, size)
     mask = b"none" if kind == "no zlib" else zlib.compress(bytes(length))

@@ -24,7 +24,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from t2a_edge import TextToArt, gpu, tensorrt_runner
-from t2a_edge.bundle import Bundle, engine_file, engines, load_bundle
+from t2a_edge.bundle import ENGINES, Bundle, engine_file, load_bundle
 from t2a_edge.engine_header import (
     EngineHeader,
     ShapeRange,
@@ -50,8 +50,7 @@ DTYPES = {
 }
 SPEC = Spec(
     image_size=32, scales=(1, 2, 4, 8), codebook_size=32, code_dim=8, max_words=8, max_bytes=32,
-    layers=2, heads=2, head_dim=16, guidance_scale=4.0, temperature=1.0, top_k=0,
-    scale_guidance=(1.0,) * 4, scale_temperature=(1.0,) * 4, refiner_passes=2,
+    depth=4, forms=6,
 )  # fmt: skip
 
 
@@ -571,7 +570,7 @@ def test_the_major_version_of_cuda_is_in_the_package_s_name_or_the_driver_s(monk
 def write_engines(folder, bundle, **other):
     """Engines of a bundle; `other` names one to take in another's place."""
     folder.mkdir(exist_ok=True)
-    for name in engines(bundle.spec):
+    for name in ENGINES:
         content = (bundle.folder / engine_file(other.get(name, name))).read_bytes()
         sources = {engine_file(other.get(name, name)): hashlib.sha256(content).hexdigest()}
         shown = FakeEngine(None, content)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from train.adversary import Discriminator, adaptive_weight, discriminator_loss, feature_loss
+from train.models.adversary import Discriminator, adaptive_weight, discriminator_loss, feature_loss
 
 
 def test_each_layer_halves_the_sides_and_the_verdict_has_one_channel():

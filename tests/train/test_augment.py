@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from t2a_edge.vocabulary import HUES, MOODS
-from train.augment import is_colour, recoloured
+from train.data.augment import is_colour, recoloured
 
 SEEDS = range(8)
 

@@ -3,14 +3,13 @@ import pytest
 import torch
 
 from t2a_edge.scales import enlarge_matrix
-from train.codec import Codec, MultiScaleQuantizer, laplacian_loss
-from train.config import load_preset
-from train.metrics import codebook_figures, codec_report, mean_ciede2000
+from train.models.codec import Codec, MultiScaleQuantizer, laplacian_loss
+from train.preset import load_preset
+from train.stages.metrics import codebook_figures, codec_report, mean_ciede2000
 
 PRESET = load_preset("tiny")
 CONFIG = PRESET.codec
 CANVAS = CONFIG.scales[-1]
-FINEST = CANVAS**2  # positions of the finest scale
 
 
 @pytest.fixture
@@ -119,34 +118,6 @@ def test_ciede2000_of_black_and_white_is_100():
     black = np.zeros((4, 4, 3), np.float32)
     assert mean_ciede2000(black, black + 1) == pytest.approx(100, abs=0.1)
     assert mean_ciede2000(black, black) == 0
-
-
-def test_without_slips_the_nearest_codes_are_seen_and_predicted():
-    torch.manual_seed(3)
-    quantizer = MultiScaleQuantizer(CONFIG).eval()
-    latents = torch.randn(2, CONFIG.code_dim, CANVAS, CANVAS)
-    generator = torch.Generator().manual_seed(1)
-    nearest, seen = quantizer.encode_with_slips(latents, torch.zeros(2), generator)
-    assert torch.equal(nearest, seen)
-    assert torch.equal(nearest, quantizer(latents)[1])
-
-
-def test_finer_scales_mend_what_a_slip_spoils():
-    torch.manual_seed(3)
-    quantizer = MultiScaleQuantizer(CONFIG).eval()
-    latents = torch.randn(4, CONFIG.code_dim, CANVAS, CANVAS)
-    generator = torch.Generator().manual_seed(1)
-    nearest, seen = quantizer.encode_with_slips(latents, torch.full((4,), 0.3), generator)
-    clean = quantizer(latents)[1]
-    assert torch.equal(nearest[:, :1], clean[:, :1])  # before the first slip nothing is left
-    assert not torch.equal(nearest, clean)
-    mended = torch.cat([seen[:, :-FINEST], nearest[:, -FINEST:]], dim=1)
-    stubborn = torch.cat([seen[:, :-FINEST], clean[:, -FINEST:]], dim=1)
-
-    def error(indices):
-        return float((quantizer.canvas_from_indices(indices) - latents).square().mean())
-
-    assert error(mended) < error(stubborn)
 
 
 def test_balancing_evens_the_use_of_codes_out_and_hardly_costs_error():

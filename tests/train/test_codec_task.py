@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from train.codec import colour_loss
-from train.codec_task import autocast, multiplies_bf16, pixel_loss
+from train.models.codec import colour_loss
+from train.models.images import autocast, multiplies_bf16
+from train.stages.codec_task import pixel_loss
 
 GREY = torch.zeros(1, 3, 16, 16)
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from t2a_edge.errors import DataError
 from t2a_edge.pixels import read_pixels
-from train.data import (
+from train.data.pictures import (
     PixelStore,
     find_annotations,
     load_rows,
@@ -167,7 +167,7 @@ def test_one_in_a_hundred_may_be_cut_short_and_a_few_are_listed(folder, monkeypa
     cut_short(rows[0].path)  # 15 of 480
     with pytest.raises(DataError, match="More than 4 of 480"):
         readable_images(many, 8)
-    monkeypatch.setattr("train.data.MOST_UNREADABLE", 0.05)
+    monkeypatch.setattr("train.data.pictures.MOST_UNREADABLE", 0.05)
     reasons = [image for image in readable_images(many, 8) if isinstance(image, str)]
     assert len(reasons) == 15
     tell_left_out(reasons, len(many))
@@ -249,7 +249,7 @@ def test_a_copy_of_the_data_is_not_decoded_again(folder, tmp_path, monkeypatch):
     first = PixelStore(load_rows(folder), 40, tmp_path / "cache")
     copy = tmp_path / "elsewhere"
     shutil.copytree(folder, copy, copy_function=shutil.copyfile)  # other path, other times
-    monkeypatch.setattr("train.data.read_image", None)  # a second decoding would fail
+    monkeypatch.setattr("train.data.pictures.read_image", None)  # a second decoding would fail
     second = PixelStore(load_rows(copy), 40, tmp_path / "cache")
     assert first.key == second.key
     for index in range(len(first.rows)):

@@ -9,9 +9,8 @@ from torch import nn
 
 from t2a_edge.errors import CheckpointError, ConfigError
 from train.checkpoint import load_tensors, save_tensors
-from train.config import FitConfig, QatConfig
-from train.loop import Fit, learning_rate
-from train.qat import QatLinear, prepare
+from train.loop import Fit, FitConfig, learning_rate
+from train.models.qat import QatConfig, QatLinear, prepare
 from train.tracking import NoTracker, make_tracker
 
 FIT = FitConfig(
@@ -76,6 +75,22 @@ def test_a_kill_between_checkpoints_goes_back_to_the_last_one(tmp_path):
     first, _ = load_tensors(tmp_path / "whole" / "state.safetensors")
     second, _ = load_tensors(tmp_path / "broken" / "state.safetensors")
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+@pytest.mark.parametrize("steps", [8, 20])
+def test_a_run_goes_on_to_be_shorter_or_longer(tmp_path, steps):
+    fit(tmp_path).run(stop_at=5)
+    resumed = fit(tmp_path, replace(FIT, steps=steps, qat_steps=3))
+    assert resumed.last_step == steps + 3
+    assert resumed.run().float_end == steps
+    over = fit(tmp_path, replace(FIT, steps=30, qat_steps=3))
+    assert over.last_step == steps + 3  # a phase that is over stays as it was
+
+
+def test_a_run_cannot_end_before_where_it_stands(tmp_path):
+    fit(tmp_path).run(stop_at=5)
+    with pytest.raises(ConfigError, match="is at step 5 and is to end at step 5"):
+        fit(tmp_path, replace(FIT, steps=5))
 
 
 def test_another_preset_is_not_resumed(tmp_path):

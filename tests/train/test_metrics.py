@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from train.metrics import band_energy_error
+from train.stages.metrics import band_energy_error
 
 
 @pytest.fixture

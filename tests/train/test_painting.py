@@ -12,39 +12,36 @@ from t2a_edge.form import form_of
 from t2a_edge.pixels import read_pixels
 from train.__main__ import main
 from train.checkpoint import read_report
-from train.config import load_preset
+from train.data.views import cached_views
+from train.models.bank import fitted_codec, patches, searched, settled_codec
 from train.models.chooser import ENOUGH, heard, logits_of, naming_loss
 from train.models.latents import DeepLatent
-from train.models.painter import HATS, Led, Words, hats, painted, velocity_loss
-from train.painting.bank import fitted_codec, patches
-from train.painting.chooser_task import named_words, word_labels
-from train.painting.forms_stage import train_forms, trained_forms
-from train.painting.model import WholeModel
-from train.painting.painter_task import half_kept, new_painter
-from train.painting.stages import (
+from train.models.painter import HATS, Led, Words, form_patches, hats, painted, velocity_loss
+from train.models.whole import WholeModel
+from train.stages.chooser_task import named_words, word_labels
+from train.stages.distil_task import stepped
+from train.stages.forms import Candidates, trained_forms
+from train.stages.painter import (
     opened,
     prepared,
     report_latent,
-    train_distilled,
     train_painter,
     trained_distilled,
 )
-from train.painting.views import cached_views
+from train.stages.painter_task import half_kept, new_painter
+from train.stages.prior import drawn_forms, form_of_patches, train_prior, trained_prior
 
 
 @pytest.fixture(scope="module")
-def ready(tiny_run, tiny_checkpoint):
+def ready(tiny_run):
     """The tiny run with its views encoded."""
-    return prepared(tiny_run, opened(tiny_run, tiny_checkpoint, None, tiny_run.folder / "cache"))
+    return prepared(tiny_run, opened(tiny_run))
 
 
 @pytest.fixture(scope="module")
 def painted_run(tiny_run, ready):
-    """The tiny run with forms, painter and distilled painter."""
+    """The tiny run, and what its latent costs."""
     report_latent(tiny_run, ready)
-    train_forms(tiny_run, ready)
-    train_painter(tiny_run, ready)
-    train_distilled(tiny_run, ready)
     return tiny_run
 
 
@@ -59,10 +56,9 @@ def test_all_stages_report_held_out_figures_and_draw_sheets(painted_run):
     assert (folder / "distilled" / "repainted.png").is_file()
 
 
-def test_views_are_encoded_once(painted_run, tiny_checkpoint, monkeypatch):
-    monkeypatch.setattr("train.painting.views.encoded", None)  # calling it would be an error
-    start = opened(painted_run, tiny_checkpoint, None, painted_run.folder / "cache")
-    studio, paintings = prepared(painted_run, start).views
+def test_views_are_encoded_once(painted_run, monkeypatch):
+    monkeypatch.setattr("train.data.views.encoded", None)  # calling it would be an error
+    studio, paintings = prepared(painted_run, opened(painted_run)).views
     assert studio.records is not None
     assert paintings.records is None
 
@@ -86,13 +82,12 @@ def test_words_are_drawn_anew_at_each_view(ready):
     assert first == ready.mix.words(0, 1, np.random.default_rng(9))
 
 
-def test_a_runs_painters_draw_prompts_into_files(painted_run, tiny_checkpoint, tmp_path):
+def test_a_runs_painters_draw_prompts_into_files(painted_run, tmp_path):
     for flags in ([], ["--distilled"]):
         out = tmp_path / f"drawn{len(flags)}"
         arguments = [
             "drawn", "warm -dark", "dotted", "--preset", "tiny", "--run", str(painted_run.folder),
-            "--data", str(painted_run.data), "--model", str(tiny_checkpoint), "--seeds", "2",
-            "--out", str(out), *flags,
+            "--seeds", "2", "--out", str(out), *flags,
         ]  # fmt: skip
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, result.output
@@ -101,9 +96,9 @@ def test_a_runs_painters_draw_prompts_into_files(painted_run, tiny_checkpoint, t
         assert read_pixels(out / "dotted-0.png").shape == (32, 32, 3)
 
 
-def test_a_run_without_forms_says_so(tiny_run, tiny_checkpoint, tmp_path):
+def test_a_run_without_forms_says_so(tiny_checkpoint, tmp_path):
     arguments = [
-        "drawn", "warm", "--preset", "tiny", "--run", str(tmp_path), "--data", str(tiny_run.data),
+        "drawn", "warm", "--preset", "tiny", "--run", str(tmp_path),
         "--model", str(tiny_checkpoint), "--out", str(tmp_path / "o"),
     ]  # fmt: skip
     result = CliRunner().invoke(main, arguments)
@@ -166,21 +161,59 @@ def test_a_shallow_one_keeps_what_varies_most():
     assert float(error[:, 1].square().mean()) == pytest.approx(0.01, rel=0.1)
 
 
-def test_codes_of_forms_lose_less_with_each_stage():
+@pytest.fixture(scope="module")
+def waves():
+    """(40, 64, 64) int8, forms of waves."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:64, :64]
-    waves = [np.sin(rows * a + columns * b) for a, b in rng.uniform(-0.6, 0.6, (40, 2))]
-    pixels = [np.repeat((w * 100 + 128)[..., None], 3, 2).astype(np.uint8) for w in waves]
-    forms = torch.from_numpy(np.stack([form_of(p) for p in pixels]))
-    codec = fitted_codec(forms, stages=3, codes=32)
-    codes = codec.encode(forms)
+    levels = [np.sin(rows * a + columns * b) for a, b in rng.uniform(-0.6, 0.6, (40, 2))]
+    pixels = [np.repeat((level * 100 + 128)[..., None], 3, 2).astype(np.uint8) for level in levels]
+    return torch.from_numpy(np.stack([form_of(p) for p in pixels]))
+
+
+def lost(forms, again):
+    return float((again.float() - forms.float()).square().mean())
+
+
+def test_codes_of_forms_lose_less_with_each_stage(waves):
+    codec = fitted_codec(waves, stages=3, codes=32)
+    codes = codec.encode(waves)
     assert codes.shape == (40, 64, 3)
-    errors = [
-        float((codec.decode(codes, s).float() - forms.float()).square().mean()) for s in (1, 2, 3)
-    ]
+    errors = [lost(waves, codec.decode(codes, stages)) for stages in (1, 2, 3)]
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 0.5 * 32**2
-    assert torch.equal(codec.encode_all(forms), codes)
+    assert torch.equal(codec.encode_all(waves), codes)
+
+
+def test_tables_that_are_fitted_together_lose_less(waves):
+    apart = fitted_codec(waves, stages=3, codes=32)
+    codec, codes = settled_codec(waves, stages=3, codes=32)
+    assert codes.shape == (40, 64, 3)
+    assert codec.tables.dtype == torch.int8
+    assert lost(waves, codec.decode(codes)) < 0.85 * lost(waves, apart.decode(apart.encode(waves)))
+
+
+def test_a_search_for_codes_that_keeps_one_takes_the_nearest_each_time(waves):
+    codec = fitted_codec(waves, stages=3, codes=32)
+    vectors, tables = patches(waves).flatten(0, 1).float(), codec.tables.float()
+    assert torch.equal(searched(vectors, tables, 1).view(40, 64, 3), codec.encode(waves).long())
+    errors = []
+    for beam in (1, 4, 32):
+        codes = searched(vectors, tables, beam).to(torch.int16).view(40, 64, 3)
+        errors.append(lost(waves, codec.decode(codes)))
+    assert errors[0] > errors[1] > errors[2]
+
+
+def test_the_bank_is_filled_from_the_forms_that_codes_keep(painted_run):
+    found = Candidates(
+        np.arange(6), torch.arange(6.0)[:, None], np.zeros(6, np.float32),
+        np.array([0, 0, 0, 0, 1, 1]), np.array([0.4, 0.1, 0.3, 0.2, 0.9, 0.8]),
+    )  # fmt: skip
+    assert found.clearest(0.5, found.groups).rows.tolist() == [1, 3, 5]
+    kept = found.clearest(0.5, np.zeros(6, np.int64))
+    assert kept.rows.tolist() == [1, 2, 3]
+    assert kept.keys.flatten().tolist() == [1, 2, 3]
+    assert 0 < read_report(painted_run.folder / "forms")["bank"]["left_by_codes"] < 1
 
 
 def test_patches_lie_row_by_row():
@@ -249,7 +282,7 @@ def test_a_form_is_followed_further_than_the_painter_would():
 
 def test_a_form_at_full_noise_and_a_word_of_no_weight_still_draw(tiny_run):
     painter = new_painter(tiny_run.preset).eval()
-    count, width = tiny_run.preset.latent_side**2, tiny_run.preset.transformer.width
+    count, width = tiny_run.preset.latent_side**2, tiny_run.preset.text.width
     depth = tiny_run.preset.latent.depth
     clean = painter(
         torch.randn(1, count, depth), torch.ones(1), torch.randn(1, 64, 64), torch.ones(1),
@@ -293,10 +326,43 @@ def test_all_is_known_of_the_studio_and_of_paintings_what_somebody_said(ready):
     assert all("dotted" in studio.records[row].seen.traits for row in shown)
 
 
+def test_a_prior_draws_forms_that_a_painter_takes(painted_run, ready, tmp_path):
+    report = train_prior(painted_run, ready)
+    assert report["val"]["loss"] > 0
+    assert (painted_run.folder / "prior" / "forms.png").is_file()
+    words = ready.table.of([["spiral"], ["warm"]])
+    prior = trained_prior(painted_run)
+    forms = [
+        drawn_forms(painted_run.preset, prior, words, np.random.default_rng(n)) for n in (1, 2)
+    ]
+    torch.testing.assert_close(forms[0].mean((1, 2)), torch.zeros(2), rtol=0, atol=1e-4)
+    torch.testing.assert_close(forms[0].std((1, 2)), torch.ones(2), rtol=1e-2, atol=0)
+    assert not torch.equal(*forms)
+    patches = form_patches(forms[0], ready.side)
+    torch.testing.assert_close(form_of_patches(patches, ready.side), forms[0], rtol=0, atol=0)
+    arguments = ["drawn", "dotted", "--preset", "tiny", "--run", str(painted_run.folder)]
+    arguments += ["--prior", "--seeds", "1", "--out", str(tmp_path)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "dotted-0.png").is_file()
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_step_of_the_student_leads_where_smaller_ones_of_the_teacher_do(parts):
+    def teacher(x, level):
+        return 0.3 * x + level[:, None, None]
+
+    x, level = torch.randn(3, 4, 2), torch.tensor([0.05, 0.5, 1.0])
+    clean = stepped(teacher, x, level, length=0.25, parts=parts)
+    end = torch.tensor([0.0, 0.25, 0.75])
+    small = x
+    for part in range(parts):
+        before, after = (level + (end - level) * n / parts for n in (part, part + 1))
+        small = small + (teacher(small, before) - small) * (1 - after / before)[:, None, None]
+    torch.testing.assert_close(x + (clean - x) * (1 - end / level)[:, None, None], small)
+    if parts == 1:
+        torch.testing.assert_close(clean, teacher(x, level))
+
+
 def test_half_of_an_average_is_new_after_the_samples_asked_for():
     assert half_kept(640, 64) ** 10 == pytest.approx(0.5)
-
-
-def test_a_preset_without_a_studio_share_is_refused():
-    with pytest.raises(ConfigError, match=r"latent\.shares"):
-        load_preset("tiny", ["latent.shares=[0.0, 0.5, 0.5]"])

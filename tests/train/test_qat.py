@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from t2a_edge.errors import CheckpointError
-from train.config import QatConfig
-from train.qat import (
+from train.models.qat import (
     FakeQuantize,
+    QatConfig,
     QatConv2d,
     QatEmbedding,
     QatLinear,
@@ -141,3 +141,15 @@ def test_a_table_on_the_int8_grid_stays_where_it_is(seed, size):
 
 def test_a_table_of_zeros_stays_zero_on_the_int8_grid():
     assert (on_int8_grid(torch.zeros(4, 4)) == 0).all()
+
+
+def test_a_channel_of_zeros_leaves_room_for_its_bias_in_32_bits(observed):
+    layer = observed(QatConv2d(2, 3))
+    with torch.no_grad():
+        layer.weight[1] = 0
+        layer.bias.fill_(8.0)
+    convert(layer)
+    input_step = 2.0**-10  # of an input of at most an eighth
+    assert layer.weight_scale[1] > 0
+    assert (layer.bias / (layer.weight_scale * input_step)).abs().max() < 2**31
+    assert (layer.quantized_weight()[1] == 0).all()

@@ -5,15 +5,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from train import studio_store
-from train.codec_task import images_from_uint8
-from train.config import load_preset
-from train.data import TURNED, PictureMix, turned_square
-from train.painting.views import StudioViews, all_views
+from train.data import studio_store
+from train.data.pictures import TURNED, PictureMix, turned_square
+from train.data.studio_store import VAL_EVERY, StudioStore, paint_chunk
+from train.data.views import StudioViews, all_views
+from train.models.images import images_from_uint8
+from train.preset import load_preset
 from train.studio import sample
 from train.studio.forms import UPRIGHT
 from train.studio.record import Record
-from train.studio_store import VAL_EVERY, StudioStore, paint_chunk
 
 SIZE, COUNT = 32, 21
 

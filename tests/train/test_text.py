@@ -2,8 +2,8 @@ import numpy as np
 import torch
 
 from t2a_edge.prompt import text_bytes_from_words
-from train.config import load_preset
-from train.text import END, START, TextEngine
+from train.models.text import END, START, TextEngine
+from train.preset import load_preset
 
 CONFIG = load_preset("tiny").text
 
@@ -18,7 +18,7 @@ def engine(**changes) -> TextEngine:
     from dataclasses import replace
 
     torch.manual_seed(1)
-    return TextEngine(replace(CONFIG, **changes), 16).eval()
+    return TextEngine(replace(CONFIG, width=16, **changes)).eval()
 
 
 def test_words_are_marked_at_both_ends():

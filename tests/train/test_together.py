@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from t2a_edge.errors import ConfigError
-from train.config import FitConfig
-from train.loop import Fit
+from train.loop import Fit, FitConfig
 from train.together import ALONE, Together, run_together
 from train.tracking import NoTracker
 

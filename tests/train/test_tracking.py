@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.config import FitConfig
-from train.loop import Fit
+from train.loop import Fit, FitConfig
 from train.tracking import make_tracker
 
 FIT = FitConfig(

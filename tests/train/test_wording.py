@@ -3,8 +3,7 @@ import pytest
 
 from bench.unseen import load_unseen
 from t2a_edge.vocabulary import HUES, known_words, poles
-from train.config import WordingConfig
-from train.wording import (
+from train.data.wording import (
     LEAST_HUE,
     LEAST_WORD,
     MEASURED,
@@ -12,6 +11,7 @@ from train.wording import (
     TWO_POLES,
     Extremes,
     Wording,
+    WordingConfig,
     measured_scores,
     synonyms,
 )
@@ -195,36 +195,9 @@ def test_caps_make_most_samples_short():
     assert 0.55 < counts.count(1) / len(counts) < 0.78
 
 
-# ---- selected pictures, which show every word of their prompt
-
-
-@pytest.fixture
-def as_prompted(extremes):
-    def shown(prompt, count=2000, **settings):
-        wording = Wording(WordingConfig(**({"guidance_dropout": 0.0} | settings)), extremes)
-        rng = np.random.default_rng(1)
-        return [wording.as_prompted(prompt, rng) for _ in range(count)]
-
-    return shown
-
-
-PROMPT = ("warm", "angular", "dense")
-
-
-def test_most_prompts_are_shown_whole(as_prompted):
-    shown = as_prompted(PROMPT, prompt_dropout=0.2, caps=(1,))
-    whole = np.mean([sorted(words) == sorted(PROMPT) for words in shown])
-    assert whole == pytest.approx(0.8**3, abs=0.05)
-    assert min(map(len, shown)) == 1
-    assert len({tuple(words) for words in shown if len(words) == 3}) == 6  # in any order
-
-
-def test_a_prompt_loses_all_its_words_for_guidance_alone(as_prompted):
-    shown = as_prompted(PROMPT, prompt_dropout=1.0, guidance_dropout=0.25)
-    assert np.mean([not words for words in shown]) == pytest.approx(0.25, abs=0.05)
-    assert {len(words) for words in shown} == {0, 1}
-
-
-def test_synonyms_take_the_places_of_a_prompts_words(as_prompted):
-    (words,) = as_prompted(["angular"], 1, prompt_dropout=0.0, synonyms=1.0)
-    assert words[0] in synonyms()["angular"]
+def test_nothing_is_named_of_scores_whose_ends_are_nowhere():
+    wording = Wording(
+        WordingConfig(guidance_dropout=0, dropout=0, measured=1.0), Extremes.nowhere()
+    )
+    scores = scores_with(temperature=1.0)
+    assert wording.choose(["dark"], scores, 8, np.random.default_rng(1)) == ["dark"]

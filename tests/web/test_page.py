@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from t2a_edge import TextToArt
+from t2a_edge.bundle import load_bundle
 from t2a_edge.image import read_pixels
-from web.prepare import MODELS, bundle_of
-from web.reference import write_reference
+from web.prepare import manifest
+from web.reference import write_drawn, write_reference
 from web.vectors import PROMPTS, VECTORS, prompt_vectors, vectors
 
 WEB = Path(__file__).resolve().parents[2] / "web"
@@ -41,15 +42,15 @@ def test_every_dependency_of_the_page_is_pinned():
     assert all(version[0].isdigit() for version in versions.values())
 
 
-def need(*, built: bool) -> None:
+def need(*, packages: bool = False, built: bool = False) -> None:
     """Skip where something is missing, and say what."""
     if shutil.which("node") is None:
         pytest.skip("node is missing; install Node.js 20 or newer")
-    if not built:
-        return
-    if not (WEB / "node_modules").is_dir() or not (WEB / "dist" / "index.html").is_file():
+    if (packages or built) and not (WEB / "node_modules").is_dir():
+        pytest.skip("the page's packages are missing; run `make web-build`")
+    if built and not (WEB / "dist" / "index.html").is_file():
         pytest.skip("the built page is missing; run `make web-build`")
-    if not CHROMIUM.is_file():
+    if built and not CHROMIUM.is_file():
         pytest.skip(f"{CHROMIUM} is missing; install Chromium or set CHROMIUM to it")
 
 
@@ -65,15 +66,22 @@ def node(*arguments: str, **variables: str) -> None:
 
 @pytest.mark.slow
 def test_the_pages_own_functions():
-    need(built=False)
+    need()
     node("tests/unit/")
+
+
+@pytest.mark.slow
+def test_javascript_draws_and_changes_pictures_as_python_does(tiny_bundle, tmp_path):
+    need(packages=True)
+    write_drawn(tmp_path, tiny_bundle)
+    node("tests/engines/", REFERENCE=str(tmp_path))
 
 
 @pytest.mark.slow
 def test_the_built_page_is_of_the_shipped_bundle_and_small_enough():
     need(built=True)
-    with TextToArt() as model:
-        assert bundle_of(MODELS / "generator.onnx") == model.bundle.bundle_hash
+    written = json.loads((WEB / "dist" / "models" / "manifest.json").read_text(encoding="utf-8"))
+    assert written == manifest(load_bundle(None))
     subprocess.run(["node", "check-size.js"], cwd=WEB, check=True)
 
 

@@ -1,1 +1,1 @@
-"""The networks that compose and paint; no training task is imported here."""
+"""The networks, and the whole model; no task is imported here."""

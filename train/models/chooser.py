@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.qat import QatLinear
+from train.models.qat import QatLinear
 
 BLOCK = 4  # side of the block of a form that the encoder's outermost positions cover
 ENOUGH = 4.0  # logit from which a word is as good as true

@@ -1,6 +1,6 @@
 """A deep latent: a whole picture in 8 x 8 positions, by a linear map of the codec's canvas.
 
-    canvas (B, C, 32, 32)        the codes of all scales, enlarged and summed
+    canvas (B, C, 32, 32)        as the codec's encoder gives it, or its codes, enlarged and summed
       -> components (B, K, 32, 32)   the strongest principal components of the canvas's vectors
       -> latents (B, N, D)           the strongest principal components of its blocks of 4 x 4
     latents (B, N, D)
@@ -10,13 +10,50 @@ Both maps are fitted, not trained: eigenvectors of covariances. A component coun
 root of its variance, so that weak ones, which are edges within a block, are not lost.
 """
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2a_edge.flow_spec import BLOCK
+from t2a_edge.spec import BLOCK
+from train.checks import require
 
 LEAST_VARIANCE = 0.01  # of a component of the canvas, as a share of the strongest one's
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentConfig:
+    """The deep latent, and which views of pictures it is fitted to and the painter learns from.
+
+    Attributes:
+        components: of the canvas's vectors that are kept.
+        depth: numbers of each of the 8 x 8 positions.
+        studio_pictures: pictures of the studio, a view of each.
+        painting_views, more_views: squares of each annotated painting, and of each other picture.
+        more_kinds: kinds of the other pictures that are used; all of them where empty.
+        recoloured: share of the squares of paintings that get other colours.
+        shares: of the studio, the annotated paintings and the others in what is trained on.
+    """
+
+    components: int = 12
+    depth: int = 64
+    studio_pictures: int = 40_000
+    painting_views: int = 10
+    more_views: int = 4
+    more_kinds: tuple[str, ...] = ("abstract",)
+    recoloured: float = 0.25
+    shares: tuple[float, ...] = (0.5, 0.25, 0.25)
+
+    def __post_init__(self) -> None:
+        for name in ("components", "depth", "studio_pictures", "painting_views"):
+            value = getattr(self, name)
+            require(value >= 1, f"latent.{name} is {value}; expected at least 1.")
+        require(
+            len(self.shares) == 3 and min(self.shares) >= 0 and self.shares[0] > 0,
+            f"latent.shares is {list(self.shares)}; expected one number for the studio, the "
+            "annotated paintings and other pictures each.",
+        )
 
 
 class DeepLatent(nn.Module):

@@ -1,27 +1,30 @@
-// Pixels on canvases.
+// Pixels on canvases. A picture is { pixels (H, W, 3), width, height }.
 import { stillness } from "./page.js";
 
-const SIDE = 256;
+const SIDE = 256; // of a canvas before it has a picture
 const FADE_MS = 420;
 
-/** Draw (H, W, 3) uint8 onto a canvas. */
-export function show(canvas, pixels) {
-  const data = new Uint8ClampedArray(SIDE * SIDE * 4).fill(255);
+/** Draw a picture onto a canvas, which gets its size. */
+export function show(canvas, { pixels, width, height }) {
+  const data = new Uint8ClampedArray(width * height * 4).fill(255);
   for (let from = 0, to = 0; from < pixels.length; from += 3, to += 4) {
     data[to] = pixels[from];
     data[to + 1] = pixels[from + 1];
     data[to + 2] = pixels[from + 2];
   }
-  canvas.getContext("2d").putImageData(new ImageData(data, SIDE, SIDE), 0, 0);
+  Object.assign(canvas, { width, height });
+  canvas.getContext("2d").putImageData(new ImageData(data, width, height), 0, 0);
 }
 
 /** The same, while a veil with what was there before fades away. */
-export function fadeTo(canvas, veil, pixels) {
-  if (!stillness()) {
+export function fadeTo(canvas, veil, picture) {
+  const alike = canvas.width === picture.width && canvas.height === picture.height;
+  if (alike && !stillness()) {
+    Object.assign(veil, { width: canvas.width, height: canvas.height });
     veil.getContext("2d").drawImage(canvas, 0, 0);
     veil.animate([{ opacity: 1 }, { opacity: 0 }], { duration: FADE_MS, easing: "ease-out" });
   }
-  show(canvas, pixels);
+  show(canvas, picture);
 }
 
 /** A button with a small picture in it. */
@@ -44,4 +47,17 @@ export function meanColour(pixels) {
   const sums = [0, 0, 0];
   for (let i = 0; i < pixels.length; i += 1) sums[i % 3] += pixels[i];
   return `rgb(${sums.map((sum) => Math.round((3 * sum) / pixels.length)).join(" ")})`;
+}
+
+/** The picture in a file of any kind that the browser reads, on white; null where it reads none. */
+export async function pictureIn(file) {
+  const image = await createImageBitmap(file, { colorSpaceConversion: "none" }).catch(() => null);
+  if (!image) return null;
+  const { width, height } = image;
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  context.fillStyle = "white";
+  context.fillRect(0, 0, width, height);
+  context.drawImage(image, 0, 0);
+  const { data } = context.getImageData(0, 0, width, height);
+  return { pixels: data.filter((_, i) => i % 4 !== 3), width, height };
 }

@@ -1,12 +1,12 @@
 // The prompt, the seed and the options; the sliders and words that write into the prompt.
 import { axisSliders, follow } from "./axes.js";
-import { PageError } from "./errors.js";
+import { PageError } from "./core/errors.js";
+import { promptText, readPrompt, withWeight } from "./core/prompt.js";
 import { MAX_SEED } from "./link.js";
 import { $, state } from "./page.js";
-import { promptText, readPrompt, withWeight } from "./prompt.js";
 
 const FRESH_SEEDS = 2 ** 32;
-const OPTIONS = ["guidance", "temperature"];
+export const OPTIONS = ["guidance", "temperature", "steps", "strength"]; // as a link names them, too
 let sliders = [];
 let chips = [];
 
@@ -48,7 +48,14 @@ function termsSoFar() {
   }
 }
 
-export const optionsChosen = () => Object.fromEntries(OPTIONS.map((name) => [name, Number($(name).value)]));
+/** The options as the model takes them. */
+export function optionsChosen() {
+  const [guidance, temperature, steps, formStrength] = OPTIONS.map((name) => Number($(name).value));
+  return { guidance, temperature, steps, formStrength };
+}
+
+/** Width and height, and whether edges meet. */
+export const sizeChosen = () => ({ size: $("size").value.split("x").map(Number), tile: $("tile").checked });
 
 /** Sliders, words and numbers show what the fields hold. */
 export function followFields() {
@@ -57,9 +64,8 @@ export function followFields() {
   for (const { word, button } of chips) {
     button.ariaPressed = String(terms.some((term) => term.word === word && term.weight > 0));
   }
-  for (const name of OPTIONS) {
-    const input = $(name);
-    $(`${name}-value`).textContent = Number(input.value);
+  for (const input of document.querySelectorAll(".single input")) {
+    $(`${input.id}-value`).textContent = Number(input.value);
     input.style.setProperty("--to", `${(100 * (input.value - input.min)) / (input.max - input.min)}%`);
   }
 }
@@ -68,12 +74,23 @@ export function followFields() {
 export const untouched = () => ({ prompt: $("prompt").defaultValue, seed: $("seed").defaultValue });
 
 /** Fill in how a picture was made. The seed of a changed one stays out: with its words it draws another. */
-export function fillFields({ prompt, seed, guidance, temperature, changed }) {
+export function fillFields(said) {
   const { spec } = manifest();
-  if (prompt) $("prompt").value = prompt;
-  if (seed !== null && !changed) $("seed").value = seed;
-  $("guidance").value = guidance ?? spec.guidance_scale;
-  $("temperature").value = temperature ?? spec.temperature;
+  const own = { guidance: spec.guidance_scale, temperature: spec.temperature, steps: spec.steps, strength: spec.form_strength };
+  if (said.prompt) $("prompt").value = said.prompt;
+  if (said.seed !== null && !said.changed) $("seed").value = said.seed;
+  for (const name of OPTIONS) {
+    const value = said[name] ?? own[name];
+    $(name).max = Math.max($(name).max, value); // a link may say more than the slider offers
+    $(name).value = value;
+  }
+  if (!said.changed) {
+    const size = said.size ?? `${spec.image_size}x${spec.image_size}`;
+    const offered = [...$("size").options].some(({ value }) => value === size);
+    if (!offered) $("size").add(new Option(size.replace("x", " × "), size));
+    $("size").value = size;
+    $("tile").checked = said.tile;
+  }
   followFields();
 }
 

@@ -1,24 +1,20 @@
 // Taking a picture away and bringing one back: PNG, link, recipe.
-import { PageError } from "./errors.js";
+import { descriptionOf, fileName } from "./core/description.js";
+import { PageError } from "./core/errors.js";
+import { descriptionIn, pngFrom } from "./core/png.js";
 import { stateFrom } from "./link.js";
 import { $, state, tell } from "./page.js";
-import { showIndices } from "./picture.js";
-import { descriptionIn, fileName, pngFrom } from "./png.js";
-import { unpackRecipe } from "./recipe.js";
+import { showRecipe } from "./picture.js";
 
 const DOWNLOAD_MS = 10_000; // how long a browser may take to begin with a download
 
 export async function download() {
-  const { spec, bundle } = state.engine.manifest;
-  const { prompt, seed, guidance, temperature, changed, recipe, pixels } = state.current;
-  const [side, extra] = [spec.image_size, changed ? { changed } : {}];
-  const png = await pngFrom(pixels, side, side, {
-    prompt, ...extra, seed, guidance_scale: guidance, temperature, top_k: 0,
-    size: [side, side], tile: false, bundle, recipe,
-  });
+  const { current: art, engine } = state;
+  const description = descriptionOf(art, art, art.recipe, engine.manifest.bundle);
+  const png = await pngFrom(art.pixels, art.width, art.height, description);
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([png], { type: "image/png" }));
-  link.download = fileName(prompt, changed, seed);
+  link.download = fileName(art, art);
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_MS);
   tell(`Saved as ${link.download}, with its recipe inside.`);
@@ -34,9 +30,8 @@ export async function copy(text, what, where) {
   tell(`Copied the ${what}.`);
 }
 
-/** Open the picture that a recipe holds. */
-export const openRecipe = (text, about = {}) =>
-  showIndices(unpackRecipe(text, state.engine.manifest), about);
+/** Open the picture of a recipe alone. */
+export const openRecipe = () => showRecipe($("recipe").value, stateFrom(""));
 
 /** Open a PNG that this page or the library saved. */
 export async function openFile(file) {
@@ -45,8 +40,7 @@ export async function openFile(file) {
     throw new PageError("The PNG's description has no recipe; draw it again from its prompt and seed.");
   }
   // through the link's checks: the file may say anything
-  const { guidance_scale: guidance, blend, ...rest } = about;
-  const entries = Object.entries({ ...rest, guidance }).filter(([, value]) => value !== null && value !== undefined);
-  const known = stateFrom(new URLSearchParams(entries).toString());
-  await openRecipe(about.recipe, blend === undefined ? known : { ...known, prompt: "" });
+  const { guidance_scale: guidance, form_strength: strength, size, ...rest } = about;
+  const entries = Object.entries({ ...rest, guidance, strength }).filter(([, value]) => (value ?? null) !== null);
+  await showRecipe(about.recipe, stateFrom(new URLSearchParams(entries).toString()));
 }

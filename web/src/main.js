@@ -1,17 +1,24 @@
+import { drawBeyond, drawPart, listenForMarks, takeForm, takeFormOf, takeFormShown } from "./changes.js";
+import { PageError } from "./core/errors.js";
+import { parsePrompt } from "./core/prompt.js";
 import { Engine } from "./engine.js";
-import { PageError } from "./errors.js";
-import { buildFields, fillFields, followFields, freshSeed, optionsChosen, promptTyped, seedTyped, untouched } from "./fields.js";
+import { OPTIONS, buildFields, fillFields, followFields, freshSeed, optionsChosen, promptTyped, seedTyped, sizeChosen, untouched } from "./fields.js";
 import { copy, download, openFile, openRecipe } from "./keep.js";
 import { stateFrom } from "./link.js";
 import { $, guarded, state } from "./page.js";
-import { buildStages, drawAndShow } from "./picture.js";
-import { buildKept, drawBetween, drawVariations } from "./strips.js";
+import { drawAndShow, showRecipe } from "./picture.js";
+import { drawBetween, drawVariations } from "./strips.js";
 
 const MODELS = new URL("models/", document.baseURI).href;
 const NARROW = "(max-width: 52rem)";
 
-const draw = () => drawAndShow(promptTyped(), seedTyped(), optionsChosen());
-const drawTyped = () => guarded(draw);
+function draw(blend = null) {
+  const { terms, others } = promptTyped();
+  const request = { terms, blend, seed: seedTyped(), options: optionsChosen(), form: state.form };
+  return drawAndShow(request, { about: sizeChosen(), others });
+}
+
+const drawTyped = () => guarded(() => draw());
 
 /** A slider or a word has changed the prompt; nothing to draw while it is empty or as it was. */
 const settled = () => {
@@ -23,7 +30,7 @@ const settled = () => {
 const edited = (said) =>
   said.recipe !== null &&
   said.recipe === state.current?.recipe &&
-  ["prompt", "seed", "guidance", "temperature"].some((name) => said[name] !== null && said[name] !== state.current[name]);
+  ["prompt", "seed", "blend", "amount", ...OPTIONS].some((name) => said[name] !== null && said[name] !== state.current.said[name]);
 
 /** Open or draw what the address says; what it leaves out is as it is at first. */
 const openOrDraw = () =>
@@ -31,13 +38,24 @@ const openOrDraw = () =>
     const said = stateFrom(location.hash);
     if (said.recipe !== null && !edited(said)) {
       fillFields(said);
-      await openRecipe(said.recipe, said);
+      await showRecipe(said.recipe, said);
       return;
     }
     const { prompt, seed } = untouched();
     fillFields({ ...said, prompt: said.prompt || prompt, seed: said.seed ?? seed, changed: null });
-    await draw();
+    takeForm(null);
+    const second = () => parsePrompt(said.blend, state.engine.manifest);
+    await draw(said.blend && { terms: second(), amount: said.amount });
   });
+
+/** The file that was chosen in a field, to be worked on; the same one can be chosen again. */
+function onFile(id, work) {
+  $(id).addEventListener("change", () => {
+    const [file] = $(id).files;
+    $(id).value = "";
+    if (file) guarded(() => work(file));
+  });
+}
 
 function listen() {
   const on = (id, event, work) => $(id).addEventListener(event, work);
@@ -56,21 +74,28 @@ function listen() {
     $("seed").value = freshSeed();
     drawTyped();
   });
-  for (const name of ["guidance", "temperature"]) {
-    on(name, "input", followFields);
-    on(name, "change", drawTyped);
-  }
+  for (const name of [...OPTIONS, "changed"]) on(name, "input", followFields);
+  for (const name of [...OPTIONS, "size", "tile"]) on(name, "change", drawTyped);
   on("vary", "click", drawVariations);
+  on("redraw", "click", drawPart);
+  on("extend", "click", drawBeyond);
   on("download", "click", () => guarded(download));
   on("copy-link", "click", () => guarded(() => copy(location.href, "link", "in the address bar")));
   on("copy-recipe", "click", () => guarded(() => copy(state.current.recipe, "recipe", "in the field above")));
-  on("open-recipe", "click", () => guarded(() => openRecipe($("recipe").value)));
+  on("open-recipe", "click", () => guarded(openRecipe));
   on("open", "click", () => $("file").click());
-  on("file", "change", () => {
-    const [file] = $("file").files;
-    $("file").value = ""; // so that the same file can be opened again
-    if (file) guarded(() => openFile(file));
+  onFile("file", openFile);
+  on("form-open", "click", () => $("form-file").click());
+  onFile("form-file", async (file) => {
+    await takeFormOf(file);
+    await draw();
   });
+  on("form-own", "click", takeFormShown);
+  on("form-none", "click", () => {
+    takeForm(null);
+    drawTyped();
+  });
+  listenForMarks();
   window.addEventListener("hashchange", openOrDraw);
 }
 
@@ -92,17 +117,15 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 
 guarded(async () => {
   const about = await manifest();
-  const all = about.bytes.generator + about.bytes.decoder + __RUNTIME_BYTES__;
+  const all = Object.values(about.bytes).reduce((sum, bytes) => sum + bytes, __RUNTIME_BYTES__);
   state.engine = new Engine(about, (received) => ($("arriving").value = Math.min(1, received / all)));
-  buildStages();
-  buildKept();
   buildFields(guarded, settled);
   $("axes-box").open = !matchMedia(NARROW).matches;
   fillFields(stateFrom(location.hash));
   await state.engine.load(MODELS);
   $("arriving").remove();
   listen();
-  for (const id of ["draw", "reseed", "open", "interpolate", "open-recipe"]) $(id).disabled = false;
+  for (const button of document.querySelectorAll("[data-needs=model]")) button.disabled = false;
   await openOrDraw();
   keepForOffline();
 });

@@ -1,10 +1,15 @@
 // What all parts of the page share: its elements, its state, and how it speaks.
-import { Dropped, PageError } from "./errors.js";
+import { Dropped, PageError } from "./core/errors.js";
+
+const PROBLEMS = ["problem", "between-problem", "change-problem"];
 
 export const $ = (id) => document.getElementById(id);
 
-/** The engine; the picture on show; and the number of the newest request, which alone may change the page. */
-export const state = { engine: null, current: null, turn: 0 };
+/**
+ * The engine; the picture on show; the one whose form is to be taken, or null; and the number of the newest request,
+ * which alone may change the page.
+ */
+export const state = { engine: null, current: null, form: null, turn: 0 };
 
 export const tell = (text) => {
   $("status").textContent = text;
@@ -31,7 +36,7 @@ export function finish(text) {
 
 /** Run something; what goes wrong is told in one sentence, where it belongs. */
 export async function guarded(work, place = "problem") {
-  for (const id of ["problem", "between-problem"]) $(id).textContent = "";
+  for (const id of PROBLEMS) $(id).textContent = "";
   try {
     await work();
   } catch (error) {

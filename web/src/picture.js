@@ -1,152 +1,201 @@
-// One picture: drawn, shown as it formed, kept in the address.
+// One picture: drawn, shown as it forms, kept in the address.
+//
+// A picture on show is what core/model.js makes, { indices, layout, crop, pasted, pixels, width, height }, with its
+// story, { prompt, blend, changed, seed, options, form }; see core/description.js.
 import { fadeTo, meanColour, show, thumbnail } from "./canvas.js";
-import { PageError } from "./errors.js";
+import { PageError } from "./core/errors.js";
+import { isPlain } from "./core/layout.js";
+import { digits, parsePrompt, promptText } from "./core/prompt.js";
+import { packRecipe, unpackRecipe } from "./core/recipe.js";
 import { fillFields } from "./fields.js";
 import { fragmentFrom } from "./link.js";
 import { $, begin, finish, state, stillness, tell } from "./page.js";
-import { parsePrompt, promptText } from "./prompt.js";
-import { packRecipe } from "./recipe.js";
 
-const STAGE_MS = 170; // each stage stays at least this long, so that it can be seen
-let stages = [];
+const CHANGES = { vary: "a variation", inpaint: "a part anew", outpaint: "drawn on" };
+const PARTS = ["indices", "layout", "crop", "pasted", "pixels", "width", "height"];
+let stages = []; // of the picture on show or of the one that forms: thumbnails with their pictures
 let forming = false;
 let ownAddress = null; // of the picture on show
 
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-const scales = () => state.engine.manifest.spec.scales;
+export function captionOf({ prompt, blend }) {
+  if (!prompt) return "From a recipe";
+  return blend ? `${prompt} to ${blend[0]}, ${digits(Math.round(100 * blend[1]))} %` : prompt;
+}
 
-export const captionOf = ({ prompt }) => prompt || "From a recipe";
-
-export function detailsOf({ seed, changed }) {
-  return [seed === null ? "" : `seed ${seed}`, changed ? "a variation" : ""].filter(Boolean).join(", ");
+export function detailsOf({ seed, changed, form, layout, width, height }) {
+  const size = isPlain(layout) ? "" : `${width} × ${height}`;
+  const told = [seed === null ? "" : `seed ${seed}`, size, layout.wrap ? "a tile" : "", form ? "of a given form" : ""];
+  return [...told, changed ? (CHANGES[changed] ?? changed) : ""].filter(Boolean).join(", ");
 }
 
 export const nameOf = (art) => [captionOf(art), detailsOf(art)].filter(Boolean).join(", ");
 
-/** The terms of a picture; none where only its recipe is known, or where its words cannot be read. */
-export function termsOf({ prompt }) {
+/** What of a picture on show the model is told. */
+export const pictureOf = (art) => Object.fromEntries(PARTS.map((name) => [name, art[name]]));
+
+/** The terms of a text; none where there is no text, or where it cannot be read. */
+function termsIn(text) {
   try {
-    return prompt ? parsePrompt(prompt, state.engine.manifest) : [];
+    return text ? parsePrompt(text, state.engine.manifest) : [];
   } catch (error) {
     if (error instanceof PageError) return [];
     throw error;
   }
 }
 
-/** Draw one picture; `given` are the codes to keep. */
-export async function drawOne(terms, seed, options, given, changed = "") {
-  const drawn = await state.engine.draw(terms, { seed, ...options, given });
-  return { prompt: promptText(terms), seed, ...options, changed, ...drawn };
+/** The terms of a picture's first prompt. */
+export const termsOf = ({ prompt }) => termsIn(prompt);
+
+/** The second prompt of a picture, { terms, amount }, or null. */
+export const blendOf = ({ blend }) => blend && { terms: termsIn(blend[0]), amount: blend[1] };
+
+/** Draw; `how` and `about` are those of `Engine.draw`, and `request` has all that it takes. */
+export async function drawOne(request, how = "draw", about = {}, previewed = null) {
+  const { terms, blend, seed, options } = request;
+  const drawn = await state.engine.draw(how, request, about, previewed);
+  const second = blend && [promptText(blend.terms), blend.amount];
+  return { ...drawn, prompt: promptText(terms), blend: second, seed, options, changed: how === "draw" ? "" : how };
+}
+
+/** What a link says of a picture. */
+function saidOf({ prompt, blend, seed, options, changed, form, layout, width, height }, recipe) {
+  const { guidance, temperature, steps, formStrength: strength } = options;
+  const [second, amount] = blend ?? [null, null];
+  const size = isPlain(layout) ? null : `${width}x${height}`;
+  return { prompt, blend: second, amount, seed, guidance, temperature, steps, strength, size, tile: layout.wrap, changed, form, recipe };
+}
+
+/** Show a picture in the frame. */
+function hang(picture) {
+  $("print").style.aspectRatio = `${picture.width} / ${picture.height}`;
+  fadeTo($("picture"), $("veil"), picture);
 }
 
 /** Put a picture on show; its address becomes a step of the browser's history. */
-function present(art) {
+async function present(art, mine) {
+  const recipe = await packRecipe(art, state.engine.manifest);
+  if (mine !== state.turn) return false;
   forming = false;
-  state.current = { ...art, stages: stages.map(({ pixels }) => pixels), recipe: packRecipe(art.indices, state.engine.manifest) };
+  hang(art);
+  press(stages.length - 1);
+  state.current = { ...art, said: saidOf(art, recipe), recipe, stages };
   $("picture").setAttribute("aria-label", `Abstract picture: ${nameOf(art)}`);
   $("caption").textContent = captionOf(art);
   $("details").textContent = detailsOf(art);
-  $("recipe").value = state.current.recipe;
+  $("recipe").value = recipe;
   document.documentElement.style.setProperty("--tint", meanColour(art.pixels));
-  const { prompt, seed, guidance, temperature, changed } = art;
-  const address = `#${fragmentFrom({ prompt, seed, guidance, temperature, changed, recipe: state.current.recipe })}`;
+  const address = `#${fragmentFrom(state.current.said)}`;
   // an address that somebody typed gives way to the picture's, or Back would draw it again and again
   if (location.hash !== ownAddress) history.replaceState(null, "", address);
   else if (address !== location.hash) history.pushState(null, "", address);
   ownAddress = location.hash;
-  for (const id of ["download", "copy-link", "copy-recipe", "vary"]) $(id).disabled = false;
+  for (const button of document.querySelectorAll("[data-needs=picture]")) button.disabled = false;
+  return true;
 }
 
 function press(number) {
   stages.forEach(({ button }, i) => (button.ariaPressed = String(i === number)));
 }
 
-/** Show a picture as it formed, stage by stage; at once where motion is not welcome. */
-async function form(art, mine) {
-  const still = stillness();
-  forming = true;
-  if (still) fadeTo($("picture"), $("veil"), art.pixels);
-  for (const [number, stage] of stages.entries()) {
-    const last = number === stages.length - 1;
-    const decoded = last ? art.pixels : state.engine.decodeUpTo(art.indices, number + 1);
-    const [pixels] = await Promise.all([decoded, still || last ? null : pause(STAGE_MS)]);
-    if (mine !== state.turn) return false;
-    stage.pixels = pixels;
-    show(stage.canvas, pixels);
-    press(number);
-    if (!still) fadeTo($("picture"), $("veil"), pixels);
-  }
-  present(art);
-  return true;
+/** Another picture among the stages beneath the print. */
+function addStage(picture, name) {
+  const stage = thumbnail(name, () => {
+    hang(picture);
+    press(stages.indexOf(stage));
+    tell(`${name}.`);
+  });
+  show(stage.canvas, picture);
+  stages.push(stage);
+  $("stages").append(stage.button);
+}
+
+function emptyStages() {
+  stages = [];
+  $("stages").replaceChildren();
 }
 
 /** The picture on show again, where another one was interrupted while it formed. */
 export function restore() {
   if (!forming || !state.current) return;
   forming = false;
-  stages.forEach((stage, i) => show(stage.canvas, (stage.pixels = state.current.stages[i])));
-  show($("picture"), state.current.pixels);
+  stages = state.current.stages;
+  $("stages").replaceChildren(...stages.map(({ button }) => button));
+  hang(state.current);
   press(stages.length - 1);
 }
 
 function noteOn(art) {
   const { vocabulary } = state.engine.manifest;
-  const unknown = termsOf(art).filter(({ word }) => !vocabulary.includes(word));
+  const terms = [...termsOf(art), ...(blendOf(art)?.terms ?? [])];
+  const unknown = terms.filter(({ word }) => !vocabulary.includes(word));
   if (!unknown.length) return "";
   return ` Not among the known adjectives, drawn all the same: ${unknown.map(({ word }) => word).join(", ")}.`;
 }
 
-/** Draw a picture and put it on show; `others` are words that were typed beside the adjectives. */
-export async function drawAndShow({ terms, others }, seed, options) {
+/** Draw a picture and put it on show, as it forms; `others` are words that were typed beside the adjectives. */
+export async function drawAndShow(request, { how = "draw", about = {}, others = [] } = {}) {
   const mine = begin();
   tell("Drawing.");
   const started = performance.now();
-  const art = await drawOne(terms, seed, options);
-  const took = ((performance.now() - started) / 1000).toFixed(1);
-  if (mine === state.turn && (await form(art, mine))) {
+  let first = true;
+  const shown = (picture, name) => {
+    if (first) emptyStages();
+    [first, forming] = [false, true];
+    addStage(picture, name);
+  };
+  const previewed = (preview) => {
+    if (mine !== state.turn) return;
+    shown(preview, `Step ${preview.done} of ${preview.steps}`);
+    if (stillness()) return;
+    hang(preview);
+    press(stages.length - 1);
+  };
+  try {
+    const art = await drawOne(request, how, about, previewed);
+    if (mine !== state.turn) return;
+    const took = ((performance.now() - started) / 1000).toFixed(1);
+    shown(art, "The picture");
+    if (!(await present(art, mine))) return;
     const read = others.length ? ` Read as "${art.prompt}".` : "";
     finish(`Drawn in ${took} s.${read}${noteOn(art)}`);
+  } catch (error) {
+    if (mine === state.turn) restore();
+    throw error;
   }
 }
 
 /** Put a picture that is there already on show. */
-export async function showAgain(art) {
-  const mine = begin();
-  fillFields(art);
-  if (await form(art, mine)) finish(`On show: ${nameOf(art)}.${noteOn(art)}`);
+async function showThere(art, mine, text) {
+  fillFields(saidOf(art, null));
+  emptyStages();
+  if (await present(art, mine)) finish(text);
 }
 
-/** Put the picture of a recipe's indices on show, with what else is known of it. */
-export async function showIndices(indices, about) {
+/** Put a picture of a strip on show. */
+export const showAgain = (art) => showThere(art, begin(), `On show: ${nameOf(art)}.${noteOn(art)}`);
+
+/** Open the picture that a recipe holds, with what else a link or a file says of it. */
+export async function showRecipe(text, said) {
   const { spec } = state.engine.manifest;
+  const recipe = await unpackRecipe(text, state.engine.manifest);
   const mine = begin();
   tell("Opening.");
-  const art = {
-    prompt: promptText(termsOf(about)),
-    seed: about.seed ?? null,
-    guidance: about.guidance ?? spec.guidance_scale,
-    temperature: about.temperature ?? spec.temperature,
-    changed: about.changed ?? "",
-    indices,
-    pixels: await state.engine.decode(indices),
-  };
+  const picture = await state.engine.decode(recipe);
   if (mine !== state.turn) return;
-  fillFields(art);
-  if (await form(art, mine)) finish("Opened from its recipe.");
-}
-
-/** The stages beneath the picture; each shows how far it had formed. */
-export function buildStages() {
-  const sides = scales();
-  stages = sides.map((side, i) => {
-    const name = `Stage ${i + 1} of ${sides.length}, ${side} by ${side}`;
-    const stage = thumbnail(name, () => {
-      if (!stage.pixels) return;
-      fadeTo($("picture"), $("veil"), stage.pixels);
-      press(i);
-      tell(`${name}.`);
-    });
-    $("stages").append(stage.button);
-    return stage;
-  });
+  const [prompt, second] = [said.prompt, said.blend].map((words) => promptText(termsIn(words)));
+  const art = {
+    ...picture,
+    prompt,
+    blend: prompt && second ? [second, said.amount] : null,
+    seed: said.seed ?? null,
+    options: {
+      guidance: said.guidance ?? spec.guidance_scale,
+      temperature: said.temperature ?? spec.temperature,
+      steps: said.steps ?? spec.steps,
+      formStrength: said.strength ?? spec.form_strength,
+    },
+    changed: said.changed ?? "",
+    form: said.form ?? "",
+  };
+  await showThere(art, mine, "Opened from its recipe.");
 }

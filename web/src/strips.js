@@ -1,9 +1,8 @@
 // Rows of pictures: variations, and the way to other words.
 import { show, thumbnail } from "./canvas.js";
-import { freshSeed, optionsChosen, seedTyped, termsTyped } from "./fields.js";
+import { freshSeed, optionsChosen, seedTyped, sizeChosen, termsTyped } from "./fields.js";
 import { $, begin, finish, guarded, state, stillness, tell } from "./page.js";
-import { drawOne, nameOf, restore, showAgain, termsOf } from "./picture.js";
-import { mixedTerms, parsePrompt, promptText } from "./prompt.js";
+import { blendOf, drawOne, nameOf, pictureOf, restore, showAgain, termsOf } from "./picture.js";
 
 const VARIATIONS = 4;
 const FRAMES = 7;
@@ -29,7 +28,7 @@ async function drawStrip(box, jobs) {
       place.art = art;
       place.button.ariaLabel = place.button.title = `${label}: ${nameOf(art)}`;
       place.button.disabled = false;
-      show(place.canvas, art.pixels);
+      show(place.canvas, art);
     }
   } finally {
     for (const { art, button } of places) if (!art) button.remove(); // interrupted
@@ -45,13 +44,13 @@ function choose(box, { button, art }) {
 
 export const drawVariations = () =>
   guarded(async () => {
-    const { current, engine } = state;
-    const given = engine.given(current.indices, Number($("kept").value));
-    const terms = current.prompt ? termsOf(current) : termsTyped();
-    const options = { guidance: current.guidance, temperature: current.temperature };
+    const { current } = state;
+    const own = termsOf(current);
+    const terms = own.length ? own : termsTyped();
+    const about = { picture: pictureOf(current), strength: Number($("changed").value) };
     const jobs = Array.from({ length: VARIATIONS }, (_, i) => {
-      const seed = freshSeed();
-      return { label: `Variation ${i + 1}`, job: () => drawOne(terms, seed, options, given, "vary") };
+      const request = { terms, blend: blendOf(current), seed: freshSeed(), options: current.options, form: null };
+      return { label: `Variation ${i + 1}`, job: () => drawOne(request, "vary", about) };
     });
     await drawStrip($("variations"), jobs);
   });
@@ -59,23 +58,13 @@ export const drawVariations = () =>
 export const drawBetween = () =>
   guarded(async () => {
     const [second, first] = [termsTyped("second"), termsTyped()];
-    const [seed, options] = [seedTyped(), optionsChosen()];
+    const shared = { seed: seedTyped(), options: optionsChosen(), form: state.form };
+    const about = sizeChosen();
     const jobs = Array.from({ length: FRAMES }, (_, i) => {
-      const mixed = promptText(mixedTerms(first, second, i / (FRAMES - 1)));
-      const terms = parsePrompt(mixed, state.engine.manifest); // too many words are told before any is drawn
-      return { label: `Step ${i + 1} of ${FRAMES}`, job: () => drawOne(terms, seed, options) };
+      const amount = Number((i / (FRAMES - 1)).toFixed(6));
+      const ends = [{ terms: first, blend: null }, { terms: second, blend: null }];
+      const words = ends[[0, FRAMES - 1].indexOf(i)] ?? { terms: first, blend: { terms: second, amount } };
+      return { label: `Step ${i + 1} of ${FRAMES}`, job: () => drawOne({ ...shared, ...words }, "draw", about) };
     });
     await drawStrip($("frames"), jobs);
   }, "between-problem");
-
-/** What a variation may keep: the stages up to one. */
-export function buildKept() {
-  const { scales } = state.engine.manifest.spec;
-  const names = ["its colour", "its halves", "its composition", "its larger shapes", "all but the finest marks"];
-  $("kept").append(
-    ...scales.slice(0, -1).map((side, i) => {
-      const name = `${names[i] ?? "up to"} (${side} × ${side})`;
-      return new Option(name, i + 1, i === 2, i === 2);
-    }),
-  );
-}

@@ -1,5 +1,6 @@
 // The built page in a real browser: served from web/dist, opened in Chromium.
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { preview } from "vite";
@@ -10,7 +11,10 @@ const QUIET = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
-const READY_MS = 120_000;
+const READY_MS = 240_000;
+
+/** What the built page knows of its model. */
+export const manifest = JSON.parse(readFileSync(join(ROOT, "dist", "models", "manifest.json"), "utf-8"));
 
 /** Serve the built page and start the browser; `close` ends both. */
 export async function start() {

@@ -1,7 +1,7 @@
 // The pixels of a PNG that the page wrote: 8 bits, RGB, every row with the Paeth filter.
 import assert from "node:assert/strict";
 import { inflateSync } from "node:zlib";
-import { crc32 } from "../src/bytes.js";
+import { crc32 } from "../src/core/bytes.js";
 
 export function chunksOf(png) {
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);

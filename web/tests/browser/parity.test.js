@@ -3,12 +3,11 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { descriptionIn } from "../../src/png.js";
+import { descriptionIn } from "../../src/core/png.js";
+import { unpackRecipe } from "../../src/core/recipe.js";
 import { fragmentFrom } from "../../src/link.js";
-import { unpackRecipe } from "../../src/recipe.js";
-import { openPage, settled, start } from "../chromium.js";
+import { manifest, openPage, settled, start } from "../chromium.js";
 import { pixelsOf } from "../png-pixels.js";
-import { manifest } from "../vectors.js";
 
 const REFERENCE = process.env.REFERENCE ?? "/nowhere";
 const SAVED = process.env.SAVED; // folder for the page's PNGs, where someone wants them
@@ -45,7 +44,7 @@ for (const [number, { link, name, indices, recipe, pixels, file }] of cases.entr
     const { page, context } = await openPage(chromium, { fragment: fragmentFrom(link) });
     const saved = await downloaded(page, number);
     const about = await descriptionIn(saved.png);
-    const own = unpackRecipe(about.recipe, manifest);
+    const { indices: own } = await unpackRecipe(about.recipe, manifest);
     const same = own.filter((code, i) => code === indices[i]).length;
     const apart = mostApart(pixelsOf(saved.png), expected);
     t.diagnostic(`${same} of ${indices.length} indices the same, pixels at most ${apart} grey levels apart`);
@@ -58,7 +57,7 @@ for (const [number, { link, name, indices, recipe, pixels, file }] of cases.entr
   });
 
   test(`${what}: the page opens Python's PNG`, async (t) => {
-    const { page, context } = await openPage(chromium, { fragment: "prompt=pale&seed=1" });
+    const { page, context } = await openPage(chromium, { fragment: "prompt=pale&seed=1&steps=1" });
     await page.setInputFiles("#file", join(REFERENCE, file));
     await page.waitForFunction((wanted) => document.getElementById("recipe").value === wanted, recipe);
     await settled(page);

@@ -5,9 +5,16 @@ import { MAX_SEED, fragmentFrom, stateFrom } from "../../src/link.js";
 const state = {
   prompt: "warm dark:1.4 -busy & тёплый #1 + %",
   seed: MAX_SEED,
+  blend: "pale -busy",
+  amount: 0.25,
   guidance: 3.5,
   temperature: 0.8,
+  steps: 12,
+  strength: 0.75,
+  size: "512x256",
+  tile: true,
   changed: "vary",
+  form: "0123456789abcdef",
   recipe: "AZ_-09",
 };
 
@@ -16,17 +23,26 @@ test("a link says the same when it is read back", () => {
 });
 
 test("a seed of 0 is a seed; what is not known is left out", () => {
-  const bare = { ...state, seed: 0, changed: "", recipe: null };
-  assert.equal(fragmentFrom(bare).includes("recipe"), false);
-  assert.equal(stateFrom(fragmentFrom(bare)).seed, 0);
-  assert.equal(stateFrom(fragmentFrom(bare)).changed, null);
+  const bare = { ...state, seed: 0, changed: "", tile: false, recipe: null };
+  assert.doesNotMatch(fragmentFrom(bare), /recipe|changed|tile/u);
+  assert.deepEqual(stateFrom(fragmentFrom(bare)), { ...bare, changed: null });
 });
 
 test("numbers that are none are left out", () => {
   for (const seed of ["", "-1", "1.5", "x", "9007199254740993", "1e99", " "]) {
     assert.equal(stateFrom(`#seed=${seed}`).seed, null);
   }
-  assert.equal(stateFrom("#guidance=31").guidance, null);
+  assert.equal(stateFrom("#guidance=8.1").guidance, null);
   assert.equal(stateFrom("#temperature=-0.1").temperature, null);
-  assert.deepEqual(new Set(Object.values(stateFrom(""))), new Set([null]));
+  for (const steps of ["0", "65", "2.5"]) assert.equal(stateFrom(`#steps=${steps}`).steps, null);
+  for (const size of ["256", "256x", "-1x256", "25600x256"]) assert.equal(stateFrom(`#size=${size}`).size, null);
+  assert.equal(stateFrom("#size=0512x256").size, "512x256");
+  assert.deepEqual(new Set(Object.values(stateFrom(""))), new Set([null, false]));
+});
+
+test("a second prompt and its share are there together or not at all", () => {
+  for (const fragment of ["blend=pale", "amount=0.5", "blend=pale&amount=2"]) {
+    const { blend, amount } = stateFrom(fragment);
+    assert.deepEqual([blend, amount], [null, null]);
+  }
 });

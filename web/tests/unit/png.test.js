@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PageError } from "../../src/errors.js";
-import { descriptionIn, fileName, pngFrom } from "../../src/png.js";
+import { descriptionOf, fileName } from "../../src/core/description.js";
+import { PageError } from "../../src/core/errors.js";
+import { descriptionIn, pixelsIn, pngFrom } from "../../src/core/png.js";
 import { chunksOf, pixelsOf } from "../png-pixels.js";
-import { vectors } from "../vectors.js";
+import { checked, vectors } from "../vectors.js";
 
 const [WIDTH, HEIGHT] = [19, 11];
 const pixels = Uint8Array.from({ length: 3 * WIDTH * HEIGHT }, (_, i) => (i * i * 31 + i * 7) % 256);
@@ -45,6 +46,40 @@ test("what is no PNG, has no description or a damaged one is refused in a senten
   }
 });
 
-for (const { prompt, changed, seed, name } of vectors.names) {
-  test(`a file is named ${name}, as in Python`, () => assert.equal(fileName(prompt, changed, seed), name));
+const OPTIONS = { guidance: 2.5, steps: 8, formStrength: 1, temperature: 0.5 };
+
+for (const { name, description } of vectors.names) {
+  test(`a file is named ${name}, and says of itself what Python's says`, () => {
+    const { prompt, blend, amount, changed = "", seed, form = "", size: [width, height], tile } = description;
+    const story = { prompt, blend: blend === undefined ? null : [blend, amount], changed, seed, options: OPTIONS, form };
+    const layout = { rows: height / 128, columns: width / 128, wrap: tile };
+    assert.equal(fileName({ layout, width, height }, story), name);
+    assert.deepEqual(descriptionOf({ layout, width, height }, story, "abc", "feed"), description);
+  });
 }
+
+for (const { mode, file, pixels: wanted } of vectors.pngs) {
+  test(`a PNG of Pillow's mode ${mode} has the pixels that Pillow reads`, async () => {
+    const found = await pixelsIn(new Uint8Array(Buffer.from(file, "base64")));
+    assert.deepEqual([found.width, found.height], [13, 9]);
+    assert.equal(checked(found.pixels), wanted);
+  });
+}
+
+test("the pixels of our own PNG come back; of another kind, or damaged, they are refused", async () => {
+  const png = await pngFrom(pixels, WIDTH, HEIGHT, about);
+  assert.deepEqual(await pixelsIn(png), { pixels, width: WIDTH, height: HEIGHT });
+  const changed = (place, byte) => Uint8Array.from(png, (own, i) => (i === place ? byte : own));
+  const data = Buffer.from(png).indexOf("IDAT");
+  for (const [bytes, words] of [
+    [new Uint8Array([1, 2, 3]), /not a PNG/u],
+    [changed(24, 16), /not of a kind/u], // bits
+    [changed(25, 3), /not of a kind/u], // a palette
+    [changed(28, 1), /not of a kind/u], // interlaced
+    [png.subarray(0, 8), /not of a kind/u],
+    [changed(23, HEIGHT + 1), /damaged/u],
+    [changed(data + 4, 0), /damaged/u],
+  ]) {
+    await assert.rejects(pixelsIn(bytes), (e) => e instanceof PageError && words.test(e.message), `${words}`);
+  }
+});

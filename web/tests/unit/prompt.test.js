@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PageError } from "../../src/errors.js";
-import { mixedTerms, modelInputs, parsePrompt, promptText, readPrompt, withWeight } from "../../src/prompt.js";
-import { folded } from "../../src/spelling.js";
+import { PageError } from "../../src/core/errors.js";
+import { modelInputs, parsePrompt, promptText, readPrompt, withWeight } from "../../src/core/prompt.js";
+import { folded } from "../../src/core/spelling.js";
 import { manifest, prompts } from "../vectors.js";
 
 const parse = (typed) => parsePrompt(typed, manifest);
@@ -47,18 +47,4 @@ test("a weight is set in place, a new word goes to the end, none takes it out", 
   assert.equal(promptText(withWeight(terms, "calm", 0.5)), "warm dark calm:0.5");
   assert.equal(promptText(withWeight(terms, "warm", 0)), "dark");
   assert.equal(promptText(withWeight(terms, "calm", 0)), "warm dark");
-});
-
-test("mixing starts at the first prompt and ends at the second", () => {
-  const [first, second] = [parse("warm dark:2"), parse("icy -busy")];
-  assert.equal(mixedTerms(first, second, 0), first);
-  assert.equal(mixedTerms(first, second, 1), second);
-});
-
-test("a mixture pulls as much as its ends: the mean weight lies between theirs", () => {
-  const mixed = mixedTerms(parse("warm dark fluid"), parse("icy:2 geometric:2"), 0.5);
-  const mean = mixed.reduce((sum, { weight }) => sum + weight, 0) / mixed.length;
-  assert.ok(Math.abs(mean - 1.5) < 0.002, `mean weight ${mean}`);
-  assert.deepEqual(mixed.map(({ word }) => word), ["warm", "dark", "fluid", "icy", "geometric"]);
-  assert.ok(mixed[3].weight > mixed[0].weight);
 });

@@ -1,0 +1,122 @@
+"""What is to be drawn: words, a seed, options, and what a drawing takes from another picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from t2a_edge.checks import MAX_GUIDANCE, MAX_STEPS, MAX_TEMPERATURE, number, whole_number
+from t2a_edge.conditioning import Conditioning
+from t2a_edge.layout import Layout, window_cells
+from t2a_edge.spec import Spec
+
+Float32Array = npt.NDArray[np.float32]
+Int64Array = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """How a picture is drawn.
+
+    Attributes:
+        guidance_scale: how strongly the words pull, 0 to 8; 1 is the model's own strength,
+            0 ignores the words.
+        steps: from noise to the picture, 1 to 64.
+        form_strength: how closely the form is followed, 0 (not at all) to 1.
+        temperature: factor on the noise of the choice of a form, 0 to 10; 0 always takes the
+            one that fits the words best.
+
+    Raises:
+        OptionError: a value is out of range or not a number.
+    """
+
+    guidance_scale: float
+    steps: int
+    form_strength: float
+    temperature: float
+
+    def __post_init__(self) -> None:
+        checked = {
+            "guidance_scale": number("The guidance scale", self.guidance_scale, 0, MAX_GUIDANCE),
+            "steps": whole_number("The number of steps", self.steps, 1, MAX_STEPS),
+            "form_strength": number("The form strength", self.form_strength, 0, 1),
+            "temperature": number("The temperature", self.temperature, 0, MAX_TEMPERATURE),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)  # as a plain number, which JSON can say
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one answer
+class Given:
+    """What a drawing takes from a picture that is there; see `t2a_edge.edit`.
+
+    Attributes:
+        indices: (windows, P) int64 of the layout's windows; only those of windows of which
+            everything stays matter.
+        latents: (n, D) float32 of the layout's positions, row by row.
+        stays: (n,) bool; where it is true, the latents stay as they are.
+        level: share of noise from which the rest is drawn, 0 (where all of it stays) to 1.
+        form: (32 rows, 32 columns) float32, the picture's own.
+        share: of the same shape, how much of a newly chosen form counts; None is nothing.
+        form_level: share of noise on the form; None is that of the options.
+    """
+
+    indices: Int64Array
+    latents: Float32Array
+    stays: BoolArray
+    level: float
+    form: Float32Array
+    share: Float32Array | None = None
+    form_level: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """One picture that is to be drawn.
+
+    Attributes:
+        conditioning: the words that steer it.
+        seed: 0 .. 2^53 - 1.
+        options: how it is drawn.
+        form: (32 rows, 32 columns) float32 of spread 1 over the layout, such as
+            `t2a_edge.fields.field_of` a picture; None lets the words choose one.
+        given: what it takes from another picture.
+    """
+
+    conditioning: Conditioning
+    seed: int
+    options: SamplingOptions
+    form: Float32Array | None = None
+    given: Given | None = None
+
+    @property
+    def level(self) -> float:
+        """Share of noise at the start."""
+        return 1.0 if self.given is None else self.given.level
+
+    @property
+    def form_level(self) -> float:
+        """Share of noise on the form."""
+        if self.given is not None and self.given.form_level is not None:
+            return self.given.form_level
+        return 1 - self.options.form_strength
+
+    @property
+    def needs_choice(self) -> bool:
+        """Whether its words choose a form."""
+        return self.form is None and (self.given is None or self.given.share is not None)
+
+
+def drawn_windows(spec: Spec, drawings: Sequence[Drawing], layout: Layout) -> list[list[int]]:
+    """Numbers of the windows of each drawing of which not everything stays."""
+    cells = [window_cells(layout, spec.side, window) for window in layout.windows]
+    return [
+        [
+            number
+            for number, here in enumerate(cells)
+            if drawing.given is None or not drawing.given.stays[here].all()
+        ]
+        for drawing in drawings
+    ]

@@ -1,1 +1,0 @@
-"""Pictures painted at once: what the painter learns from, and its stages."""

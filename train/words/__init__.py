@@ -1,0 +1,1 @@
+"""The text engine: its lexicon, its task and its stage."""
