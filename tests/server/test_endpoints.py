@@ -286,7 +286,7 @@ BAD = [
     ),
     (
         "/v1/generate",
-        {"prompt": "warm", "size": [1024, 1024], "steps": 8},
+        {"prompt": "warm", "size": [1024, 1024], "steps": 6},
         "costs as much as 98 plain pictures; expected 64",
     ),
     (
