@@ -345,7 +345,7 @@ withPage("a link holds the picture: elsewhere it opens with the same pixels", as
   await drawn(page, () => page.click("#vary"));
   await drawn(page, () => page.locator("#variations .thumb").nth(1).click());
   await page.click("#copy-link");
-  assert.equal(await page.textContent("#status"), "Copied the link.");
+  await page.waitForFunction(() => document.querySelector("#status").textContent === "Copied the link.");
   const link = await page.evaluate(() => navigator.clipboard.readText());
   const other = await openPage(chromium, { fragment: link.split("#")[1] });
   for (const field of ["#recipe", "#prompt", "#seed"]) {
