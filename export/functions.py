@@ -44,6 +44,12 @@ BODIES = {
         normal = LpNormalization <axis = -1, p = 2> (centred)
         y = Cast <to = 1> (normal)
     }""",
+    # (..., D) -> with a length of 1 along the last axis
+    "Length": """(x) => (y) {
+        double = Cast <to = 11> (x)
+        normal = LpNormalization <axis = -1, p = 2> (double)
+        y = Cast <to = 1> (normal)
+    }""",
     # scores, and the bias of the keys in float64 -> shares, multiples of 2^-SHARE_BITS
     "Shares": f"""(scores, bias) => (shares) {{
         far = Constant <value = float {{{ALIGNED * 2.0**-SHARE_BITS}}}> ()

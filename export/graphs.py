@@ -55,7 +55,6 @@ from train.models.whole import WholeModel
 
 PRECISIONS = ("fp32", "fp16", "int8")
 LARGE = 4096  # weights: so many are worth two nodes
-PATCHES = 8  # along each side of a form, as `train.models.bank` cuts it
 
 Graphs = Mapping[str, onnx.ModelProto]
 
@@ -351,15 +350,16 @@ class EngineGraph(Network):
 
     def form(self, forms: FixedForms, choice: str, crop: str) -> str:
         """`FixedForms.form`: (B,), (B, 2) -> (B, 64, 64) of spread 1."""
-        stages, patch = forms.codes.shape[2], FORM_SIDE // PATCHES
-        places = forms.places.reshape(-1, stages, PATCHES, PATCHES)
-        starts = forms.starts.reshape(stages, PATCHES, PATCHES)
+        stages, patch = forms.codes.shape[2], round(forms.rows.shape[1] ** 0.5)
+        side = FORM_SIDE // patch
+        places = forms.places.reshape(-1, stages, side, side)
+        starts = forms.starts.reshape(stages, side, side)
         tables = forms.rows.reshape(-1, patch, patch)
-        rows = self.op("Gather", self.constant(places), choice, axis=0)  # (B, S, 8, 8)
+        rows = self.op("Gather", self.constant(places), choice, axis=0)  # (B, S, n, n)
         rows = self.op("Add", self.cast(rows, INT32), self.constant(starts.astype(np.int32)))
         parts = self.op("Gather", self.constant(tables), rows, axis=0)
         parts = self.op("DequantizeLinear", parts, self.number(1 / SPREAD))
-        form = self.op("ReduceSum", parts, self.integers(1), keepdims=0)  # (B, 8, 8, p, p)
+        form = self.op("ReduceSum", parts, self.integers(1), keepdims=0)  # (B, n, n, p, p)
         form = self.bounded(form, INT8_MAX / SPREAD, 1)
         form = self.op("Transpose", form, perm=[0, 1, 3, 2, 4])
         return self._cropped(forms, self.reshape(form, 0, 1, FORM_SIDE, FORM_SIDE), crop)

@@ -62,7 +62,7 @@ class Weights:
         values: (I, O) int8, or float32 where there is no step.
         steps: (O,).
         bias: (O,) float32.
-        input_step: of its input; 0 in float.
+        input_step: of its input; 0 in float, and where the input is in 8 bits already.
     """
 
     values: npt.NDArray[np.int8] | Array
@@ -82,7 +82,9 @@ class Weights:
             np.rint(numbers(layer.quantized_weight()).T / numbers(layer.weight_scale))
             for layer in layers
         ]
-        step = max(np.float32(layer.input_quantizer.scale.item()) for layer in layers)
+        own = [layer.input_quantizer for layer in layers]
+        steps_in = [np.float32(q.scale.item()) for q in own if isinstance(q, FakeQuantize)]
+        step = max(steps_in, default=FLOAT_STEP)
         return cls(np.concatenate(whole, axis=1).astype(np.int8), steps, bias, step)
 
     def scaled(self, factors: Array) -> "Weights":
@@ -90,6 +92,10 @@ class Weights:
         if not self.steps.size:
             return Weights(self.values * factors, self.steps, self.bias * factors, self.input_step)
         return Weights(self.values, self.steps * factors, self.bias * factors, self.input_step)
+
+    def rows(self, order: npt.NDArray[np.int64]) -> "Weights":
+        """Inputs in another order, (I,)."""
+        return Weights(self.values[order], self.steps, self.bias, self.input_step)
 
 
 class Network(Composer):
@@ -203,22 +209,29 @@ class Network(Composer):
 
     # ---- norms
 
-    def normal(self, value: str, norm: nn.LayerNorm) -> str:
-        """(..., D) without mean and spread; `gain` is what it is to be multiplied with."""
+    def normal(self, value: str, norm: nn.Module) -> str:
+        """(..., D), normed but for `gain`; a layer norm takes the mean out first."""
+        if not isinstance(norm, nn.LayerNorm):
+            if self.exact:
+                return self.call("Length", value)
+            return self.op("LpNormalization", value, axis=-1, p=2)
         if self.exact:
             return self.call("Normal", value)
         (size,) = norm.normalized_shape
         ones, zeros = self.array(np.ones(size)), self.array(np.zeros(size))
         return self.op("LayerNormalization", value, ones, zeros, epsilon=norm.eps)
 
-    def gain(self, norm: nn.LayerNorm) -> Array:
-        """The norm's own weights for `normal`, (D,)."""
-        root = math.sqrt(norm.normalized_shape[0]) if self.exact else 1
-        return numbers(norm.weight) * np.float32(root)
+    def gain(self, norm: nn.Module, size: int) -> Array:
+        """What `normal` leaves out: the root of a mean square, and weights of its own, (D,)."""
+        root = np.full(size, math.sqrt(size), np.float32)
+        if not isinstance(norm, nn.LayerNorm):
+            return root
+        return numbers(norm.weight) * (root if self.exact else np.float32(1))
 
     def norm(self, value: str, norm: nn.LayerNorm) -> str:
         """(..., D) -> (..., D)."""
-        gained = self.op("Mul", self.normal(value, norm), self.constant(self.gain(norm)))
+        (size,) = norm.normalized_shape
+        gained = self.op("Mul", self.normal(value, norm), self.constant(self.gain(norm, size)))
         return self.op("Add", gained, self.constant(numbers(norm.bias)))
 
     # ---- convolutions

@@ -18,9 +18,10 @@ from export.compose import FLOAT, INT64
 from export.layers import NO_SIGN, ZERO_POINT, Activation, Array, Network, Weights, numbers
 from t2a_edge.checks import MAX_GUIDANCE
 from t2a_edge.form import SIDE as FORM_SIDE
+from t2a_edge.spec import BLOCK
 from train.models.chooser import Query
-from train.models.codec import Decoder, ResidualBlock
-from train.models.painter import HATS, PaintBlock, Painter
+from train.models.codec import Decoder, ResidualBlock, Trunk
+from train.models.painter import HATS, ConvHead, PaintBlock, Painter
 from train.models.qat import QatConv2d, QatLinear
 from train.models.text import END, MODULUS, START, TextEngine
 
@@ -28,10 +29,6 @@ FIXED_BITS = 8  # behind the point, of keys and values: sums of products below 2
 PIXEL_SCALE = 127.5  # [-1, 1] to [0, 255]
 
 Int64Array = npt.NDArray[np.int64]
-
-
-def _step(layer: QatLinear) -> np.float32:
-    return np.float32(layer.input_quantizer.scale.item())
 
 
 # ---- words
@@ -126,42 +123,57 @@ class _PainterGraph:
         self.blocks = [block for block in painter.blocks if isinstance(block, PaintBlock)]
         self.positions = painter.side**2
         self.width = painter.head.in_features
-        self.heads = self.blocks[0].heads
+        self.heads, self.conv = self.blocks[0].heads, painter.conv_head
         self.depth = self.width // self.heads  # of a head
 
     def built(self, given: PainterInputs) -> str:
         """All of it."""
         g, painter = self.g, self.painter
-        base = self._of_form(given.form)
+        base, form_channels = self._of_form(given.form)
         text, strength = self._words(given)
         prompt = self._prompt(text, strength)
         keys = self._text_keys(text)
         bias = self._bias(strength)
         told = self._told(given, prompt)  # (B, 1, D)
         gains, shifts = self._modulations(told)
-        latents = self._weights(painter.latents_in)
-        x = g.op("Add", g.product(given.latents, latents), base)
-        x = g.op("Add", x, told)
+        x, latent_channels = self._shared(given.latents, painter.latents_in, "latents_in")
+        x = g.op("Add", g.op("Add", x, base), told)
         for number, block in enumerate(self.blocks):
             own = slice(2 * number, 2 * number + 2)
             x = self._block(block, x, keys[number], bias, gains[own], shifts[own])
-        return g.linear(g.norm(x, painter.norm), self._weights(painter.head))
+        normed = self._normed(x)
+        clean, hidden_channels = self._shared(normed, painter.head, "hidden_in")
+        if self.conv is None:
+            return g.op("Add", clean, g.constant(numbers(painter.head.bias)))
+        added = self._conv_head(self.conv, [form_channels, latent_channels, hidden_channels])
+        biases = numbers(painter.head.bias) + numbers(self.conv.out.bias)
+        return g.op("Add", g.op("Add", clean, added), g.constant(biases))
 
     def _weights(self, *layers: QatLinear) -> Weights:
         return Weights.of(*layers, exact=self.g.exact)
 
+    def _shared(self, value: str | Activation, layer: QatLinear, name: str) -> tuple[str, str]:
+        """A layer's product, and the convolutions' layer `name` on the same value, if any."""
+        g = self.g
+        if self.conv is None:
+            return g.product(value, self._weights(layer)), ""
+        own: QatLinear = getattr(self.conv, name)
+        both = g.product(value, self._weights(layer, own))
+        first, second = g.split(both, [layer.out_features, own.out_features], axis=2)
+        return first, second
+
     # ---- before the steps
 
-    def _of_form(self, form: str) -> str:
-        """What the form, the places and the biases are at each position, (B, N, D)."""
+    def _of_form(self, form: str) -> tuple[str, str]:
+        """What form, places and biases are at each position, (B, N, D); the form's channels."""
         g, painter, side = self.g, self.painter, self.painter.side
         patch = FORM_SIDE // side
         cut = g.reshape(form, 0, side, patch, side, patch)
         cut = g.op("Transpose", cut, perm=[0, 1, 3, 2, 4])
         patches = g.reshape(cut, 0, side * side, patch * patch)
-        weights = self._weights(painter.form_in)
-        fixed = numbers(painter.position) + weights.bias + numbers(painter.latents_in.bias)
-        return g.op("Add", g.product(patches, weights), g.constant(fixed))
+        made, channels = self._shared(patches, painter.form_in, "form_in")
+        biases = numbers(painter.form_in.bias) + numbers(painter.latents_in.bias)
+        return g.op("Add", made, g.constant(numbers(painter.position) + biases)), channels
 
     def _words(self, given: PainterInputs) -> tuple[str, str]:
         """Words (B, W, D), and how much each counts, (B, 1, W), wide."""
@@ -230,20 +242,27 @@ class _PainterGraph:
         g, painter = self.g, self.painter
         weights = self._weights(painter.modulate)
         hidden = g.gelu_of(told, weights.input_step)
+        norms = [n for block in self.blocks for n in (block.attention_norm, block.mlp_norm)]
         own = np.stack([numbers(block.modulation) for block in self.blocks])  # (L, 4, D)
         own = own + weights.bias.reshape(4, self.width)
         own[:, ::2] += 1  # scales
+        plain = not isinstance(norms[0], torch.nn.LayerNorm)
+        if plain:  # then all have one gain, which the scales take
+            factors = np.ones((4, self.width), np.float32)
+            factors[::2] = g.gain(norms[0], self.width)
+            own, weights = own * factors, weights.scaled(factors.ravel())
         moved = g.op(
             "Add", g.product(hidden, weights), g.constant(own.reshape(len(own), -1))
         )  # (B, L, 4 D)
-        norms = [n for block in self.blocks for n in (block.attention_norm, block.mlp_norm)]
         count = len(norms)
         pairs = g.reshape(moved, 0, count, 2 * self.width)
-        scales, shifts = g.split(pairs, [self.width] * 2, axis=2)  # (B, 2 L, D)
-        gain = g.constant(np.stack([g.gain(norm) for norm in norms]))
-        bias = g.constant(np.stack([numbers(norm.bias) for norm in norms]))
-        shifts = g.op("Add", g.op("Mul", scales, bias), shifts)
-        gains = g.op("Mul", scales, gain)
+        gains, shifts = g.split(pairs, [self.width] * 2, axis=2)  # (B, 2 L, D)
+        if not plain:
+            biases = [numbers(n.bias) for n in norms if isinstance(n, torch.nn.LayerNorm)]
+            bias = g.constant(np.stack(biases))
+            shifts = g.op("Add", g.op("Mul", gains, bias), shifts)
+            gain = np.stack([g.gain(norm, self.width) for norm in norms])
+            gains = g.op("Mul", gains, g.constant(gain))
         each = [1] * count
         return g.split(gains, each, axis=1), g.split(shifts, each, axis=1)
 
@@ -283,9 +302,45 @@ class _PainterGraph:
         hidden = g.gelu(y, first, second.input_step, wide=self.positions)
         return g.op("Add", x, g.linear(hidden, second))
 
-    def _modulated(self, x: str, norm: torch.nn.LayerNorm, gain: str, shift: str) -> str:
+    def _modulated(self, x: str, norm: torch.nn.Module, gain: str, shift: str) -> str:
         g = self.g
         return g.op("Add", g.op("Mul", g.normal(x, norm), gain), shift)
+
+    def _normed(self, x: str) -> str | Activation:
+        """The last norm, in 8 bits where it is exact."""
+        g, norm, head = self.g, self.painter.norm, self.painter.head
+        if isinstance(norm, torch.nn.LayerNorm):
+            return g.norm(x, norm)
+        normal, root = g.normal(x, norm), np.float32(self.width**0.5)
+        if not g.exact:
+            return g.op("Mul", normal, g.number(float(root)))
+        step = self._weights(head).input_step
+        return Activation(g.rounded(normal, np.float32(step / root)).name, step)
+
+    def _conv_head(self, conv: ConvHead, channels: Sequence[str]) -> str:
+        """What the convolutions add to the clean latents, but for a bias, (B, N, D).
+
+        Args:
+            channels: of form, latents and hidden vectors, (B, N, C * 16) each, without biases.
+        """
+        g, side = self.g, self.painter.side
+        layers = (conv.form_in, conv.latents_in, conv.hidden_in)
+        bias = np.concatenate([numbers(layer.bias) for layer in layers])
+        x = g.op("Add", g.op("Concat", *channels, axis=2), g.constant(bias))
+        step = np.float32(conv.quantizer.scale.item())
+        given = g.rounded(x, step) if g.exact else Activation(x)
+        grid = g.op("Transpose", given.name, perm=[0, 2, 1])
+        grid = g.reshape(grid, 0, 0, side, side)
+        grid = g.op("DepthToSpace", grid, blocksize=BLOCK, mode="CRD")
+        made = trunk(g, Activation(grid, given.step), conv.trunk, BLOCK * side)
+        made = g.conv(made, conv.last, relu=False)
+        flat = g.op("SpaceToDepth", made.name, blocksize=BLOCK)  # the places of a channel apart
+        flat = g.reshape(flat, 0, 0, side * side)
+        flat = g.op("Transpose", flat, perm=[0, 2, 1])
+        weights = self._weights(conv.out)
+        count = conv.last.out_channels
+        order = np.arange(len(weights.values)).reshape(count, -1).T.ravel()
+        return g.product(Activation(flat, made.step), weights.rows(order))
 
 
 # ---- decoder
@@ -299,10 +354,16 @@ def decoder_network(g: Network, decoder: Decoder, canvas: str, unit: float, side
         x = Activation(rounded.name, step)
     else:
         x = Activation(g.op("Mul", canvas, g.number(unit)))
-    x = g.conv(x, decoder.stem, relu=True)
-    for level, blocks in enumerate(decoder.levels):
+    x = g.conv(trunk(g, x, decoder, side), decoder.head, relu=False)
+    return _grey_levels(g, x, decoder.shuffle.upscale_factor)
+
+
+def trunk(g: Network, x: Activation, module: Trunk, side: int) -> Activation:
+    """(B, C, side, side) in 8 bits -> (B, widths[-1], h, w)."""
+    x = g.conv(x, module.stem, relu=True)
+    for level, blocks in enumerate(module.levels):
         if level:
-            conv = decoder.enlarge[level - 1].conv
+            conv = module.enlarge[level - 1].conv
             assert isinstance(conv, QatConv2d)
             x = g.conv(g.enlarged(x, side), conv, relu=True)
             side *= 2
@@ -310,8 +371,7 @@ def decoder_network(g: Network, decoder: Decoder, canvas: str, unit: float, side
         for block in blocks:
             assert isinstance(block, ResidualBlock)
             x = residual(g, x, block)
-    x = g.conv(x, decoder.head, relu=False)
-    return _grey_levels(g, x, decoder.shuffle.upscale_factor)
+    return x
 
 
 def residual(g: Network, x: Activation, block: ResidualBlock) -> Activation:

@@ -23,6 +23,7 @@ from export.layers import NO_SIGN, STEPS, ZERO_POINT
 Array = npt.NDArray[Any]
 LEAST = 1e-6  # below it a length counts as nothing
 STEP_OF = {"MatMulIntegerToFloat": 2, "QLinearConv": 1}  # input of the step of their first one
+MOVES = ("DepthToSpace", "Reshape", "Slice", "SpaceToDepth", "Transpose")
 FEW_BITS = (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16)
 
 
@@ -101,8 +102,9 @@ class _Plain:
             "QuantizeLinear": self._quantize, "DequantizeLinear": self._dequantize,
             "MatMulIntegerToFloat": self._linear, "QLinearConv": self._conv,
             "QLinearAdd": self._sum, "Rounded": self._fixed, "Normal": self._normal,
-            "Shares": self._shares, "Gelu": self._gelu, "WideGelu": self._gelu,
-            "Enlarge": self._enlarge, "Slice": self._slice,
+            "Length": self._length, "Shares": self._shares, "Gelu": self._gelu,
+            "WideGelu": self._gelu, "Enlarge": self._enlarge,
+            **dict.fromkeys(MOVES, self._moved),
         }  # fmt: skip
 
     def rewrite(self) -> None:
@@ -158,13 +160,20 @@ class _Plain:
             self.pairs.add(node.output[0])
             self.nodes.append(node)
             return
-        if any(user.op_type == "DepthToSpace" for user in self.users[node.output[0]]):
+        users = [user for user in self._taken_by(node.output[0]) if user.op_type in STEP_OF]
+        if not users:
             self._levels(node)
             return
-        users = self.users[node.output[0]]
         steps = [self._value(user.input[STEP_OF[user.op_type]]) for user in users]
         own = _Scaled(self._value(step), steps[0])
         self._pair(node.output[0], value, own, int(self._value(zero)))
+
+    def _taken_by(self, name: str) -> list[NodeProto]:
+        """What computes with a value, moved or not."""
+        users = []
+        for user in self.users.get(name, []):
+            users += self._taken_by(user.output[0]) if user.op_type in MOVES else [user]
+        return users
 
     def _levels(self, node: NodeProto) -> None:
         """Grey levels, which are 8 bits to the end."""
@@ -217,14 +226,15 @@ class _Plain:
         zero = int(self._value(node.input[7]))
         self._pair(node.output[0], self._op("Add", *parts), self._value(node.input[6]), zero)
 
-    def _slice(self, node: NodeProto) -> None:
-        """Part of an 8-bit value, or of another."""
+    def _moved(self, node: NodeProto) -> None:
+        """Numbers in other places, of an 8-bit value or of another."""
         source = self.rounded.get(node.input[0])
         if source is None:
             self.nodes.append(node)
             return
-        part = self._op("Slice", source.name, *node.input[1:])
-        self.rounded[node.output[0]] = _Rounded(part, source.step, source.zero)
+        about = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        moved = self._op(node.op_type, source.name, *node.input[1:], **about)
+        self.rounded[node.output[0]] = _Rounded(moved, source.step, source.zero)
 
     # ---- functions
 
@@ -240,6 +250,9 @@ class _Plain:
         ones, zeros = self._constant(np.full(size, size**-0.5)), self._constant(np.zeros(size))
         self._op("LayerNormalization", node.input[0], ones, zeros, epsilon=LEAST,
                  output=node.output[0])  # fmt: skip
+
+    def _length(self, node: NodeProto) -> None:
+        self._op("LpNormalization", node.input[0], axis=-1, p=2, output=node.output[0])
 
     def _sizes(self, product: NodeProto, own: str) -> int:
         """How many numbers a norm is over, by the constant that it or its gains are made of."""

@@ -36,9 +36,10 @@ def tiny_model() -> WholeModel:
     positions = sum(side * side for side in preset.codec.scales)
     indices = torch.randint(preset.codec.codebook_size, (CANVASES, positions))
     latent.fit(codec.quantizer.canvas_from_indices(indices))
-    tables = torch.randint(-30, 31, (preset.bank.stages, preset.form.codes, 64), dtype=torch.int8)
-    codes = torch.randint(preset.form.codes, (FORMS, 64, preset.bank.stages), dtype=torch.int16)
-    keys = torch.randint(-127, 128, (FORMS, preset.form.key), dtype=torch.int8)
+    form, stages, parts = preset.form, preset.bank.stages, (64 // preset.form.patch) ** 2
+    tables = torch.randint(-30, 31, (stages, form.codes, form.patch**2), dtype=torch.int8)
+    codes = torch.randint(form.codes, (FORMS, parts, stages), dtype=torch.int16)
+    keys = torch.randint(-127, 128, (FORMS, form.key), dtype=torch.int8)
     bank = Bank(FormCodec(tables), codes, keys, 0.02, torch.zeros(FORMS, dtype=torch.bool))
     model = WholeModel(
         preset, TextEngine(preset.text), Query(width, preset.form.key), bank, painter,

@@ -44,13 +44,13 @@ def small_preset() -> Preset:
 def random_bank(preset: Preset, count: int) -> Bank:
     """Smooth random tables and codes."""
     config, generator = preset.form, torch.Generator().manual_seed(3)
-    patch = (FORM_SIDE // 8) ** 2
+    patch, parts = config.patch**2, (FORM_SIDE // config.patch) ** 2
 
     def whole(*shape: int, most: int) -> torch.Tensor:
         return torch.randint(-most, most + 1, shape, generator=generator)
 
     tables = whole(preset.bank.stages, config.codes, patch, most=60).to(torch.int8)
-    codes = torch.randint(config.codes, (count, 64, preset.bank.stages), generator=generator)
+    codes = torch.randint(config.codes, (count, parts, preset.bank.stages), generator=generator)
     keys = whole(count, config.key, most=127).to(torch.int8)
     upright = torch.zeros(count, dtype=torch.bool)
     return Bank(FormCodec(tables), codes.to(torch.int16), keys, 0.02, upright)
@@ -66,6 +66,10 @@ def random_model(
     painter = Painter(preset.painter, config.depth, width, preset.latent_side)
     torch.nn.init.normal_(painter.modulate.weight, std=0.05)
     torch.nn.init.normal_(painter.modulate.bias, std=0.1)
+    if painter.conv_head is not None:
+        for parameter in painter.conv_head.parameters():
+            if not parameter.any():
+                torch.nn.init.normal_(parameter, std=0.05)
     codec = Codec(preset.codec)
     codec.quantizer.codebook.copy_(on_int8_grid(0.5 * torch.randn(codec.quantizer.codebook.shape)))
     codec.quantizer.bias.copy_(0.1 * torch.randn(len(codec.quantizer.bias)))

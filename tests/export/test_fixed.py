@@ -330,4 +330,4 @@ def test_a_code_of_few_is_one_byte(model, count, kind):
     assert forms.places.shape == (5, 3 * 64)
     parts = forms.rows[forms.places + forms.starts].reshape(5, 3, 64, 64)
     found = parts.astype(int).sum(1).clip(-127, 127)
-    np.testing.assert_array_equal(found, patches(bank.forms()).numpy())
+    np.testing.assert_array_equal(found, patches(bank.forms(), 8).numpy())

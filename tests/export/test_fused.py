@@ -171,7 +171,7 @@ def test_every_layer_runs_in_integer_kernels_and_what_can_be_is_before_the_loop(
     in_loop = operators_in_loop(graph, tmp_path).count("MatMulIntegerToFloat")
     assert every == layers
     blocks = small_model().preset.painter.layers
-    assert in_loop == 4 * blocks + 5  # told twice, its modulation, latents and head
+    assert in_loop == 4 * blocks + 6  # told twice, its modulation, latents, head, convolutions
 
 
 def loops_inside(graph):

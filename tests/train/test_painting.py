@@ -176,7 +176,7 @@ def lost(forms, again):
 
 
 def test_codes_of_forms_lose_less_with_each_stage(waves):
-    codec = fitted_codec(waves, stages=3, codes=32)
+    codec = fitted_codec(waves, stages=3, codes=32, patch=8)
     codes = codec.encode(waves)
     assert codes.shape == (40, 64, 3)
     errors = [lost(waves, codec.decode(codes, stages)) for stages in (1, 2, 3)]
@@ -186,16 +186,16 @@ def test_codes_of_forms_lose_less_with_each_stage(waves):
 
 
 def test_tables_that_are_fitted_together_lose_less(waves):
-    apart = fitted_codec(waves, stages=3, codes=32)
-    codec, codes = settled_codec(waves, stages=3, codes=32)
+    apart = fitted_codec(waves, stages=3, codes=32, patch=8)
+    codec, codes = settled_codec(waves, stages=3, codes=32, patch=8)
     assert codes.shape == (40, 64, 3)
     assert codec.tables.dtype == torch.int8
     assert lost(waves, codec.decode(codes)) < 0.85 * lost(waves, apart.decode(apart.encode(waves)))
 
 
 def test_a_search_for_codes_that_keeps_one_takes_the_nearest_each_time(waves):
-    codec = fitted_codec(waves, stages=3, codes=32)
-    vectors, tables = patches(waves).flatten(0, 1).float(), codec.tables.float()
+    codec = fitted_codec(waves, stages=3, codes=32, patch=8)
+    vectors, tables = patches(waves, 8).flatten(0, 1).float(), codec.tables.float()
     assert torch.equal(searched(vectors, tables, 1).view(40, 64, 3), codec.encode(waves).long())
     errors = []
     for beam in (1, 4, 32):
@@ -218,7 +218,7 @@ def test_the_bank_is_filled_from_the_forms_that_codes_keep(painted_run):
 
 def test_patches_lie_row_by_row():
     form = torch.arange(64 * 64).view(1, 64, 64)
-    cut = patches(form)
+    cut = patches(form, 8)
     assert cut[0, 1, :3].tolist() == [8, 9, 10]
     assert cut[0, 8, :2].tolist() == [8 * 64, 8 * 64 + 1]
 

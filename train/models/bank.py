@@ -1,6 +1,6 @@
 """Codes of forms: a few numbers for each patch of a form, summed from tables of whole numbers.
 
-    form (64, 64) int8  ->  codes (N, S): of each of 8 x 8 patches, S codes, one of each table
+    form (64, 64) int8  ->  codes (N, S): of each square patch, S codes, one of each table
     codes (N, S)        ->  the sum of S table rows a patch, clipped to int8
 
 The sum is of integers, so every runtime makes the same form of the same codes. Training takes
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from t2a_edge.form import MOST, SIDE
+from train.checks import require
 
 ITERATIONS = 12
 SAMPLED = 120_000  # patches that a table is fitted to
@@ -34,6 +35,8 @@ class FormConfig:
     """What training sees of forms, and the space in which words choose one.
 
     Attributes:
+        patch: side of the patches that codes stand for; small ones need small tables, and keep
+            twice as much of a form in the same bytes.
         stages: table rows that a patch of a coded form is summed from.
         codes: rows of each table.
         coded: share of training forms that the painter sees as the codes leave them.
@@ -41,11 +44,18 @@ class FormConfig:
         doubt: how likely what is known of a form is wrong.
     """
 
+    patch: int = 8
     stages: int = 5
     codes: int = 256
     coded: float = 0.6
     key: int = 64
     doubt: float = 0.005
+
+    def __post_init__(self) -> None:
+        require(
+            self.patch >= 1 and SIDE % self.patch == 0,
+            f"form.patch is {self.patch}; expected a divisor of {SIDE}.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +89,14 @@ class FormCodec:
 
     tables: Tensor
 
+    @property
+    def patch(self) -> int:
+        """Side of a patch."""
+        return round(self.tables.shape[-1] ** 0.5)
+
     def encode(self, forms: Tensor) -> Tensor:
         """(M, 64, 64) int8 -> codes (M, N, S) int16, stage by stage the nearest row."""
-        left = patches(forms).flatten(0, 1).float()  # (M * N, P)
+        left = patches(forms, self.patch).flatten(0, 1).float()  # (M * N, P)
         chosen = []
         for table in self.tables.float():
             codes = torch.cat([_nearest(part, table) for part in torch.split(left, AT_ONCE)])
@@ -101,10 +116,10 @@ class FormCodec:
         return _joined(total.clamp(-MOST, MOST).to(torch.int8))
 
 
-def fitted_codec(forms: Tensor, stages: int, codes: int, seed: int = 0) -> FormCodec:
+def fitted_codec(forms: Tensor, stages: int, codes: int, patch: int, seed: int = 0) -> FormCodec:
     """Tables by k-means over what the tables before them leave of patches of forms."""
     generator = torch.Generator().manual_seed(seed)
-    every = patches(forms).flatten(0, 1)
+    every = patches(forms, patch).flatten(0, 1)
     picks = torch.randint(len(every), (min(SAMPLED, len(every)),), generator=generator)
     left = every[picks].float()
     tables = []
@@ -125,7 +140,7 @@ def fitted_codec(forms: Tensor, stages: int, codes: int, seed: int = 0) -> FormC
     return FormCodec(torch.stack(tables))
 
 
-def settled_codec(forms: Tensor, stages: int, codes: int) -> tuple[FormCodec, Tensor]:
+def settled_codec(forms: Tensor, stages: int, codes: int, patch: int) -> tuple[FormCodec, Tensor]:
     """Tables that are fitted together to forms, and the forms' codes.
 
     Args:
@@ -134,8 +149,8 @@ def settled_codec(forms: Tensor, stages: int, codes: int) -> tuple[FormCodec, Te
     Returns:
         The tables, and codes (M, N, S) int16.
     """
-    every = patches(forms).flatten(0, 1).float()
-    tables = fitted_codec(forms, stages, codes).tables.float()
+    every = patches(forms, patch).flatten(0, 1).float()
+    tables = fitted_codec(forms, stages, codes, patch).tables.float()
     for _ in range(ROUNDS):
         tables = _solved(every, searched(every, tables, BEAM), codes)
     whole = tables.round().clamp(-MOST, MOST).to(torch.int8)
@@ -190,9 +205,9 @@ def _solved(vectors: Tensor, chosen: Tensor, codes: int) -> Tensor:
     return tables.view(stages, codes, -1)
 
 
-def patches(forms: Tensor, side: int = 8) -> Tensor:
-    """(M, 64, 64) -> (M, side², (64 / side)²)."""
-    size = SIDE // side
+def patches(forms: Tensor, size: int) -> Tensor:
+    """(M, 64, 64) -> (M, (64 / size)², size²), row by row."""
+    side = SIDE // size
     cut = forms.view(len(forms), side, size, side, size).transpose(2, 3)
     return cut.reshape(len(forms), side * side, size * size)
 

@@ -21,14 +21,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2a_edge.checks import MAX_GUIDANCE
+from t2a_edge.checks import MAX_GUIDANCE, shown
 from t2a_edge.form import SIDE, SPREAD
+from t2a_edge.spec import BLOCK
 from train.checks import require
-from train.models.qat import QatLinear
+from train.models.codec import Trunk
+from train.models.qat import FakeQuantize, QatConv2d, QatLinear
 from train.models.text import mean_word
 
 HATS = 16  # supports of a number's piecewise linear features
+HIDDEN_CHANNELS, LATENT_CHANNELS, FORM_CHANNELS = 16, 8, 4  # that the convolutions are given
 NO_WORD = -1e4  # attention bias of a word with weight 0
+LEAST_SQUARE = 1e-6  # added to a mean square that is divided by
 LEAST_LEVEL = 0.05  # below it a loss as velocity would outweigh all others
 
 
@@ -38,6 +42,10 @@ class PainterConfig:
 
     Attributes:
         layers, width, heads, mlp_ratio: as usual; heads divide width.
+        norm: "rms" divides a vector by its root mean square; "layer" takes its mean out first, and
+            has weights of its own.
+        conv_width, conv_blocks: channels and residual blocks of the convolutions that add what a
+            position's vector is too short for; a width of 0 leaves them out.
         form_dropout: share of samples whose form says nothing.
         form_noised: share whose form has noise of any level; the others have up to `form_noise`.
         form_noise: see above.
@@ -50,6 +58,9 @@ class PainterConfig:
     width: int = 192
     heads: int = 3
     mlp_ratio: int = 4
+    norm: str = "layer"
+    conv_width: int = 0
+    conv_blocks: int = 1
     form_dropout: float = 0.08
     form_noised: float = 0.25
     form_noise: float = 0.15
@@ -62,6 +73,10 @@ class PainterConfig:
             self.width % self.heads == 0,
             f"painter.width is {self.width} and painter.heads {self.heads}; expected a width that "
             "the heads divide.",
+        )
+        require(
+            self.norm in ("layer", "rms"),
+            f"painter.norm is {shown(self.norm)}; expected layer or rms.",
         )
         require(
             self.form_dropout >= 0
@@ -119,6 +134,22 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     return attended
 
 
+class RmsNorm(nn.Module):
+    """Divides vectors by their root mean square (Zhang and Sennrich 2019, arXiv:1910.07467).
+
+    What is multiplied and added behind is modulated; no weights of its own.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) float32 to the same shape."""
+        return x * x.square().mean(-1, keepdim=True).add(LEAST_SQUARE).rsqrt()
+
+
+def new_norm(config: PainterConfig) -> nn.Module:
+    """The norm that the configuration names."""
+    return RmsNorm() if config.norm == "rms" else nn.LayerNorm(config.width)
+
+
 class PaintBlock(nn.Module):
     """Attention over words and all positions, and a perceptron."""
 
@@ -126,11 +157,11 @@ class PaintBlock(nn.Module):
         super().__init__()
         width = config.width
         self.heads = config.heads
-        self.attention_norm = nn.LayerNorm(width)
+        self.attention_norm = new_norm(config)
         self.qkv = QatLinear(width, 3 * width)
         self.text_kv = QatLinear(width, 2 * width)
         self.attention_out = QatLinear(width, width)
-        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp_norm = new_norm(config)
         self.mlp_in = QatLinear(width, config.mlp_ratio * width)
         self.mlp_out = QatLinear(config.mlp_ratio * width, width)
         self.modulation = nn.Parameter(torch.zeros(4, width))
@@ -162,6 +193,51 @@ class PaintBlock(nn.Module):
         return heads
 
 
+class ConvHead(nn.Module):
+    """Convolutions over 4 x 4 places of each position, which see form and noise themselves.
+
+    A position's vector is of 192 numbers, and is to hold 64 of the form, 128 of the noised latents
+    and all that attention found: contours do not fit. Here they are taken from the form, place by
+    place, as a U-Net's skip connections do (Ronneberger et al. 2015, arXiv:1505.04597).
+
+    Args:
+        patch: numbers of a position's form.
+        depth: channels of a position of the latent.
+        side: positions along each side of the picture.
+    """
+
+    def __init__(self, config: PainterConfig, patch: int, depth: int, side: int) -> None:
+        super().__init__()
+        self.side, places = side, BLOCK**2
+        self.form_in = QatLinear(patch, FORM_CHANNELS * places)
+        self.latents_in = QatLinear(depth, LATENT_CHANNELS * places)
+        self.hidden_in = QatLinear(config.width, HIDDEN_CHANNELS * places)
+        self.quantizer = FakeQuantize()
+        given = FORM_CHANNELS + LATENT_CHANNELS + HIDDEN_CHANNELS
+        self.trunk = Trunk(given, (config.conv_width,), (config.conv_blocks,))
+        self.last = QatConv2d(config.conv_width, LATENT_CHANNELS)
+        self.out = QatLinear(LATENT_CHANNELS * places, depth, quantized=True)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, patches: Tensor, latents: Tensor, hidden: Tensor) -> Tensor:
+        """What is added to the clean latents, (B, N, D).
+
+        Args:
+            patches: of the form, (B, N, P).
+            latents: noised, (B, N, D).
+            hidden: what the layers made, normed, (B, N, W).
+        """
+        channels = [self.form_in(patches), self.latents_in(latents), self.hidden_in(hidden)]
+        flat = torch.cat(channels, dim=-1).transpose(1, 2)  # (B, C * 16, N)
+        grid = flat.view(*flat.shape[:2], self.side, self.side)
+        x = self.quantizer(F.pixel_shuffle(grid, BLOCK))  # (B, C, 4 side, 4 side)
+        x = self.trunk.enlarged(x.contiguous(memory_format=torch.channels_last))
+        made = F.pixel_unshuffle(self.last(x), BLOCK).flatten(2).transpose(1, 2)
+        added: Tensor = self.out(made)
+        return added
+
+
 class Painter(nn.Module):
     """Predicts the clean latents; see the module.
 
@@ -173,9 +249,9 @@ class Painter(nn.Module):
 
     def __init__(self, config: PainterConfig, depth: int, text_width: int, side: int) -> None:
         super().__init__()
-        width, self.side = config.width, side
+        width, self.side, patch = config.width, side, (SIDE // side) ** 2
         self.latents_in = QatLinear(depth, width)
-        self.form_in = QatLinear((SIDE // side) ** 2, width)
+        self.form_in = QatLinear(patch, width)
         self.position = nn.Parameter(0.02 * torch.randn(side * side, width))
         self.text_in = QatLinear(text_width, width)
         self.avoid_in = QatLinear(text_width, width)
@@ -186,8 +262,9 @@ class Painter(nn.Module):
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
         self.blocks = nn.ModuleList(PaintBlock(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(width)
+        self.norm = new_norm(config)
         self.head = QatLinear(width, depth)
+        self.conv_head = ConvHead(config, patch, depth, side) if config.conv_width else None
 
     def forward(
         self,
@@ -206,14 +283,18 @@ class Painter(nn.Module):
         prompt, worded = mean_word(text, strength)  # (B, 1, D), (B, 1, 1)
         told = self._told(level, form_level, guidance) + self.prompt_in(prompt) * worded
         modulation = self.modulate(F.gelu(told)).unflatten(-1, (4, -1)).squeeze(1)  # (B, 4, D)
-        x = self.latents_in(latents) + self.form_in(form_patches(form, self.side))
+        patches = form_patches(form, self.side)
+        x = self.latents_in(latents) + self.form_in(patches)
         x = x + self.position + told  # (B, N, D)
         logarithm = strength.clamp_min(1e-6).log()
         bias = torch.where(strength > 0, logarithm, torch.full_like(logarithm, NO_WORD))
         bias = F.pad(bias, (0, self.side**2))[:, None, None]  # (B, 1, 1, W + N)
         for block in self.blocks:
             x = block(x, modulation, text, bias)
-        clean: Tensor = self.head(self.norm(x))
+        x = self.norm(x)
+        clean: Tensor = self.head(x)
+        if self.conv_head is not None:
+            clean = clean + self.conv_head(patches, latents, x)
         return clean.float()
 
     def _told(self, level: Tensor, form_level: Tensor, guidance: Tensor) -> Tensor:

@@ -163,11 +163,19 @@ class _QatWeight(nn.Module):
 
 
 class QatLinear(nn.Linear, _QatWeight):
-    """A linear layer that fake-quantises its input and its weight."""
+    """A linear layer that fake-quantises its input and its weight.
 
-    def __init__(self, in_features: int, out_features: int, *, bias: bool = True) -> None:
+    Args:
+        quantized: whether the input comes from a `FakeQuantize` and needs none.
+    """
+
+    input_quantizer: FakeQuantize | nn.Identity
+
+    def __init__(
+        self, in_features: int, out_features: int, *, bias: bool = True, quantized: bool = False
+    ) -> None:
         super().__init__(in_features, out_features, bias=bias)
-        self.input_quantizer = FakeQuantize()
+        self.input_quantizer = nn.Identity() if quantized else FakeQuantize()
         self._init_weight_quantizer(out_features)
 
     def forward(self, x: Tensor) -> Tensor:

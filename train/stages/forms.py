@@ -130,7 +130,8 @@ def filled_bank(
         traits = [source.records[r].seen.traits if source.records else () for r in picked]
         upright += [UPRIGHT in seen for seen in traits]
     wanted = torch.cat(forms)
-    codec, codes = settled_codec(wanted, config.stages, preset.form.codes)
+    form = preset.form
+    codec, codes = settled_codec(wanted, config.stages, form.codes, form.patch)
     shown = codec.decode(codes)
     keys, figures = settled_keys(task, shown, torch.cat(known), preset)
     step = float(keys.abs().max()) / QMAX

@@ -216,10 +216,11 @@ def _form_codec(views: list[Views], run: Run, key: str) -> FormCodec:
     def tables() -> dict[str, Tensor]:
         forms = [v.forms[np.linspace(0, len(v) - 1, min(each, len(v))).astype(int)] for v in views]
         whole = torch.from_numpy(np.concatenate(forms))
-        return {"tables": fitted_codec(whole, config.stages, config.codes).tables}
+        fitted = fitted_codec(whole, config.stages, config.codes, config.patch)
+        return {"tables": fitted.tables}
 
     path = run.folder / "cache" / "form-codes.safetensors"
-    about = f"{key}-{config.stages}-{config.codes}-{[len(v) for v in views]}"
+    about = f"{key}-{config.stages}-{config.codes}-{config.patch}-{[len(v) for v in views]}"
     return FormCodec(cached_tensors(path, about, tables)["tables"])
 
 
