@@ -53,6 +53,20 @@ def answering(routes: Iterable[BaseRoute], scope: Scope) -> tuple[BaseRoute | No
     return partial, Match.NONE if partial is None else Match.PARTIAL
 
 
+def prefixed(scope: Scope, prefix: str) -> Scope:
+    """The scope of a request to a server that a proxy shows under a prefix, such as "/art".
+
+    The proxy may have taken it off the path, or not: ASGI's path has it in both cases.
+    """
+    path = scope["path"]
+    if not prefix or scope.get("root_path"):  # an application around this one has its own
+        return scope
+    if path == prefix or path.startswith(f"{prefix}/"):
+        return {**scope, "root_path": prefix}
+    raw = prefix.encode() + (scope.get("raw_path") or path.encode())
+    return {**scope, "root_path": prefix, "path": prefix + path, "raw_path": raw}
+
+
 def headers_of(scope: Scope, name: bytes) -> list[bytes]:
     """All values of a header."""
     return [bytes(value) for key, value in scope["headers"] if key == name]

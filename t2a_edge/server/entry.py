@@ -3,10 +3,20 @@
 import re
 import time
 
+from starlette.responses import RedirectResponse
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from t2a_edge.server.access import OPEN, PROBE, Hosts, answering, check_token, declared, headers_of
+from t2a_edge.server.access import (
+    OPEN,
+    PROBE,
+    Hosts,
+    answering,
+    check_token,
+    declared,
+    headers_of,
+    prefixed,
+)
 from t2a_edge.server.guard import has_body, refuse
 from t2a_edge.server.logs import log
 from t2a_edge.server.problem import LARGE_HEAD, LONG_PATH, MEDIA_TYPE, problem_answer, sentence_of
@@ -26,10 +36,11 @@ class Entry:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        prefix = self.service.settings.root_path
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            await self._http(prefixed(scope, prefix), receive, send)
         elif scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
+            await self._websocket(prefixed(scope, prefix), receive, send)
         else:
             await self.app(scope, receive, send)
 
@@ -46,7 +57,11 @@ class Entry:
             except RefusalError as exc:
                 await refuse(exc, scope, exchange.receive, exchange.send)
             else:
-                await self.app(scope, exchange.receive, exchange.send)
+                bare = scope["path"] == scope.get(
+                    "root_path"
+                )  # "/art": a page's links need "/art/"
+                app = RedirectResponse(f"{scope['path']}/", 308) if bare else self.app
+                await app(scope, exchange.receive, exchange.send)
         finally:
             log("request", **self.service.finish(record, method))
 

@@ -2,13 +2,22 @@
 
 import ipaddress
 import math
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from t2a_edge.checks import MAX_COUNT, MAX_FRAMES, MAX_THREADS, number, shown, whole_number
+from t2a_edge.checks import (
+    MAX_COUNT,
+    MAX_FRAMES,
+    MAX_THREADS,
+    file_path,
+    number,
+    shown,
+    whole_number,
+)
 from t2a_edge.documents import is_file
 from t2a_edge.errors import OptionError
 
@@ -19,12 +28,14 @@ LEAST_TOKEN = 8  # characters
 MAX_HEAD = 16_384  # bytes of a request's head
 TOKEN = re.compile(rf"[\x21-\x7e]{{{LEAST_TOKEN},}}")
 ORIGIN = re.compile(r"\*|https?://[^\s/,*]+")
+PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")  # of paths, as a proxy is told it
+LONGEST_SOCKET = 107  # bytes of a Unix socket's path, where Linux ends; macOS has 103
 HOST_NAME = re.compile(r"\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")  # and IPv4 addresses
 WHOLE = {
     "max_batch": (1, 256), "max_queue": (1, 100_000), "max_body": (64, 100_000_000),
     "max_count": (1, MAX_COUNT), "max_frames": (2, MAX_FRAMES), "max_prompt": (1, 100_000),
     "max_connections": (1, 100_000), "threads": (1, MAX_THREADS),
-    "keep_alive_s": (1, 600), "port": (0, 65535),
+    "keep_alive_s": (1, 600), "port": (0, 65535), "workers": (1, 64),
 }  # fmt: skip
 NUMBERS = {
     "max_wait_ms": (0, 10_000), "deadline_s": (0.01, 3600), "body_timeout_s": (0.1, 600),
@@ -40,6 +51,12 @@ class Settings:
     Attributes:
         host: address to listen on; the default is reached from this machine alone.
         port: 0 takes a free one, which the log names.
+        uds: path of a Unix socket to listen on, in place of an address and a port. Its owner and
+            its group may connect. A socket that nobody listens on any more is replaced, a file of
+            another kind is not.
+        root_path: prefix under which a proxy shows the server, such as /art; requests may come
+            with it or, where the proxy takes it off, without.
+        workers: processes that share one socket; each has a model, queues and limits of its own.
         bundle: folder of another bundle than the shipped one.
         provider: what runs the engines: auto, cpu, cuda or tensorrt.
         threads: cores that one operation may use.
@@ -79,6 +96,9 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 8080
+    uds: Path | None = None
+    root_path: str = ""
+    workers: int = 1
     bundle: Path | None = None
     provider: str = "auto"
     threads: int = 1
@@ -113,6 +133,12 @@ class Settings:
         self._keep("max_size", size)
         if not isinstance(self.host, str) or not self.host.strip():
             raise OptionError(f"host is {shown(self.host)}; expected an address such as 127.0.0.1.")
+        self._check_socket()
+        if not isinstance(self.root_path, str) or not PREFIX.fullmatch(self.root_path):
+            raise OptionError(
+                f"root_path is {shown(self.root_path)}; expected a prefix of paths such as /art."
+            )
+        self._keep("root_path", self.root_path.rstrip("/"))
         self._check_token()
         self._check_names(
             "origins", ORIGIN.fullmatch, "an origin such as https://example.org, or *"
@@ -135,6 +161,17 @@ class Settings:
     def _keep(self, name: str, value: Any) -> None:
         """A value as it was read; the class is frozen for all others."""
         object.__setattr__(self, name, value)
+
+    def _check_socket(self) -> None:
+        if self.uds is None:
+            return
+        self._keep("uds", file_path("uds", self.uds))
+        length = len(os.fsencode(self.uds))
+        if not 0 < length <= LONGEST_SOCKET or b"\0" in os.fsencode(self.uds):
+            raise OptionError(
+                f"uds is {shown(str(self.uds))}; expected the path of a socket, of at most "
+                f"{LONGEST_SOCKET} bytes."
+            )
 
     def _check_token(self) -> None:
         """A token is never shown, not even one that is unfit."""

@@ -13,7 +13,8 @@ import pytest
 pytest.importorskip("fastapi")
 
 from t2a_edge.pipeline import TextToArt
-from t2a_edge.server.run import bound_socket, make_server
+from t2a_edge.server.address import bound_socket
+from t2a_edge.server.run import make_server
 from t2a_edge.server.settings import Settings
 
 PATIENCE_S = 60  # a busy machine is no failure

@@ -276,7 +276,7 @@ def test_a_server_on_loopback_refuses_a_name_that_was_bound_to_it(live):
     assert live.client.get("/healthz", headers={"Host": "10.0.0.7"}).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["T2A_EDGE_TOKEN", "T2A_EDGE_ALLOWED_HOSTS"])
+@pytest.mark.parametrize("name", ["T2A_EDGE_TOKEN", "T2A_EDGE_ALLOWED_HOSTS", "T2A_EDGE_PORT"])
 @pytest.mark.parametrize("text", ["", "  ", "\t\n"])
 def test_a_variable_that_is_set_and_empty_is_refused(monkeypatch, name, text):
     monkeypatch.setattr(server, "serve", lambda settings: pytest.fail("it was started"))
