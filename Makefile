@@ -27,7 +27,7 @@ PTQ := .venv-post-training
 RTX := .venv-rtx
 
 .DEFAULT_GOAL := help
-.PHONY: help art cli-docs follow test test-slow test-rtx fuzz lint format studio train checkpoint export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel release clean web web-build web-test
+.PHONY: help art cli-docs follow test test-slow test-rtx fuzz lint format studio train checkpoint export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples page wheel release clean web web-build web-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -159,10 +159,13 @@ web: ## serve web/dist on loopback; builds it first where it is missing
 web-test: web-build ## the page's functions in node, the page in Chromium
 	$(DEV)/bin/python -m pytest -m "slow or not slow" tests/web
 
-wheel: $(DEV)/.ready ## build the wheel into dist/wheel
+page: web-build ## the built page into the package, for serve and the wheel
+	$(DEV)/bin/python -m web.package
+
+wheel: page ## build the wheel, with the page, into dist/wheel
 	$(DEV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist/wheel .
 
-release: $(DEV)/.ready web-build ## wheel, sdist, fused file and page of this version, with notes, into dist/release
+release: page ## wheel, sdist, fused file and page of this version, with notes, into dist/release
 	$(DEV)/bin/python -m pip install --quiet 'build>=1.2'
 	rm -rf dist/release
 	mkdir -p dist/release/assets

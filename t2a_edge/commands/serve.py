@@ -30,7 +30,7 @@ HELP = {
     "origins": "Web origin that browsers may call from, or *; may be given several times.",
     "allowed_hosts": "Names that a request's Host may have, or *; may be given several times. "
     "By default loopback names where the server is reached by loopback, else any.",
-    "page": "Folder with an index.html to serve at /.",
+    "page": "Folder of another page to serve at /, or none.",
     "max_batch": "Most pictures in one run of the model.",
     "max_wait_ms": "How long a picture waits for others to share its run.",
     "max_queue": "Most pictures that wait; further requests are answered 429.",

@@ -24,7 +24,7 @@ from t2a_edge.server.logs import log
 from t2a_edge.server.page import Page
 from t2a_edge.server.problem import EXAMPLE, NO_JSON, problem_answer, sentence_of
 from t2a_edge.server.service import RefusalError, Service
-from t2a_edge.server.settings import Settings
+from t2a_edge.server.settings import NO_PAGE, Settings
 
 SHOWN = 80  # characters of a value that was sent, in an error
 
@@ -61,8 +61,8 @@ def build_app(engine: Engine, settings: Settings) -> FastAPI:
             expose_headers=["X-Seed", "X-Unknown-Words", "X-Request-ID", "Retry-After"],
         )
     app.add_middleware(Entry, service=service)
-    if settings.page is not None:
-        app.mount("/", is_open(Page(directory=settings.page, html=True)))
+    if settings.page not in (None, NO_PAGE):
+        app.mount("/", is_open(Page(settings.page)))
     _add_error_handlers(app)
     app.openapi = lambda: openapi_document(app, service)  # type: ignore[method-assign]
     return app

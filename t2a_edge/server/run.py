@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from dataclasses import replace
 from types import FrameType
 from typing import Any, cast
 
@@ -26,6 +27,7 @@ from t2a_edge.server.files import within_file_limit
 from t2a_edge.server.listener import BACKLOG, Listener
 from t2a_edge.server.logs import log, log_to_stderr
 from t2a_edge.server.memory import bound_heaps
+from t2a_edge.server.page import packaged_page
 from t2a_edge.server.protocol import GuardedProtocol, guarded_protocol
 from t2a_edge.server.refusals import Refusals
 from t2a_edge.server.service import RefusalError, Service
@@ -228,9 +230,10 @@ def _serve(settings: Settings, listening: socket.socket, worker: Worker | None =
     if worker is not None:
         log_to_stderr(worker=worker.number)
     bound_heaps()
-    settings = within_file_limit(settings)
     engine = TextToArt(settings.bundle, threads=settings.threads, provider=settings.provider)
-    server = make_server(engine, settings, worker)
+    if settings.page is None:
+        settings = replace(settings, page=packaged_page(engine.bundle.bundle_hash))
+    server = make_server(engine, within_file_limit(settings), worker)
     try:
         listening.listen(BACKLOG)
     except OSError as exc:

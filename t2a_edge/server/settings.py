@@ -29,6 +29,7 @@ MAX_HEAD = 16_384  # bytes of a request's head
 TOKEN = re.compile(rf"[\x21-\x7e]{{{LEAST_TOKEN},}}")
 ORIGIN = re.compile(r"\*|https?://[^\s/,*]+")
 PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")  # of paths, as a proxy is told it
+NO_PAGE = Path("none")
 LONGEST_SOCKET = 107  # bytes of a Unix socket's path, where Linux ends; macOS has 103
 HOST_NAME = re.compile(r"\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")  # and IPv4 addresses
 WHOLE = {
@@ -68,7 +69,8 @@ class Settings:
             loopback address must name one, or `host`; a server that listens on other addresses
             answers to any name. /healthz and /readyz also answer to every address, and every
             path to the address that the connection came to.
-        page: folder with an index.html that is served at /.
+        page: folder with an index.html that is served at /; "none" is none. None is the package's
+            own page for `serve`, where the bundle is the shipped one, and none for `create_app`.
         max_batch: most pictures in one run of the engines.
         max_wait_ms: how long a picture waits for others to share its run.
         max_queue: most pictures that wait; a request beyond them, or one that would not be drawn
@@ -152,9 +154,9 @@ class Settings:
             if not isinstance(self.page, str | Path):
                 raise OptionError(f"page is {shown(self.page)}; expected the path of a folder.")
             self._keep("page", Path(self.page))
-            if not is_file(self.page / "index.html"):
+            if self.page != NO_PAGE and not is_file(self.page / "index.html"):
                 raise OptionError(
-                    f"{self.page} has no index.html; name the folder of a built page."
+                    f"{self.page} has no index.html; name the folder of a built page, or none."
                 )
         self._check_queue()
 
