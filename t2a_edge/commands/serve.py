@@ -48,6 +48,7 @@ HELP = {
     "drain_s": "Seconds that SIGTERM waits for work that was accepted.",
     "drain_notice_s": "Seconds after SIGTERM that an idle server still answers, /readyz with 503.",
     "log_prompts": "Write prompts to the log.",
+    "otel": "Send spans of requests to OTEL_EXPORTER_OTLP_ENDPOINT; needs the extra otel.",
 }
 
 

@@ -57,9 +57,13 @@ def build_app(engine: Engine, settings: Settings) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-            expose_headers=["X-Seed", "X-Unknown-Words", "X-Request-ID", "Retry-After"],
-        )
+            allow_headers=[
+                "Authorization", "Content-Type", "X-Request-ID", "traceparent", "tracestate",
+            ],
+            expose_headers=[
+                "X-Seed", "X-Unknown-Words", "X-Request-ID", "Retry-After", "ETag", "traceparent",
+            ],
+        )  # fmt: skip
     app.add_middleware(Entry, service=service)
     if settings.page not in (None, NO_PAGE):
         app.mount("/", is_open(Page(settings.page)))

@@ -22,6 +22,7 @@ from t2a_edge.server.logs import log
 from t2a_edge.server.problem import LARGE_HEAD, LONG_PATH, MEDIA_TYPE, problem_answer, sentence_of
 from t2a_edge.server.service import OTHER, RECORD, Record, RefusalError, Service
 from t2a_edge.server.settings import MAX_HEAD
+from t2a_edge.server.tracing import Spans
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 POLICY = 1008  # of RFC 6455: how a websocket is closed that may not be opened
@@ -49,6 +50,12 @@ class Entry:
         if method == "HEAD":  # answered as GET is, without the body
             scope = {**scope, "method": "GET"}
         record = self._record(scope)
+        record.spans.begin(
+            method if record.path == OTHER else f"{method} {record.path}",
+            http__request__method=method, url__scheme=scope["scheme"], url__path=scope["path"],
+            http__route=None if record.path == OTHER else record.path,
+            network__protocol__version=scope["http_version"],
+        )  # fmt: skip
         exchange = Exchange(scope, receive, send, without_body=method == "HEAD")
         try:
             try:
@@ -85,6 +92,7 @@ class Entry:
             time.monotonic() + self.service.settings.deadline_s,
             route=route,
             takes_method=match is Match.FULL,
+            spans=Spans(self.service.tracer, scope["headers"]),
         )
         for named in headers_of(scope, b"x-request-id")[:1]:
             if REQUEST_ID.fullmatch(named.decode("latin-1")):
@@ -163,6 +171,8 @@ class Exchange:
             (b"x-request-id", self._record.id.encode()),
             (b"x-content-type-options", b"nosniff"),
         ]
+        if self._record.spans.traceparent:
+            headers.append((b"traceparent", self._record.spans.traceparent.encode()))
         if not self._read and b"connection" not in (name.lower() for name, _ in headers):
             headers.append((b"connection", b"close"))
         return {**message, "headers": headers}

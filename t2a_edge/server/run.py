@@ -32,6 +32,7 @@ from t2a_edge.server.protocol import GuardedProtocol, guarded_protocol
 from t2a_edge.server.refusals import Refusals
 from t2a_edge.server.service import RefusalError, Service
 from t2a_edge.server.settings import MAX_HEAD, Settings
+from t2a_edge.server.tracing import export_spans
 from t2a_edge.server.workers import Worker, supervise
 
 CLOSING_S = 5.0  # for connections to close after the last answer
@@ -233,6 +234,7 @@ def _serve(settings: Settings, listening: socket.socket, worker: Worker | None =
     engine = TextToArt(settings.bundle, threads=settings.threads, provider=settings.provider)
     if settings.page is None:
         settings = replace(settings, page=packaged_page(engine.bundle.bundle_hash))
+    flush_spans = export_spans() if settings.otel else None
     server = make_server(engine, within_file_limit(settings), worker)
     try:
         listening.listen(BACKLOG)
@@ -245,6 +247,8 @@ def _serve(settings: Settings, listening: socket.socket, worker: Worker | None =
         log("other machines may ask for pictures, as there is no token", logging.WARNING)
     server.leaving = Leaving()
     server.run(sockets=[listening])
+    if flush_spans is not None:
+        flush_spans()
     _end(server)
 
 

@@ -93,7 +93,10 @@ class Settings:
             second more, whatever hangs.
         drain_notice_s: how long a server without work still answers after SIGTERM, /readyz with
             503, so that who sends requests here sees it; never longer than `drain_s`.
-        log_prompts: prompts are written to the log.
+        log_prompts: prompts are written to the log, and to spans.
+        otel: spans of requests by OpenTelemetry. `serve` sends them to where
+            OTEL_EXPORTER_OTLP_ENDPOINT says; `create_app` gives them to the provider that the
+            process has.
     """
 
     host: str = "127.0.0.1"
@@ -125,6 +128,7 @@ class Settings:
     drain_s: float = 30.0
     drain_notice_s: float = 3.0
     log_prompts: bool = False
+    otel: bool = False
 
     def __post_init__(self) -> None:
         for name, (least, most) in WHOLE.items():

@@ -173,7 +173,7 @@ def test_every_option_of_the_server_comes_from_a_variable_too(run, monkeypatch, 
         "max_body": 4096, "max_count": 3, "max_frames": 5, "max_size": 512, "max_prompt": 99,
         "max_connections": 9, "body_timeout_s": 1.5, "header_timeout_s": 2.5,
         "write_timeout_s": 3.5, "keep_alive_s": 3, "drain_s": 4.5, "drain_notice_s": 0.5,
-        "log_prompts": True,
+        "log_prompts": True, "otel": True,
     }  # fmt: skip
     assert set(wanted) == {field.name for field in fields(Settings)}
     for name, value in wanted.items():
