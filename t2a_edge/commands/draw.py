@@ -208,11 +208,11 @@ def check_arguments(engine: "TextToArt", arguments: dict[str, Any], *, wrap: boo
         wrap: whether the edges of the pictures meet.
     """
     from t2a_edge.edit import layout_of_size
-    from t2a_edge.pipeline import OPTIONS
+    from t2a_edge.request import SAMPLING
 
     if arguments.get("blend") is not None:
         engine.parse(arguments["blend"])
-    engine.options(*(arguments[name] for name in OPTIONS))
+    engine.options(**{name: arguments[name] for name in SAMPLING})
     number("The amount", arguments.get("amount", 0), 0, 1)
     if arguments["size"] is not None:
         layout_of_size(engine.spec, arguments["size"], wrap=wrap)

@@ -236,7 +236,9 @@ async def interpolate(request: Request, asked: schemas.InterpolateAsked) -> Resp
     seed, last, options = first_seed(asked), asked.frames - 1, await sampling(asked)
     works = [
         Work(
-            PictureRequest(asked.first, seed, asked.second, amount=round(i / last, 6), **options),
+            PictureRequest(
+                asked.first, seed=seed, blend=asked.second, amount=round(i / last, 6), **options
+            ),
             cost=cost_of(service, asked),
         )
         for i in range(asked.frames)

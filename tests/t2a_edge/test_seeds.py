@@ -15,7 +15,7 @@ def test_whole_numbers_in_range_are_seeds(seed: Any) -> None:
     assert type(check_seed(seed)) is int
 
 
-@pytest.mark.parametrize("seed", [-1, MAX_SEED + 1, 10**30, 1.0, float("nan"), "7", True, None])
+@pytest.mark.parametrize("seed", [-1, MAX_SEED + 1, 10**30, 1.0, float("nan"), b"7", True, None])
 def test_anything_else_is_no_seed(seed: Any) -> None:
     with pytest.raises(OptionError, match="expected a whole number from 0 to 9007199254740991"):
         check_seed(seed)
