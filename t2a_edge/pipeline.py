@@ -315,18 +315,22 @@ class TextToArt:
         """The picture of a recipe; a RecipeError if it is damaged or of another model."""
         return self._decoded(unpack_recipe(recipe, self.spec, self.model))
 
-    def open(self, path: Path | str) -> Artwork:
+    def open(self, path: Path | str | bytes) -> Artwork:
         """A picture file that was saved here, by its metadata: pixels, words, seed and recipe.
+
+        Args:
+            path: of the file, or its bytes.
 
         Raises:
             ImageError: the file is no picture of ours.
             RecipeError: it is of another model, or its recipe is damaged.
         """
-        about = read_metadata(file_path("The picture", path, error=ImageError))
+        file = path if isinstance(path, bytes) else file_path("The picture", path, error=ImageError)
+        name, about = "The picture" if isinstance(path, bytes) else path, read_metadata(file)
         recipe = about.get("recipe")
         if not isinstance(recipe, str):
             raise RecipeError(
-                f"{path} has no recipe in its metadata: it holds several pictures, its format had "
+                f"{name} has no recipe in its metadata: it holds several pictures, its format had "
                 "no room for it, or an older t2a-edge drew it. Draw it again from its prompt and "
                 "seed, as a PNG."
             )
@@ -336,11 +340,11 @@ class TextToArt:
         texts = all(isinstance(text, str) for text in (words, blend or "", changed, form))
         if not texts or (blend is not None and "amount" not in about):
             raise ImageError(
-                f"{path} has metadata that t2a-edge did not write; name another picture, or "
+                f"{name} has metadata that t2a-edge did not write; name another picture, or "
                 "decode its recipe."
             )
         share = about.get("amount", 0)
-        amount = number(f"The amount in {path}'s metadata", share, 0, 1, error=ImageError)
+        amount = number(f"The amount in {name}'s metadata", share, 0, 1, error=ImageError)
         prompts = [text for text in (words, blend) if text]
         known = [word for text in prompts for word in self._words(text)]
         options = self.options(**{name: about.get(name) for name in SAMPLING})

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     Form = Union[Path, str, bytes, npt.ArrayLike]  # noqa: UP007 - also a Pillow image
 
-FORMATS = ("png", "webp", "jpeg", "npy")  # of files
+FORMATS = ("png", "webp", "jpeg", "avif", "npy")  # of files
 STRENGTH = 0.5  # of a variation, unless another number is named
 KEPT = ("strength", "mask", "feather", "left", "right", "top", "bottom")
 MARGINS = ("left", "right", "top", "bottom")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
 PROVIDERS = ("auto", "cpu", "cuda", "tensorrt")
-FORMATS = ("png", "webp", "jpeg", "npy")
+FORMATS = ("png", "webp", "jpeg", "avif", "npy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ out_option = click.option(
     "--out",
     type=TargetType(),
     default=Target(),
-    help="A file (.png .webp .jpg .npy) or a folder; the current folder by default.",
+    help="A file (.png .webp .jpg .avif .npy) or a folder; the current folder by default.",
 )
 seed_option = click.option("--seed", type=int, help="Same seed, same picture; fresh by default.")
 
