@@ -15,6 +15,7 @@ from t2a_edge.seeds import LETTER, MAX_SEED, check_seed
 
 WHOLE_TEXT = re.compile(r"[+-]?[0-9]{1,30}")
 NUMBER_TEXT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+MAX_SIDE = 65_535  # pixels; the model says how many of them it draws
 SIDE_TEXT = re.compile(r"[0-9]{1,9}")
 YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
@@ -89,7 +90,7 @@ class Whole(Kind):
 class Number(Kind):
     """A number from `least` to `most`."""
 
-    metavar: ClassVar[str] = "NUMBER"
+    metavar: ClassVar[str] = "FLOAT"
     least: float
     most: float
 
@@ -197,7 +198,7 @@ class Size(Kind):
 
     metavar: ClassVar[str] = "WIDTHxHEIGHT"
 
-    def _check(self, name: str, value: Any) -> tuple[Any, Any]:
+    def _check(self, name: str, value: Any) -> tuple[int, int]:
         if isinstance(value, str):
             parts = value.strip().lower().replace("×", "x").split("x")
             if len(parts) > 2 or not all(SIDE_TEXT.fullmatch(part) for part in parts):
@@ -205,20 +206,24 @@ class Size(Kind):
                     f"{name} is {shown(value)}; expected width and height in pixels, such as "
                     "512x384."
                 )
-            return int(parts[0]), int(parts[-1])
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value, value
+            value = int(parts[0]), int(parts[-1])
+        elif isinstance(value, int) and not isinstance(value, bool):
+            value = value, value
         pair = sequence(value) or ()
         if len(pair) != 2:
             raise OptionError(f"{name} is {shown(value)}; expected width and height in pixels.")
-        return pair[0], pair[1]
+        width, height = (
+            whole_number(f"The {side} of the size", own, 1, MAX_SIDE)
+            for side, own in zip(("width", "height"), pair, strict=True)
+        )
+        return width, height
 
-    def _from_json(self, name: str, value: Any) -> tuple[Any, Any]:
-        width, height = self._check(name, whole(value))
-        return whole(width), whole(height)
+    def _from_json(self, name: str, value: Any) -> tuple[int, int]:
+        listed = isinstance(value, list)
+        return self._check(name, [whole(side) for side in value] if listed else whole(value))
 
     def _schema(self) -> dict[str, Any]:
-        side = {"type": "integer", "minimum": 1}
+        side = {"type": "integer", "minimum": 1, "maximum": MAX_SIDE}
         return {"type": "array", "items": side, "minItems": 2, "maxItems": 2}
 
 

@@ -151,13 +151,7 @@ class TextToArt:
     def draw(
         self, requests: Request | Sequence[Request], *, on_step: OnStep | None = None
     ) -> list[Artwork]:
-        """Draw what is asked for, all of it; see `draw_each`."""
-        return list(self.draw_each(requests, on_step=on_step))
-
-    def draw_each(
-        self, requests: Request | Sequence[Request], *, on_step: OnStep | None = None
-    ) -> Iterator[Artwork]:
-        """Draw pictures that have each their own options, several at a time, as they are done.
+        """Draw what is asked for, all of it.
 
         All requests are checked before anything is drawn; words and forms that several share are
         read once.
@@ -172,7 +166,28 @@ class TextToArt:
             ImageError: a form or a mask cannot be used.
             RecipeError: a picture that is to be changed is of another model.
         """
-        return self._painted(self._plans(requests), on_step)
+        batches, done = _batches(self._plans(requests)), 0
+
+        def on_any(_: int) -> None:
+            nonlocal done
+            done += 1
+            if on_step is not None and done % len(batches) == 0:  # of a batch, its share
+                on_step(done // len(batches))
+
+        _check_listener(on_step)
+        return [artwork for batch in batches for artwork in self._painted(batch, on_any)]
+
+    def draw_in_turns(
+        self, requests: Request | Sequence[Request], *, on_step: OnStep | None = None
+    ) -> Iterator[list[Artwork]]:
+        """The same, as many pictures in each turn as are drawn at one time.
+
+        Args:
+            on_step: is told how many steps of the turn are done.
+        """
+        batches = _batches(self._plans(requests))
+        _check_listener(on_step)
+        return (list(self._painted(batch, on_step)) for batch in batches)
 
     def check(self, request: Request) -> None:
         """Whether this model can draw what is asked for; its pictures are not looked at.
@@ -418,17 +433,14 @@ class TextToArt:
         return self.draw(_single(request), on_step=on_step)[0]
 
     def _painted(self, plans: Sequence[Plan], on_step: OnStep | None) -> Iterator[Artwork]:
-        if on_step is not None and not callable(on_step):
-            raise OptionError(f"on_step is {shown(on_step)}; expected a function or None.")
-        batches, done = _batches(plans), 0
-        for batch in batches:
-            drawings, layout = [plan.drawing for plan in batch], batch[0].layout
-            latents = np.zeros(0, dtype=np.float32)
-            for seen in paint_steps(self._runner, self.spec, drawings, layout):
-                latents, done = seen, done + 1
-                if on_step is not None and done % len(batches) == 0:  # of a batch, its share
-                    on_step(done // len(batches))
-            yield from self._finished(latents, batch)
+        """Pictures of one layout, drawn at one time."""
+        drawings, latents = [plan.drawing for plan in plans], np.zeros(0, dtype=np.float32)
+        walked = paint_steps(self._runner, self.spec, drawings, plans[0].layout)
+        for done, seen in enumerate(walked, 1):
+            latents = seen
+            if on_step is not None:
+                on_step(done)
+        return self._finished(latents, plans)
 
     def _previews(self, plan: Plan) -> Iterator[Artwork]:
         walked = paint_steps(self._runner, self.spec, [plan.drawing], plan.layout)
@@ -520,6 +532,11 @@ def _batches(plans: Sequence[Plan]) -> list[list[Plan]]:
         most = max(1, min(AT_ONCE, WINDOWS_AT_ONCE // len(layout.windows)))
         batches += [group[start : start + most] for start in range(0, len(group), most)]
     return batches
+
+
+def _check_listener(on_step: Any) -> None:
+    if on_step is not None and not callable(on_step):
+        raise OptionError(f"on_step is {shown(on_step)}; expected a function or None.")
 
 
 def _single(request: Request) -> Request:

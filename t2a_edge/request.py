@@ -79,10 +79,10 @@ class Option:
             return None
         return self.kind.from_json(self.called, value)
 
-    def schema(self) -> dict[str, Any]:
-        """What JSON Schema says of it."""
+    def schema(self, *, required: bool = False) -> dict[str, Any]:
+        """What JSON Schema says of it; one that is required has no null."""
         own = self.kind.schema()
-        if self.default is None:
+        if self.default is None and not required:
             own = {"anyOf": [*own.get("anyOf", [own]), {"type": "null"}]}
         return {**own, "description": self.help}
 
@@ -141,7 +141,9 @@ class Request:
     prompt: str | None = asked(Words(), "Adjectives.", called="The prompt")
     _: KW_ONLY
     seed: int | str | None = asked(
-        Seed(), "Same seed, same picture; a number or a text. Fresh by default.", called="The seed"
+        Seed(),
+        "Same seed, same picture: a number, or a text such as alice; fresh by default.",
+        called="The seed",
     )
     count: int = asked(
         Whole(1, MAX_COUNT), "How many pictures, 1 to 1000.", called="The count", default=1
@@ -158,7 +160,7 @@ class Request:
     )
     frames: int | None = asked(
         Whole(2, MAX_FRAMES),
-        "How many, 2 to 1000, both ends included.",
+        "How many, 2 to 1000, both ends included; 8 by default.",
         called="The number of frames",
     )
     size: Any = asked(
@@ -192,7 +194,9 @@ class Request:
     )
     picture: Any = asked(Given(), "A picture that is changed.", called="The artwork")
     strength: float | None = asked(
-        Number(0, 1), "How much changes: 0 is nothing, 1 a new picture.", called="The strength"
+        Number(0, 1),
+        "How much changes: 0 is nothing, 1 a new picture; 0.5 by default.",
+        called="The strength",
     )
     mask: "npt.ArrayLike | None" = asked(
         Given(), "Where the picture is drawn anew.", called="The mask", compare=False
