@@ -36,6 +36,7 @@ HELP = {
     "max_queue": "Most pictures that wait; further requests are answered 429.",
     "deadline_s": "Seconds from a request to its answer; 504 after them.",
     "max_body": "Bytes of a request's body.",
+    "max_upload": "Bytes of a request's body where pictures are sent.",
     "max_count": "Pictures of one request.",
     "max_frames": "Frames of one interpolation.",
     "max_size": "Pixels along a side of a picture.",

@@ -13,7 +13,8 @@ from t2a_edge.server.service import RefusalError
 from t2a_edge.server.settings import Settings
 
 Target = TypeVar("Target", bound=Callable[..., Any])
-OPEN, PROBE = "t2a_edge_open", "t2a_edge_probe"  # attributes of an endpoint or a mounted app
+# attributes of an endpoint, the first two also of a mounted application
+OPEN, PROBE, FILES = "t2a_edge_open", "t2a_edge_probe", "t2a_edge_files"
 HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{0,5})?")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # in a path: the router takes "/metrics\n" for "/metrics"
 
@@ -30,8 +31,14 @@ def is_probe(endpoint: Target) -> Target:
     return is_open(endpoint)
 
 
+def takes_files(endpoint: Target) -> Target:
+    """Declare that an endpoint's body may be an upload, with a limit of its own."""
+    setattr(endpoint, FILES, True)
+    return endpoint
+
+
 def declared(route: BaseRoute | None, what: str) -> bool:
-    """Whether a route's endpoint, or the application mounted there, is OPEN or a PROBE."""
+    """Whether a route's endpoint, or the application mounted there, is so declared."""
     target = getattr(route, "endpoint", None) or getattr(route, "app", None)
     return getattr(target, what, False) is True
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from t2a_edge import __version__
 from t2a_edge.errors import BundleError, T2AEdgeError
-from t2a_edge.server import routes, stream
+from t2a_edge.server import changes, pictures, routes, stream
 from t2a_edge.server.access import is_open
 from t2a_edge.server.document import openapi_document
 from t2a_edge.server.engine import Engine
@@ -45,7 +45,10 @@ def build_app(engine: Engine, settings: Settings) -> FastAPI:
     app = FastAPI(
         title="t2a-edge", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         redirect_slashes=False, description="Adjectives in, abstract picture out.",
-        routes=[*routes.router.routes, *stream.router.routes],
+        routes=[
+            *routes.router.routes, *pictures.router.routes, *stream.router.routes,
+            *changes.router.routes,
+        ],
     )  # fmt: skip
     app.state.service = service
     for route in app.routes:

@@ -33,6 +33,12 @@ class Engine(Protocol):
     def options(self) -> SamplingOptions:
         """What the model draws with by default."""
 
+    def open(self, path: bytes) -> Any:
+        """The artwork of a file that was saved by t2a-edge."""
+
+    def decode(self, recipe: str) -> Any:
+        """The artwork of a recipe."""
+
     def explain(self, prompt: str) -> list[Any]:
         """What each word of a prompt means to the model."""
 

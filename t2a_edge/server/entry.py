@@ -25,6 +25,7 @@ from t2a_edge.server.settings import MAX_HEAD
 from t2a_edge.server.tracing import Spans
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+HEAD_ONLY = "t2a_edge.head"  # key of the ASGI scope: the method was HEAD
 POLICY = 1008  # of RFC 6455: how a websocket is closed that may not be opened
 
 
@@ -48,7 +49,7 @@ class Entry:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
         if method == "HEAD":  # answered as GET is, without the body
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", HEAD_ONLY: True}
         record = self._record(scope)
         record.spans.begin(
             method if record.path == OTHER else f"{method} {record.path}",

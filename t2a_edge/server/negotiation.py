@@ -26,28 +26,32 @@ def accepts_coding(headers: Headers, coding: str) -> bool:
     return listed.get(coding, listed.get("*", 0.0)) > 0
 
 
-def chosen_type(headers: Headers, offers: Sequence[str]) -> str | None:
-    """The offer that Accept wants most; without the header the first one.
+def chosen_type(headers: Headers, offers: Sequence[str], usual: str) -> str | None:
+    """The offer that Accept wants most; without the header the usual one.
 
-    Of those that it wants alike, one that it names comes before one that a `*` stands for, then the
-    offers' own order counts. Browsers name the newer formats and let `image/*` stand for the rest.
+    Of those that it wants alike, one that it names comes before one that a `*` stands for. Of those
+    that it names the first is taken, of those that a `*` stands for the usual one. Browsers name
+    the newer formats and let `image/*` stand for the rest.
 
     Returns:
         None where it takes none of them.
 
-    >>> chosen_type(Headers({"Accept": "image/webp, */*;q=0.8"}), ("image/png", "image/webp"))
+    >>> offers = ("image/webp", "image/png")
+    >>> chosen_type(Headers({"Accept": "image/webp, */*;q=0.8"}), offers, "image/png")
     'image/webp'
+    >>> chosen_type(Headers({"Accept": "*/*"}), offers, "image/png")
+    'image/png'
     """
     listed = preferences(",".join(headers.getlist("accept")))
     if not listed:
-        return offers[0]
+        return usual
 
-    def wanted(offer: str) -> tuple[float, bool]:
-        """How much, by the most exact of what is listed; and whether it is named."""
+    def wanted(offer: str) -> tuple[float, bool, bool]:
+        """How much, by the most exact of what is listed; whether it is named, or the usual one."""
         for name in (offer, f"{offer.partition('/')[0]}/*", "*/*"):
             if name in listed:
-                return listed[name], name == offer
-        return 0.0, False
+                return listed[name], name == offer, name != offer and offer == usual
+        return 0.0, False, False
 
     best = max(offers, key=wanted)  # of those alike, the first
     return best if wanted(best)[0] > 0 else None

@@ -1,11 +1,9 @@
 """The paths of the server."""
 
 import asyncio
-import base64
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
@@ -16,6 +14,15 @@ from t2a_edge.pipeline import Artwork
 from t2a_edge.request import Request as PictureRequest
 from t2a_edge.server import schemas
 from t2a_edge.server.access import is_probe
+from t2a_edge.server.answers import (
+    BINARY,
+    PICTURES,
+    answered,
+    as_json,
+    check_count,
+    check_format,
+    headers_of,
+)
 from t2a_edge.server.batching import Kind, Work
 from t2a_edge.server.problem import MEDIA_TYPE
 from t2a_edge.server.service import RECORD, RefusalError, Service
@@ -44,7 +51,6 @@ READING: dict[int | str, dict[str, Any]] = {
 STATE: dict[int | str, dict[str, Any]] = {
     status: FAILURES[status] for status in (400, 408, 413, 421, 431, 500, 503)
 }
-PICTURE = {"schema": {"type": "string", "format": "binary"}}
 MAX_FORM_PIXELS = 2048 * 2048
 router = APIRouter()
 
@@ -118,66 +124,19 @@ def cost_of(service: Service, one: PictureRequest, windows: int = 1) -> int:
     return windows * -(-(one.steps or usual) // usual)
 
 
-def picture(artwork: Artwork, encoded: bytes) -> schemas.Picture:
-    """An artwork for JSON."""
-    blend, amount = artwork.blend or (None, None)
-    height, width = artwork.pixels.shape[:2]
-    return schemas.Picture(
-        image=base64.b64encode(encoded).decode(),
-        prompt=artwork.prompt,
-        blend=blend,
-        amount=amount,
-        seed=artwork.seed,
-        width=width,
-        height=height,
-        recipe=artwork.recipe,
-        unknown_words=list(artwork.unknown_words),
-        **asdict(artwork.options),
-    )
-
-
-async def as_json(artworks: Sequence[Artwork]) -> Response:
-    """Artworks as JSON, their pictures as base64."""
-
-    def make() -> str:
-        return schemas.Pictures(
-            images=[picture(artwork, artwork.encode("png")) for artwork in artworks]
-        ).model_dump_json()
-
-    return Response(await asyncio.to_thread(make), media_type="application/json")
-
-
-def headers_of(artwork: Artwork) -> dict[str, str]:
-    """What a picture's bytes are sent with."""
-    return {
-        "X-Seed": str(artwork.seed),
-        "X-Unknown-Words": quote(" ".join(artwork.unknown_words)),
-        "Cache-Control": "no-store",
-    }
-
-
 @router.post(
     "/v1/generate",
     responses={
-        200: {
-            "model": schemas.Pictures,
-            "description": "A picture's bytes, or JSON where that is asked for.",
-            "content": {"image/png": PICTURE, "image/webp": PICTURE},
-        },
+        200: PICTURES,
         **FAILURES,
     },
 )
 async def generate(request: Request, asked: schemas.GenerateAsked) -> Response:
     """Draw pictures of a prompt: the same seed gives the same ones, alone or in a batch."""
+    service, name = service_of(request), check_format(asked.format)
     wanted = await accepted(request, asked.request())
-    if wanted.count > 1 and asked.format != "json":
-        raise RefusalError(422, f"count is {wanted.count}; expected 1, or the format json.")
-    service = service_of(request)
-    artworks = await service.results(request, works_of(service, wanted))
-    if asked.format == "json":
-        return await as_json(artworks)
-    content = await asyncio.to_thread(artworks[0].encode, asked.format)
-    return Response(content, media_type=f"image/{asked.format}", headers=headers_of(artworks[0]))
+    check_count(wanted.count, name)
+    return await answered(await service.results(request, works_of(service, wanted)), name)
 
 
 @router.post(
@@ -186,7 +145,7 @@ async def generate(request: Request, asked: schemas.GenerateAsked) -> Response:
         200: {
             "model": schemas.Pictures,
             "description": "An animated WebP, or JSON where that is asked for.",
-            "content": {"image/webp": PICTURE},
+            "content": {"image/webp": BINARY},
         },
         **FAILURES,
     },

@@ -6,12 +6,17 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
 from t2a_edge.kinds import whole
-from t2a_edge.request import HOW, OPTIONS, ROOM, SAMPLING, SEEDS, WORDS, Request
+from t2a_edge.request import HOW, MARGINS, OPTIONS, ROOM, SAMPLING, SEEDS, WORDS, Request
 
 # The limits of a number stand before WHOLE, inside "or none": elsewhere the document loses them.
 WHOLE = BeforeValidator(whole)
 Words = Annotated[str, Field(min_length=1, examples=["warm dark:1.4 -busy"])]
 Model = TypeVar("Model", bound=BaseModel)
+Format = Annotated[
+    Literal["png", "webp", "jpeg", "avif", "json"],
+    Field(description="Of the answer; AVIF where the server's Pillow has it."),
+]
+File = Annotated[str, Field(min_length=1, json_schema_extra={"contentEncoding": "base64"})]
 
 
 def keys_of_request(
@@ -61,7 +66,70 @@ class PictureAsked(Asked):
 class GenerateAsked(Asked):
     """Pictures of one prompt; more than one need the format json."""
 
-    format: Literal["png", "webp", "json"] = "png"
+    format: Format = "png"
+
+
+@keys_of_request(*WORDS, *SEEDS, "size", *HOW, required=("prompt",))
+class TileAsked(Asked):
+    """Pictures of one prompt whose opposite edges meet; more than one need the format json."""
+
+    format: Format = "png"
+
+
+class PictureSent(Asked):
+    """A picture that t2a-edge wrote: its file, or its recipe alone, which knows no words."""
+
+    picture: Annotated[
+        File | None, Field(description="The file, in base64: a PNG, WebP, JPEG or AVIF.")
+    ] = None
+    recipe: Annotated[str, Field(min_length=1)] | None = None
+    format: Format = "png"
+
+
+class DecodeAsked(PictureSent):
+    """A recipe to draw again."""
+
+
+class ChangeAsked(PictureSent):
+    """A change of a picture; what is left out is as it was there."""
+
+    def values(self) -> dict[str, Any]:
+        """What a request is to be made with, each checked."""
+        names = self.model_fields_set & (self.asked() - {"picture", "mask"})
+        return {name: OPTIONS[name].from_json(getattr(self, name)) for name in names}
+
+
+@keys_of_request(*WORDS, *SEEDS, *HOW, "strength")
+class VaryAsked(ChangeAsked):
+    """A variation."""
+
+
+@keys_of_request(*WORDS, *SEEDS, *HOW, "feather")
+class InpaintAsked(ChangeAsked):
+    """A part drawn anew."""
+
+    mask: Annotated[
+        File, Field(description="A picture of the same size, white where it is drawn anew.")
+    ]
+
+
+@keys_of_request(*WORDS, *SEEDS, *HOW, *MARGINS)
+class OutpaintAsked(ChangeAsked):
+    """Room around a picture."""
+
+
+class MeasureAsked(Asked):
+    """Any picture."""
+
+    picture: Annotated[File, Field(description="The file, in base64: a PNG, JPEG or WebP.")]
+
+
+class Measured(BaseModel):
+    """How strongly a picture shows each visual attribute."""
+
+    scores: dict[str, float] = Field(
+        description="Of an axis from -1 to 1, whose sign is its pole; of hues and forms from 0."
+    )
 
 
 @keys_of_request("seed", *HOW)

@@ -89,6 +89,7 @@ class Service:
             },
             lambda: self.silent_s,
         )
+        self.nonce = uuid.uuid4().hex  # in tags of pictures that this process alone draws so
         self.tracer = tracer_of(settings.otel)
         self.busy = 0  # requests with work that are not answered yet
         self.started = False

@@ -34,6 +34,7 @@ LONGEST_SOCKET = 107  # bytes of a Unix socket's path, where Linux ends; macOS h
 HOST_NAME = re.compile(r"\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")  # and IPv4 addresses
 WHOLE = {
     "max_batch": (1, 256), "max_queue": (1, 100_000), "max_body": (64, 100_000_000),
+    "max_upload": (64, 100_000_000),
     "max_count": (1, MAX_COUNT), "max_frames": (2, MAX_FRAMES), "max_prompt": (1, 100_000),
     "max_connections": (1, 100_000), "threads": (1, MAX_THREADS),
     "keep_alive_s": (1, 600), "port": (0, 65535), "workers": (1, 64),
@@ -79,6 +80,8 @@ class Settings:
             of more steps than the model's: with twice as many each counts as two.
         deadline_s: from a request's arrival to its answer; 504 after it.
         max_body: bytes of a request's body, a form in it included; 413 beyond them.
+        max_upload: the same where pictures are sent: to vary, inpaint, outpaint, decode, measure
+            and tile.
         max_count: pictures of one request.
         max_frames: frames of one interpolation.
         max_size: pixels along a side of a picture.
@@ -116,6 +119,7 @@ class Settings:
     max_queue: int = 64
     deadline_s: float = 30.0
     max_body: int = 262_144
+    max_upload: int = 8_388_608
     max_count: int = 8
     max_frames: int = 32
     max_size: int = 1024

@@ -12,11 +12,12 @@ from fastapi.responses import StreamingResponse
 
 from t2a_edge.pipeline import Artwork
 from t2a_edge.server import schemas
+from t2a_edge.server.answers import picture
 from t2a_edge.server.batching import Kind, UnwantedError, Work
 from t2a_edge.server.guard import FAILED
 from t2a_edge.server.logs import log
 from t2a_edge.server.problem import problem_body
-from t2a_edge.server.routes import FAILURES, accepted, cost_of, picture, service_of
+from t2a_edge.server.routes import FAILURES, accepted, cost_of, service_of
 from t2a_edge.server.service import RECORD, Record, RefusalError, Service
 
 EVENT = {
