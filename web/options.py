@@ -25,7 +25,8 @@ def module() -> str:
         if isinstance(kind, Number | Whole):
             told: dict[str, Any] = {
                 "called": option.called, "least": kind.least, "most": kind.most,
-                "whole": isinstance(kind, Whole), "usual": option.default, "flag": option.flag,
+                "whole": isinstance(kind, Whole), "flag": option.flag,
+                "usual": option.usual if option.default is None else option.default,
                 "help": option.help,
             }  # fmt: skip
             said = ", ".join(f"{key}: {json.dumps(value)}" for key, value in told.items())
