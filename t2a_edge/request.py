@@ -55,6 +55,7 @@ class Option:
         help: one sentence.
         flag: on the command line; by default the field's name.
         default: of the field. None lets the model, the words or the picture say.
+        usual: stands for None where a model does not say it.
     """
 
     called: str
@@ -62,6 +63,7 @@ class Option:
     help: str
     flag: str
     default: Any
+    usual: Any = None
 
     def check(self, value: Any) -> Any:
         """The value, checked; None where that is the default."""
@@ -88,10 +90,17 @@ class Option:
 
 
 def asked(
-    kind: Kind, text: str, *, called: str, default: Any = None, flag: str = "", compare: bool = True
+    kind: Kind,
+    text: str,
+    *,
+    called: str,
+    default: Any = None,
+    usual: Any = None,
+    flag: str = "",
+    compare: bool = True,
 ) -> Any:
     """A field of a request; see `Option`."""
-    option = Option(called=called, kind=kind, help=text, flag=flag, default=default)
+    option = Option(called=called, kind=kind, help=text, flag=flag, default=default, usual=usual)
     return field(default=default, compare=compare, metadata={"option": option})
 
 
@@ -326,6 +335,9 @@ ROOM = ("size", "tile")
 class SamplingOptions:
     """How a picture is drawn, with all that was left to the model; see `Request`.
 
+    What is added here is an option of every command that draws, of the server's bodies and answers,
+    and of a picture's metadata.
+
     Raises:
         OptionError: a value is out of range or not a number.
     """
@@ -344,12 +356,13 @@ class SamplingOptions:
     @classmethod
     def of(cls, request: Request, usual: Any) -> "SamplingOptions":
         """Those of a request; what is None there comes from a model's spec, or from others."""
-        own = {name: getattr(request, name) for name in SAMPLING}
-        return cls(**{n: getattr(usual, n) if value is None else value for n, value in own.items()})
+        known = {name: getattr(usual, name, OPTIONS[name].usual) for name in SAMPLING}
+        asked = {name: getattr(request, name) for name in SAMPLING}
+        return cls(**{name: known[name] if own is None else own for name, own in asked.items()})
 
 
 SAMPLING = tuple(own.name for own in fields(SamplingOptions))
-HOW = ("guidance_scale", "temperature", "steps", "form", "form_strength")
+HOW = (*SAMPLING, "form")
 
 
 class Sampling(TypedDict, total=False):

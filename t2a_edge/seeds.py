@@ -15,7 +15,7 @@ FRESH_BYTES = 4
 FRESH_SEEDS = 2 ** (8 * FRESH_BYTES)  # a seed that nobody named is drawn below this
 HASHED_BYTES = 8  # of a text's SHA-256, that its seed is made of
 WHITE_SPACE = " \t\n\v\f\r"  # around a text, that does not count
-DIGITS = re.compile(r"[0-9]{1,20}")
+DIGITS = re.compile(r"0*([0-9]{1,16})")
 LETTER = re.compile(r"[A-Za-z]|[^\x00-\x7f]")  # what a text has that is no number
 
 
@@ -31,8 +31,9 @@ def seed_of_text(text: str) -> int:
     import hashlib  # here: --help needs no hashes
 
     own = text.strip(WHITE_SPACE)
-    if DIGITS.fullmatch(own):
-        return whole_number("The seed", int(own), 0, MAX_SEED)
+    digits = DIGITS.fullmatch(own)
+    if digits:
+        return whole_number("The seed", int(digits[1]), 0, MAX_SEED)
     try:
         content = own.encode("utf-8")
     except UnicodeEncodeError:  # half a surrogate pair

@@ -22,6 +22,7 @@ from t2a_edge.server.answers import (
     check_count,
     check_format,
     headers_of,
+    offered,
 )
 from t2a_edge.server.batching import Kind, Work
 from t2a_edge.server.problem import MEDIA_TYPE
@@ -203,6 +204,7 @@ async def info(request: Request) -> schemas.Info:
         image_size=bundle.spec.image_size,
         **asdict(service.engine.options()),
         vocabulary=len(bundle.vocabulary),
+        formats=sorted(offered()),
         limits=schemas.Limits(
             count=settings.max_count,
             frames=settings.max_frames,
@@ -210,6 +212,7 @@ async def info(request: Request) -> schemas.Info:
             prompt_characters=settings.max_prompt,
             words=bundle.spec.max_words,
             body_bytes=settings.max_body,
+            upload_bytes=settings.max_upload,
             deadline_s=settings.deadline_s,
             batch=settings.max_batch,
             queue=settings.max_queue,

@@ -216,6 +216,7 @@ class Limits(BaseModel):
     prompt_characters: int
     words: int
     body_bytes: int
+    upload_bytes: int
     deadline_s: float
     batch: int
     queue: int
@@ -230,6 +231,7 @@ class Info(BaseModel):
     provider: str
     image_size: int
     vocabulary: int
+    formats: list[str] = Field(description="Of pictures that are answered.")
     limits: Limits
 
 

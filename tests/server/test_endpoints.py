@@ -179,9 +179,10 @@ def test_info_tells_the_model_and_the_limits(live, engine):
     assert info["bundle"] == engine.bundle.bundle_hash
     assert (info["provider"], info["image_size"]) == ("cpu", 256)
     assert info["vocabulary"] == len(engine.bundle.vocabulary)
+    assert {"jpeg", "png", "webp"} <= set(info["formats"]) <= {"avif", "jpeg", "png", "webp"}
     assert info["limits"] == {
         "count": 8, "frames": 32, "size": 1024, "prompt_characters": 400, "words": 8,
-        "body_bytes": 262144, "deadline_s": 30.0, "batch": 8, "queue": 64,
+        "body_bytes": 262144, "upload_bytes": 8388608, "deadline_s": 30.0, "batch": 8, "queue": 64,
     }  # fmt: skip
 
 
