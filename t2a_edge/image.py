@@ -13,7 +13,7 @@ from t2a_edge.checks import shown
 from t2a_edge.errors import ImageError
 from t2a_edge.files import write_whole
 from t2a_edge.metadata import KEY, fitting, marked, object_of, texts_in
-from t2a_edge.pixels import opened_picture
+from t2a_edge.pixels import SENT, opened_picture
 from t2a_edge.pixels import read_pixels as read_pixels
 
 if TYPE_CHECKING:
@@ -202,7 +202,10 @@ def _texts_walked_to(path: Path | bytes, name: Path | str) -> Iterator[str]:
 
 def _texts_of_pillow(path: Path | bytes, name: Path | str) -> Iterator[str]:
     """The same in other formats, such as TIFF; an ImageError for what is no picture."""
-    with opened_picture(name, io.BytesIO(path) if isinstance(path, bytes) else None) as image:
+    opened = opened_picture(name)
+    if isinstance(path, bytes):  # sent by somebody: fewer of Pillow's readers see it
+        opened = opened_picture(name, io.BytesIO(path), (*SENT, "AVIF"))
+    with opened as image:
         if image.format in WALKED:
             return
         fields = [image.getexif().get(IMAGE_DESCRIPTION), *map(image.info.get, ("comment", "xmp"))]
