@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     Form = Union[Path, str, bytes, npt.ArrayLike]  # noqa: UP007 - also a Pillow image
 
 FORMATS = ("png", "webp", "jpeg", "avif", "npy")  # of files
+MAX_PICTURES = max(MAX_COUNT, MAX_FRAMES)  # of one request
 STRENGTH = 0.5  # of a variation, unless another number is named
 KEPT = ("strength", "mask", "feather", "left", "right", "top", "bottom")
 MARGINS = ("left", "right", "top", "bottom")
@@ -235,6 +236,11 @@ class Request:
         if self.frames is not None and self.blend is None:
             raise OptionError(
                 f"{self.frames} frames are asked for, and no second prompt; name one as blend."
+            )
+        if self.count * (self.frames or 1) > MAX_PICTURES:
+            raise OptionError(
+                f"{self.count} times {self.frames} frames are asked for; expected at most "
+                f"{MAX_PICTURES} pictures in all."
             )
         if self.seed is not None:
             run_of_seeds(self.seed, self.count, self.seed_step)  # the last of them too

@@ -68,6 +68,9 @@ export class Generator {
    */
   async draw(prompt, { seed: asked, form = null, ...told }) {
     const [seed, options] = [seedOf(String(asked)), settled(told, this.spec)];
+    for (const name of Object.keys(told)) {
+      if (!(name in this.spec) && told[name] !== undefined) throw new UsageError(`The fused graph has no ${name}; leave it out.`);
+    }
     const { terms, others } = readPrompt(prompt, this);
     const { pixels, indices } = await this.session.run(graphInputs(terms, this.spec, { seed, form, ...options }));
     const [, height, width] = pixels.dims;

@@ -27,9 +27,9 @@ PATHS = [*POSTS, "/v1/pictures", "/v1/info", "/healthz", "/readyz", "/metrics", 
          "/metrics\n", "/\ud800", "/v1/generate\0", "*"]  # fmt: skip
 METHODS = ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "BREW", "get"]
 FIELDS = ["prompt", "blend", "amount", "seed", "guidance_scale", "temperature", "steps", "form",
-          "form_strength", "count", "size", "format", "first", "second", "frames", "frame_ms",
-          "picture", "recipe", "mask", "strength", "feather", "left", "bottom",
-          "unheard-of"]  # fmt: skip
+          "form_strength", "count", "seed_step", "size", "tile", "format", "first", "second",
+          "frames", "frame_ms", "picture", "recipe", "mask", "strength", "feather", "left",
+          "bottom", "unheard-of"]  # fmt: skip
 SOUND = {"prompt": "warm", "first": "warm", "second": "icy", "frames": 2, "seed": 7}
 HEADERS = ["content-type", "content-length", "accept", "authorization", "expect", "origin", "range",
            "x-request-id", "host", "cookie", "accept-encoding", "transfer-encoding",
