@@ -1,4 +1,4 @@
-"""Pictures that are made of what is sent: tiles, changes of a picture, recipes; and measures."""
+"""Pictures that are sent: changed, drawn again, measured."""
 
 import asyncio
 import base64
@@ -25,11 +25,9 @@ from t2a_edge.server.batching import Kind, Work
 from t2a_edge.server.routes import (
     FAILURES,
     MAX_FORM_PIXELS,
-    accepted,
     check_prompts,
     cost_of,
     service_of,
-    works_of,
 )
 from t2a_edge.server.service import RefusalError, Service
 
@@ -193,16 +191,6 @@ async def outpaint(request: Request, asked: schemas.OutpaintAsked) -> Response:
     if not any(values.get(side) for side in MARGINS):
         raise RefusalError(422, "There is nothing to add; name pixels left, right, top or bottom.")
     return await changed(request, asked)
-
-
-@router.post("/v1/tile", responses=RESPONSES)
-@takes_files
-async def tile(request: Request, asked: schemas.TileAsked) -> Response:
-    """Draw pictures whose opposite edges meet without a seam."""
-    service, name = service_of(request), check_format(asked.format)
-    wanted = await accepted(request, asked.request(tile=True))
-    check_count(wanted.count, name)
-    return await answered(await service.results(request, works_of(service, wanted)), name)
 
 
 @router.post("/v1/decode", responses=RESPONSES)

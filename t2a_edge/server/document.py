@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from t2a_edge.edit import cell_pixels
-from t2a_edge.server.access import FILES, OPEN, declared
+from t2a_edge.server.access import OPEN, declared
 from t2a_edge.server.multipart import FILES as NAMES
 from t2a_edge.server.schemas import Preview, Problem
 from t2a_edge.server.service import Service
@@ -53,10 +53,10 @@ def _limit_text(schema: dict[str, Any], characters: int) -> None:
 
 
 def _add_uploads(document: dict[str, Any], app: FastAPI) -> None:
-    """Bodies that may be uploads: the same keys, files as they are."""
+    """Bodies as uploads: the same keys, files as they are."""
     every = document["components"]["schemas"]
     for route in app.routes:
-        if isinstance(route, APIRoute) and declared(route, FILES):
+        if isinstance(route, APIRoute) and route.body_field is not None:
             content = document["paths"][route.path_format]["post"]["requestBody"]["content"]
             name = content["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
             binary = {"type": "string", "format": "binary"}

@@ -3,11 +3,20 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from t2a_edge.server import multipart
-from t2a_edge.server.access import CONTROL, FILES, OPEN, check_token, declared, headers_of
+from t2a_edge.server.access import (
+    CONTROL,
+    FILES,
+    OPEN,
+    check_site,
+    check_token,
+    declared,
+    headers_of,
+)
 from t2a_edge.server.logs import log
 from t2a_edge.server.problem import EXAMPLE, problem_answer, sentence_of
 from t2a_edge.server.service import LEFT, OTHER, RECORD, Record, RefusalError, Service
@@ -41,16 +50,13 @@ class Guard:
                     check_token(scope, settings.token)
                 if CONTROL.search(scope["path"]):
                     raise RefusalError(404, sentence_of(404, scope))
-                kind = check_type(record, scope)
+                kind = check_type(record, scope, settings.origins)
                 files = declared(record.route, FILES)
                 most = settings.max_upload if files else settings.max_body
                 body = await self._body(scope, receive, most)
+                record.read = True
                 if kind == multipart.MEDIA_TYPE:
-                    try:
-                        scope, body = await asyncio.to_thread(as_json, scope, body)
-                    except RefusalError as exc:  # its body has been read
-                        await _tell(exc, scope, receive, send)
-                        return
+                    scope, body = await asyncio.to_thread(as_json, scope, body)
                 await self.app(scope, _replayed(body, receive), send)
         except RefusalError as exc:
             await refuse(exc, scope, receive, send)
@@ -94,8 +100,12 @@ def too_large(most: int) -> RefusalError:
     return RefusalError(413, f"The body is too large; expected {most} bytes or fewer.")
 
 
-def check_type(record: Record, scope: Scope) -> bytes:
-    """The media type of a body; a RefusalError for one that the route does not read."""
+def check_type(record: Record, scope: Scope, origins: Sequence[str]) -> bytes:
+    """The media type of a body; a RefusalError for one that the route does not read.
+
+    Args:
+        origins: whose pages may send uploads.
+    """
     if not record.takes_method or getattr(record.route, "body_field", None) is None:
         return b""
     for coding in headers_of(scope, b"content-encoding"):
@@ -107,14 +117,15 @@ def check_type(record: Record, scope: Scope) -> bytes:
             )
     sent = headers_of(scope, b"content-type")
     kind = (sent[0] if len(sent) == 1 else b"").partition(b";")[0].strip().lower()
-    files = declared(record.route, FILES)
     named = kind.startswith(b"application/") and kind.endswith((b"/json", b"+json"))
-    if not named and not (files and kind == multipart.MEDIA_TYPE):
-        example = multipart.EXAMPLE if files else f"send an object such as {EXAMPLE}"
-        also = " or multipart/form-data" if files else ""
+    if not named and kind != multipart.MEDIA_TYPE:
         raise RefusalError(
-            415, f"The Content-Type is not application/json{also}; name it, and {example}."
+            415,
+            "The Content-Type is neither application/json nor multipart/form-data; name it, and "
+            f"send an object such as {EXAMPLE}.",
         )
+    if not named:
+        check_site(scope, origins)
     return kind
 
 
@@ -166,7 +177,7 @@ def has_body(scope: Scope) -> bool:
 
 async def refuse(exc: RefusalError, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request whose body may not have come; what comes of it after that is not read."""
-    if has_body(scope):
+    if has_body(scope) and not scope[RECORD].read:
         await _discard(scope, receive)
         exc.headers["Connection"] = "close"
     await _tell(exc, scope, receive, send)

@@ -34,6 +34,7 @@ FAILURES: dict[int | str, dict[str, Any]] = {
     for status, text in {
         400: "The bytes are no HTTP, or the body is no JSON.",
         401: "The bearer token is missing or wrong.",
+        403: "A page of another origin sends an upload.",
         408: "The body did not come in time.",
         413: "The body is too large.",
         415: "The body is said to be no JSON.",

@@ -69,13 +69,6 @@ class GenerateAsked(Asked):
     format: Format = "png"
 
 
-@keys_of_request(*WORDS, *SEEDS, "size", *HOW, required=("prompt",))
-class TileAsked(Asked):
-    """Pictures of one prompt whose opposite edges meet; more than one need the format json."""
-
-    format: Format = "png"
-
-
 class PictureSent(Asked):
     """A picture that t2a-edge wrote: its file, or its recipe alone, which knows no words."""
 

@@ -49,6 +49,7 @@ class Record:
         queue: where its work is; a request that has some is answered before the server ends.
         route: what answers it.
         takes_method: whether the route takes the request's method.
+        read: whether its body has come, whole.
         spans: of its trace.
     """
 
@@ -62,6 +63,7 @@ class Record:
     prompt: str | None = None
     route: BaseRoute | None = None
     takes_method: bool = False
+    read: bool = False
     spans: Spans = field(default_factory=Spans)
 
 

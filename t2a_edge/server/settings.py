@@ -64,7 +64,7 @@ class Settings:
         threads: cores that one operation may use.
         token: bearer token that /v1 and /metrics ask for, 8 or more visible ASCII characters;
             None asks for none, an empty one is an error.
-        origins: web origins that browsers may call from; "*" is any.
+        origins: web origins that browsers may call from, uploads included; "*" is any.
         allowed_hosts: names and addresses that a request's Host may have, without a port; "*" is
             any, "*.example.org" all below a name. Without some, a connection that comes in on a
             loopback address must name one, or `host`; a server that listens on other addresses
@@ -80,8 +80,8 @@ class Settings:
             of more steps than the model's: with twice as many each counts as two.
         deadline_s: from a request's arrival to its answer; 504 after it.
         max_body: bytes of a request's body, a form in it included; 413 beyond them.
-        max_upload: the same where pictures are sent: to vary, inpaint, outpaint, decode, measure
-            and tile.
+        max_upload: the same where pictures are sent: to vary, inpaint, outpaint, decode and
+            measure.
         max_count: pictures of one request.
         max_frames: frames of one interpolation.
         max_size: pixels along a side of a picture.

@@ -21,7 +21,7 @@ from tests.fuzz.values import hostile, json_text, plain_json, real
 
 LIMITS = {"max_count": 2, "max_frames": 3, "max_size": 256, "deadline_s": 15.0}
 POSTS = ["/v1/generate", "/v1/interpolate", "/v1/explain", "/v1/stream", "/v1/vary",
-         "/v1/inpaint", "/v1/outpaint", "/v1/tile", "/v1/decode", "/v1/measure"]  # fmt: skip
+         "/v1/inpaint", "/v1/outpaint", "/v1/decode", "/v1/measure"]  # fmt: skip
 PATHS = [*POSTS, "/v1/pictures", "/v1/info", "/healthz", "/readyz", "/metrics", "/openapi.json",
          "/", "/v1", "/v1/", "//v1/info", "/v1/info/", "/V1/INFO", "/v1/%2e%2e/metrics",
          "/metrics\n", "/\ud800", "/v1/generate\0", "*"]  # fmt: skip

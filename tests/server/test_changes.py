@@ -15,7 +15,7 @@ from t2a_edge.server.multipart import MOST_PARTS, json_of_form, parts_of
 from t2a_edge.server.service import RefusalError
 from tests.server.test_endpoints import detail_of, pixels_of
 
-PATHS = ("vary", "inpaint", "outpaint", "tile", "decode", "measure")
+PATHS = ("generate", "stream", "vary", "inpaint", "outpaint", "decode", "measure")
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +89,11 @@ def test_a_form_may_be_uploaded(live, engine, artwork):
     files = {"picture": artwork.encode(), "form": png(pixels)}
     answer = live.client.post("/v1/vary", files=files, data={"seed": "5"})
     np.testing.assert_array_equal(pixels_of(answer.content), own.pixels)
-    tiled = live.client.post("/v1/tile", files={"form": files["form"]}, data={"prompt": "warm"})
-    assert tiled.status_code == 200
+    drawn = live.client.post(
+        "/v1/generate", files={"form": files["form"]}, data={"prompt": "warm", "seed": "5"}
+    )
+    own = engine.generate("warm", seed=5, form=pixels)
+    np.testing.assert_array_equal(pixels_of(drawn.content), own.pixels)
 
 
 def test_several_variations_and_every_format(live, artwork):
@@ -106,7 +109,7 @@ def test_several_variations_and_every_format(live, artwork):
 
 
 def test_a_tile(live, engine):
-    answer = live.post("/v1/tile", prompt="warm", seed=2, size=[384, 256])
+    answer = live.post("/v1/generate", prompt="warm", seed=2, size=[384, 256], tile=True)
     own = engine.tile("warm", seed=2, size=(384, 256))
     np.testing.assert_array_equal(pixels_of(answer.content), own.pixels)
 
@@ -167,8 +170,6 @@ BAD = [
     ("outpaint", {"recipe": "OWN", "prompt": "warm", "left": 7}, "a multiple of 8"),
     ("outpaint", {"recipe": "OWN", "prompt": "warm", "left": -8}, "left"),
     ("outpaint", {"recipe": "OWN", "prompt": "warm", "left": 1024}, "allows 1024 a side"),
-    ("tile", {"prompt": "warm", "size": [264, 256]}, "a multiple of 128"),
-    ("tile", {}, "prompt is missing"),
     ("decode", {"recipe": ""}, "recipe is ''"),
     ("decode", {}, "Send one of picture"),
     ("measure", {}, "picture is missing"),
@@ -232,9 +233,27 @@ def test_what_is_neither_json_nor_an_upload_is_415(live, path):
         assert "multipart/form-data" in detail_of(answer)
 
 
-def test_other_paths_take_no_uploads(live):
-    answer = live.client.post("/v1/generate", files={"form": b"x"}, data={"prompt": "warm"})
-    assert (answer.status_code, "multipart" in detail_of(answer)) == (415, False)
+ORIGIN = "https://art.example.org"
+
+
+@pytest.mark.parametrize(
+    ("site", "origin", "allowed", "status"),
+    [
+        (None, None, (), 200), ("same-origin", "http://127.0.0.1:8080", (), 200),
+        ("none", None, (), 200), ("cross-site", ORIGIN, (), 403), ("same-site", ORIGIN, (), 403),
+        ("cross-site", None, (), 403), ("cross-site", "null", (ORIGIN,), 403),
+        ("cross-site", ORIGIN, (ORIGIN,), 200), ("cross-site", "null", ("*",), 200),
+    ],
+)  # fmt: skip
+def test_pages_of_other_origins_upload_where_they_may(serving, site, origin, allowed, status):
+    told = {"Sec-Fetch-Site": site, "Origin": origin}
+    headers = {name: value for name, value in told.items() if value is not None}
+    with serving(origins=allowed) as live:
+        files = {"prompt": (None, "warm")}
+        answer = live.client.post("/v1/explain", files=files, headers=headers)
+        assert answer.status_code == status
+        if status == 403:
+            assert "--origin" in detail_of(answer)
 
 
 # ---- multipart/form-data

@@ -362,6 +362,7 @@ def test_a_body_that_is_no_request(live, body, status):
         {},
         {"Content-Type": "text/plain"},
         {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "multipart/mixed; boundary=b"},
         {"Content-Type": "application/jsonx"},
         {"Content-Type": "application/json, text/plain"},
         {"Content-Type": "application/json", "Content-Encoding": "gzip"},
