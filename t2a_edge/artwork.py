@@ -129,7 +129,7 @@ class Artwork:
         return file_name(" ".join((spelled, self.changed, size)), self.seed)
 
     def save(self, path: Path | str) -> Path:
-        """Write a .png, .webp, .jpg or .npy; all but the last with the metadata inside.
+        """Write a .png, .webp, .jpg, .avif or .npy; all but the last with the metadata inside.
 
         A JPEG holds 64 kB of it, and is saved without the recipe where that is longer:
         `t2a_edge.image.left_out` tells.
@@ -142,7 +142,7 @@ class Artwork:
         return target
 
     def encode(self, picture_format: str = "png") -> bytes:
-        """The bytes of a file: "png", "webp", "jpeg" or "npy"; an ImageError for another one."""
+        """The bytes of a file: "png", "webp", "jpeg", "avif" or "npy"; an ImageError else."""
         return encoded(self.pixels, picture_format, self.metadata)
 
     def _repr_png_(self) -> bytes:

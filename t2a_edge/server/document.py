@@ -53,15 +53,18 @@ def _limit_text(schema: dict[str, Any], characters: int) -> None:
 
 
 def _add_uploads(document: dict[str, Any], app: FastAPI) -> None:
-    """Bodies as uploads: the same keys, files as they are."""
+    """Bodies as uploads: the same keys, files as they are and all else as text."""
     every = document["components"]["schemas"]
     for route in app.routes:
         if isinstance(route, APIRoute) and route.body_field is not None:
             content = document["paths"][route.path_format]["post"]["requestBody"]["content"]
             name = content["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
-            binary = {"type": "string", "format": "binary"}
             keys = {
-                key: binary if key in NAMES else schema
+                key: {
+                    "type": "string",
+                    **({"format": "binary"} if key in NAMES else {}),
+                    "description": schema.get("description", ""),
+                }
                 for key, schema in every[name]["properties"].items()
             }
             content["multipart/form-data"] = {"schema": {**every[name], "properties": keys}}
