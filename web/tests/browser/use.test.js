@@ -223,6 +223,16 @@ withPage("a changed address is drawn; what it leaves out is as it is at first", 
   assert.equal(await page.textContent("#caption"), "calm blue");
 });
 
+withPage("a text is a seed, and the picture names the number that it stands for", async (page) => {
+  await page.fill("#seed", "alice");
+  await drawn(page, () => page.press("#seed", "Enter"));
+  assert.equal(await page.textContent("#details"), "seed 6762861930873007");
+  const named = await recipeOn(page);
+  await page.fill("#seed", "6762861930873007");
+  await drawn(page, () => page.press("#seed", "Enter"));
+  assert.equal(await recipeOn(page), named);
+});
+
 withPage("words beside the adjectives are understood, and it is said", async (page) => {
   await page.fill("#prompt", "a warm, not busy picture");
   await drawn(page, () => page.press("#prompt", "Enter"));
