@@ -180,4 +180,4 @@ release: page ## wheel, sdist, fused file and page of this version, with notes, 
 	cd dist/release && sha256sum packages/* assets/* > SHA256SUMS
 
 clean: ## remove environments and everything that is made again
-	rm -rf $(RUNTIME) $(DEV) $(PTQ) $(RTX) dist build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(RUNTIME) $(DEV) $(PTQ) $(RTX) dist build t2a_edge/page .mypy_cache .ruff_cache .pytest_cache

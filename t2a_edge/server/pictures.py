@@ -1,5 +1,6 @@
 """Pictures at addresses of their own, which browsers and proxies may keep."""
 
+import functools
 import hashlib
 import json
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import Headers
 
 from t2a_edge import __version__
-from t2a_edge.edit import layout_of_size
+from t2a_edge.onnx_runtime import onnx_runtime
 from t2a_edge.request import HOW, OPTIONS, ROOM, WORDS, SamplingOptions
 from t2a_edge.request import Request as PictureRequest
 from t2a_edge.server.answers import (
@@ -82,21 +83,26 @@ def tag_of(service: Service, asked: PictureRequest, name: str) -> str:
     It is known before the picture is drawn. Bundles that are not INT8, and GPUs, round in a way of
     their own machine: there the tag is this process's own.
     """
-    import PIL
-
     engine = service.engine
     spec, side = engine.bundle.spec, engine.bundle.spec.image_size
-    blend = None if asked.blend is None else [engine.parse(asked.blend).text, asked.amount]
-    layout, crop = layout_of_size(spec, asked.size or (side, side), wrap=asked.tile)
     exact = engine.bundle.manifest["precision"] == EXACT and engine.provider == "cpu"
-    decides = [
-        __version__, PIL.__version__, engine.bundle.bundle_hash, name,
-        engine.parse(asked.prompt or "").text, blend, asked.seed,
-        asdict(SamplingOptions.of(asked, spec)), [crop, layout.wrap],
-        None if exact else service.nonce,
-    ]  # fmt: skip
-    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
-    return f'"{digest[:32]}"'
+    wanted = {own: getattr(asked, own) for own in NAMES} | asdict(SamplingOptions.of(asked, spec))
+    wanted |= {"prompt": engine.parse(asked.prompt or "").text, "size": asked.size or (side, side)}
+    if asked.blend is None:
+        del wanted["amount"]
+    else:
+        wanted["blend"] = engine.parse(asked.blend).text
+    drawn_by = [versions(), engine.bundle.bundle_hash, None if exact else service.nonce]
+    decides = json.dumps([drawn_by, name, wanted], sort_keys=True)
+    return f'"{hashlib.sha256(decides.encode()).hexdigest()[:32]}"'
+
+
+@functools.lru_cache(maxsize=1)
+def versions() -> list[str]:
+    """Of what draws and writes pictures."""
+    import PIL
+
+    return [__version__, onnx_runtime().__version__, PIL.__version__]
 
 
 def caching(

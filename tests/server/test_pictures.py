@@ -80,6 +80,19 @@ def test_another_picture_has_another_tag_and_the_same_one_the_same(live):
     assert len({tag(), *(tag(**query) for query in others)}) == len(others) + 1
 
 
+def test_every_option_of_an_address_is_in_the_tag():
+    """A new one that is not would let a client keep the wrong picture."""
+    from dataclasses import fields
+
+    from t2a_edge.request import OPTIONS, Request
+    from t2a_edge.server.pictures import NAMES
+
+    elsewhere = {"count", "seed_step", "frames", "format"}  # one picture, and `format` beside them
+    kept = {"strength", "feather", "left", "right", "top", "bottom"}  # of a picture that is changed
+    drawn = {own.name for own in fields(Request)} - elsewhere - kept
+    assert set(NAMES) == {name for name in drawn if OPTIONS[name].kind.in_address}
+
+
 def test_servers_that_draw_the_same_bits_have_the_same_tags(engine, serving, monkeypatch):
     def tags():
         for _ in range(2):
