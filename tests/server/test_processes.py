@@ -17,7 +17,9 @@ import pytest
 
 from t2a_edge.errors import OptionError
 from t2a_edge.server.address import bound_socket, file_taken_away
+from t2a_edge.server.run import EXIT_USELESS
 from t2a_edge.server.settings import Settings
+from tests.server.test_drain import HANGS, WAITS
 
 PATIENCE_S = 60  # a busy machine is no failure
 PROGRAM = """
@@ -135,6 +137,20 @@ def children(pid: int) -> list[int]:
         ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True
     )
     return [int(one) for one in found.stdout.split()]
+
+
+def test_a_worker_whose_engine_hangs_is_replaced():
+    with group(HANGS.format(runs=1, hang=WAITS), workers=2, deadline_s=3, drain_s=0.1) as server:
+        server.ready(2)
+        body = {"prompt": "warm", "seed": 1}
+        late = httpx.post(server.url + "/v1/generate", json=body, timeout=PATIENCE_S)
+        assert late.status_code == 504
+        server.ready(3)
+        (useless,) = server.events("this worker is of no use and ends")
+        assert "hangs" in useless["error"]
+        (line,) = server.events("a worker ended and is replaced")
+        assert (line["number"], line["status"]) == (useless["worker"], EXIT_USELESS)
+        assert server.end() == 0
 
 
 def test_what_workers_accepted_is_answered_before_the_end():
