@@ -190,13 +190,14 @@ def test_a_bundle_that_workers_cannot_load_is_said_once(tmp_path):
     assert [line for line in server.lines if "worker" in line] == []
 
 
-def test_a_server_on_a_unix_socket(tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_on_a_unix_socket(tmp_path, workers):
     path = tmp_path / "art.sock"
     stale = socket.socket(socket.AF_UNIX)
     stale.bind(str(path))
     stale.close()  # its file stays, and nobody listens
-    with group(uds=str(path)) as server:
-        server.ready(1)
+    with group(uds=str(path), workers=workers) as server:
+        server.ready(workers)
         assert server.events("listening")[0]["uds"] == str(path)
         assert path.stat().st_mode & 0o777 == 0o660
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
