@@ -321,7 +321,8 @@ class TextToArt:
             ImageError: the form is no picture.
         """
         margins = {"left": left, "right": right, "top": top, "bottom": bottom}
-        told: dict[str, Any] = {name: own or 0 for name, own in margins.items()} | options
+        known = {name: 0 if own is None else own for name, own in margins.items()}
+        told: dict[str, Any] = {**known, **options}
         return self._drawn(Request(prompt, picture=_named(artwork), **told), on_step)
 
     # ---- reading

@@ -86,9 +86,7 @@ async function main() {
     throw new UsageError("onnxruntime-node is not installed; run `npm ci` in this folder.");
   });
   const generator = await Generator.load(options.model);
-  const art = await generator.draw(prompt, {
-    seed, form, ...sampling,
-  });
+  const art = await generator.draw(prompt, { seed, form, ...sampling });
   if (art.others.length) {
     process.stderr.write(`note: read as "${art.description.prompt}"; no adjectives: ${art.others.join(", ")}\n`);
   }

@@ -153,6 +153,12 @@ def test_a_size_that_cannot_be_had_is_an_error(engine, size):
         engine.generate("warm", seed=1, size=size)
 
 
+@pytest.mark.parametrize("margin", [np.zeros(0), [], (8,), "8", False])
+def test_a_margin_that_is_no_number_is_an_error(engine, artwork, margin):
+    with pytest.raises(OptionError, match="The margin at the left is"):
+        engine.outpaint(artwork, left=margin, right=16)
+
+
 def test_a_tile_is_a_whole_number_of_half_windows(engine):
     drawn = engine.tile("warm", seed=1, size=(48, 32))
     assert (drawn.size, drawn.layout.wrap, drawn.metadata["tile"]) == ((48, 32), True, True)
