@@ -27,7 +27,7 @@ PTQ := .venv-post-training
 RTX := .venv-rtx
 
 .DEFAULT_GOAL := help
-.PHONY: help art cli-docs follow test test-slow test-rtx fuzz lint format studio train checkpoint export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples wheel release clean web web-build web-test
+.PHONY: help art cli-docs follow test test-slow test-rtx fuzz lint format studio train checkpoint export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples page wheel release clean web web-build web-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -132,8 +132,9 @@ samples: $(RUNTIME)/.ready ## picture grids: eight prompts by six seeds, and 24 
 	$(RUNTIME)/bin/python -m bench.samples --out docs/samples.png
 	$(RUNTIME)/bin/python -m bench.samples --typed --seeds 8 --side 112 --out docs/prompts.jpg
 
-cli-docs: $(DEV)/.ready ## docs/cli.md from the help of every command
+cli-docs: $(DEV)/.ready ## docs/cli.md and the page's options, from t2a_edge/request.py
 	$(DEV)/bin/python -m t2a_edge.commands.manual --out docs/cli.md
+	$(DEV)/bin/python -m web.options
 
 docs: $(DEV)/.ready ## the documentation as a site in dist/site; a dead link fails
 	NO_MKDOCS_2_WARNING=1 $(DEV)/bin/python -m mkdocs build --quiet
@@ -159,10 +160,13 @@ web: ## serve web/dist on loopback; builds it first where it is missing
 web-test: web-build ## the page's functions in node, the page in Chromium
 	$(DEV)/bin/python -m pytest -m "slow or not slow" tests/web
 
-wheel: $(DEV)/.ready ## build the wheel into dist/wheel
+page: web-build ## the built page into the package, for serve and the wheel
+	$(DEV)/bin/python -m web.package
+
+wheel: page ## build the wheel, with the page, into dist/wheel
 	$(DEV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist/wheel .
 
-release: $(DEV)/.ready web-build ## wheel, sdist, fused file and page of this version, with notes, into dist/release
+release: page ## wheel, sdist, fused file and page of this version, with notes, into dist/release
 	$(DEV)/bin/python -m pip install --quiet 'build>=1.2'
 	rm -rf dist/release
 	mkdir -p dist/release/assets
@@ -176,4 +180,4 @@ release: $(DEV)/.ready web-build ## wheel, sdist, fused file and page of this ve
 	cd dist/release && sha256sum packages/* assets/* > SHA256SUMS
 
 clean: ## remove environments and everything that is made again
-	rm -rf $(RUNTIME) $(DEV) $(PTQ) $(RTX) dist build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(RUNTIME) $(DEV) $(PTQ) $(RTX) dist build t2a_edge/page .mypy_cache .ruff_cache .pytest_cache

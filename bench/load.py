@@ -32,7 +32,7 @@ SERVE = [sys.executable, "-m", "t2a_edge", "serve", "--port", "0", "--drain-noti
 
 @contextmanager
 def served(options: Sequence[str], log: Path | None) -> Iterator[tuple[Any, int]]:
-    """A server in a process of its own, and its port; it is ended with SIGTERM.
+    """A server in processes of its own, and its port; it is ended with SIGTERM.
 
     Raises:
         OptionError: it did not start.
@@ -40,16 +40,17 @@ def served(options: Sequence[str], log: Path | None) -> Iterator[tuple[Any, int]
     process = subprocess.Popen([*SERVE, *options], stderr=subprocess.PIPE, text=True)
     errors = process.stderr
     assert errors is not None
-    first, second = errors.readline(), ""
+    told: list[str] = []
+    workers = max(1, sum(int(one.partition("=")[2]) for one in options if "--workers=" in one))
     reader = threading.Thread(target=_keep, args=(errors, log), daemon=True)
     try:
-        if '"listening"' in first:
-            second = errors.readline()
-        if '"ready"' not in second:
-            told = (first + second + errors.read()).strip()[-300:]
-            raise OptionError(f"The server did not start: {told or 'no word'}")
+        while sum('"ready"' in line for line in told) < workers:
+            told.append(errors.readline())
+            if not told[-1]:
+                said = "".join(told).strip()[-300:]
+                raise OptionError(f"The server did not start: {said or 'no word'}")
         reader.start()
-        yield process, int(json.loads(first)["port"])
+        yield process, next(json.loads(line)["port"] for line in told if '"listening"' in line)
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -74,12 +75,13 @@ def _keep(lines: Any, log: Path | None) -> None:
 
 
 def watch(pid: int, started: float, ends: float, samples: list[tuple[float, int]]) -> None:
-    """Note the resident memory of a process: seconds since the start, and bytes."""
+    """Note the resident memory of a process and its workers: seconds since the start, and bytes."""
     import psutil
 
     process = psutil.Process(pid)
     while time.monotonic() < ends:
-        samples.append((time.monotonic() - started, process.memory_info().rss))
+        every = (process, *process.children())
+        samples.append((time.monotonic() - started, sum(one.memory_info().rss for one in every)))
         time.sleep(SAMPLE_S)
 
 
@@ -152,6 +154,7 @@ def measure(
 @click.option("--max-batch", type=click.IntRange(1, 256), default=8, show_default=True)
 @click.option("--max-queue", type=click.IntRange(49), default=64, show_default=True)
 @click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write JSON here.")
 @click.option("--log", type=click.Path(path_type=Path), help="Write the server's log here.")
 @click.pass_context
@@ -166,6 +169,7 @@ def load(
     max_batch: int,
     max_queue: int,
     threads: int,
+    workers: int,
     json_path: Path | None,
     log: Path | None,
 ) -> None:
@@ -174,7 +178,7 @@ def load(
 
     options = [
         f"--max-batch={max_batch}", f"--max-queue={max_queue}", f"--threads={threads}",
-        f"--max-connections={max(512, clients + bad + 8)}",
+        f"--max-connections={max(512, clients + bad + 8)}", f"--workers={workers}",
         *([] if bundle is None else [f"--bundle={bundle}"]),
     ]  # fmt: skip
     report = {"machine": machine(), **measure(clients, bad, seconds, bundle, options, log)}

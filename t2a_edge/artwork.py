@@ -1,7 +1,7 @@
 """A picture and how it was made."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from t2a_edge.checks import file_path
-from t2a_edge.drawing import SamplingOptions
 from t2a_edge.errors import ImageError
 from t2a_edge.image import encoded, file_name, image_from_pixels, write_picture
 from t2a_edge.layout import Layout
+from t2a_edge.request import SamplingOptions
 from t2a_edge.values import same_fields
 
 if TYPE_CHECKING:
@@ -112,10 +112,7 @@ class Artwork:
             **blend,
             **changed,
             "seed": self.seed,
-            "guidance_scale": self.options.guidance_scale,
-            "temperature": self.options.temperature,
-            "steps": self.options.steps,
-            "form_strength": self.options.form_strength,
+            **asdict(self.options),
             **({"form": self.form} if self.form else {}),
             "size": list(self.size),
             "tile": self.layout.wrap,
@@ -132,7 +129,7 @@ class Artwork:
         return file_name(" ".join((spelled, self.changed, size)), self.seed)
 
     def save(self, path: Path | str) -> Path:
-        """Write a .png, .webp, .jpg or .npy; all but the last with the metadata inside.
+        """Write a .png, .webp, .jpg, .avif or .npy; all but the last with the metadata inside.
 
         A JPEG holds 64 kB of it, and is saved without the recipe where that is longer:
         `t2a_edge.image.left_out` tells.
@@ -145,7 +142,7 @@ class Artwork:
         return target
 
     def encode(self, picture_format: str = "png") -> bytes:
-        """The bytes of a file: "png", "webp", "jpeg" or "npy"; an ImageError for another one."""
+        """The bytes of a file: "png", "webp", "jpeg", "avif" or "npy"; an ImageError else."""
         return encoded(self.pixels, picture_format, self.metadata)
 
     def _repr_png_(self) -> bytes:

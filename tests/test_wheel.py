@@ -1,20 +1,27 @@
 """What a user does: the README's commands, in order, from the wheel in an empty environment."""
 
+import gzip
+import json
 import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
+import urllib.request
 import zipfile
+from email.message import Message
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from t2a_edge.bundle import ENGINES
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 MADE = ("art.png", "sheet.png", "way.gif", "mask.png", "again.png", "preview.png", "served.png")
+MOST_BYTES = 12_000_000  # of the wheel: model, code and page
 PORT = "8080"  # of the README
 OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "ORT_DISABLE_TELEMETRY")  # of the tests' own run
 
@@ -96,6 +103,46 @@ def test_the_wheel_holds_the_runtime_alone(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"t2a_edge"}
     assert "t2a_edge/bundles/base/decoder.onnx" in names
+
+
+def get(url: str, **headers: str) -> tuple[bytes, Message]:
+    """What a server answers, and its headers."""
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:  # noqa: S310
+        return answer.read(), answer.headers
+
+
+@pytest.mark.skipif(not (ROOT / "web/dist/index.html").is_file(), reason="needs `make page`")
+@pytest.mark.skipif(not (ROOT / "t2a_edge/page").is_dir(), reason="needs `make page`")
+def test_a_server_from_the_wheel_has_the_page(wheel, tmp_path):
+    """In an environment of its own: nothing of the repository is there but the wheel."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    install = [python, "-m", "pip", "install", "--quiet", f"{wheel}[serve]"]
+    kept = {name: value for name, value in os.environ.items() if name not in OURS}
+    subprocess.run(install, check=True, env=kept)
+    assert wheel.stat().st_size < MOST_BYTES
+    served = subprocess.Popen(
+        [python, "-m", "t2a_edge", "serve", "--port", "0", "--drain-notice-s", "0"],
+        cwd=tmp_path, env=kept, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        url = f"http://127.0.0.1:{json.loads(served.stderr.readline())['port']}"
+        built = [file for file in (ROOT / "web/dist").rglob("*") if file.is_file()]
+        assert len(built) > len(ENGINES)
+        for file in built:
+            name = file.relative_to(ROOT / "web/dist").as_posix()
+            content, headers = get(f"{url}/{'' if name == 'index.html' else name}")
+            assert content == file.read_bytes(), name
+            hashed = "immutable" in headers["Cache-Control"]
+            assert hashed == name.startswith("assets/"), name
+            packed, headers = get(f"{url}/{name}", **{"Accept-Encoding": "gzip"})
+            if headers["Content-Encoding"] == "gzip":
+                packed = gzip.decompress(packed)
+            assert packed == content, name
+    finally:
+        served.terminate()
+        served.communicate(timeout=60)
+    assert served.returncode == 0
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")

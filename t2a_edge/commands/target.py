@@ -11,8 +11,11 @@ import click
 from t2a_edge.errors import OptionError
 from t2a_edge.files import check_target, is_open_file
 
-SUFFIXES = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg", ".npy": "npy"}
-FILE_SUFFIX = {"png": ".png", "webp": ".webp", "jpeg": ".jpg", "npy": ".npy"}
+SUFFIXES = {
+    ".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg", ".avif": "avif",
+    ".npy": "npy",
+}  # fmt: skip
+FILE_SUFFIX = {"png": ".png", "webp": ".webp", "jpeg": ".jpg", "avif": ".avif", "npy": ".npy"}
 SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
 

@@ -3,7 +3,7 @@
 import hmac
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from starlette.routing import BaseRoute, Match
@@ -13,7 +13,8 @@ from t2a_edge.server.service import RefusalError
 from t2a_edge.server.settings import Settings
 
 Target = TypeVar("Target", bound=Callable[..., Any])
-OPEN, PROBE = "t2a_edge_open", "t2a_edge_probe"  # attributes of an endpoint or a mounted app
+# attributes of an endpoint, the first two also of a mounted application
+OPEN, PROBE, FILES = "t2a_edge_open", "t2a_edge_probe", "t2a_edge_files"
 HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{0,5})?")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # in a path: the router takes "/metrics\n" for "/metrics"
 
@@ -30,8 +31,14 @@ def is_probe(endpoint: Target) -> Target:
     return is_open(endpoint)
 
 
+def takes_files(endpoint: Target) -> Target:
+    """Declare that an endpoint is sent pictures: its body has a limit of its own."""
+    setattr(endpoint, FILES, True)
+    return endpoint
+
+
 def declared(route: BaseRoute | None, what: str) -> bool:
-    """Whether a route's endpoint, or the application mounted there, is OPEN or a PROBE."""
+    """Whether a route's endpoint, or the application mounted there, is so declared."""
     target = getattr(route, "endpoint", None) or getattr(route, "app", None)
     return getattr(target, what, False) is True
 
@@ -53,6 +60,20 @@ def answering(routes: Iterable[BaseRoute], scope: Scope) -> tuple[BaseRoute | No
     return partial, Match.NONE if partial is None else Match.PARTIAL
 
 
+def prefixed(scope: Scope, prefix: str) -> Scope:
+    """The scope of a request to a server that a proxy shows under a prefix, such as "/art".
+
+    The proxy may have taken it off the path, or not: ASGI's path has it in both cases.
+    """
+    path = scope["path"]
+    if not prefix or scope.get("root_path"):  # an application around this one has its own
+        return scope
+    if path == prefix or path.startswith(f"{prefix}/"):
+        return {**scope, "root_path": prefix}
+    raw = prefix.encode() + (scope.get("raw_path") or path.encode())
+    return {**scope, "root_path": prefix, "path": prefix + path, "raw_path": raw}
+
+
 def headers_of(scope: Scope, name: bytes) -> list[bytes]:
     """All values of a header."""
     return [bytes(value) for key, value in scope["headers"] if key == name]
@@ -71,6 +92,21 @@ def check_token(scope: Scope, wanted: str | None) -> None:
             "The bearer token is missing or wrong; send: Authorization: Bearer TOKEN",
             WWW_Authenticate="Bearer",
         )
+
+
+def check_site(scope: Scope, origins: Sequence[str]) -> None:
+    """A RefusalError for an upload that a page of another origin sends, unless it is named.
+
+    Browsers ask nobody before they send one, as they do before JSON; but they say where it is from.
+    """
+    site = headers_of(scope, b"sec-fetch-site")
+    origin = b"".join(headers_of(scope, b"origin")).decode("latin-1").lower()
+    own = not site or site == [b"same-origin"] or site == [b"none"]
+    if not own and "*" not in origins and origin not in origins:
+        raise RefusalError(
+            403, "A page of this origin may not send uploads; the server's --origin names those "
+            "that may."
+        )  # fmt: skip
 
 
 class Hosts:

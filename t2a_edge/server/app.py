@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from t2a_edge import __version__
 from t2a_edge.errors import BundleError, T2AEdgeError
-from t2a_edge.server import routes, stream
+from t2a_edge.server import changes, pictures, routes, stream
 from t2a_edge.server.access import is_open
 from t2a_edge.server.document import openapi_document
 from t2a_edge.server.engine import Engine
@@ -24,7 +24,7 @@ from t2a_edge.server.logs import log
 from t2a_edge.server.page import Page
 from t2a_edge.server.problem import EXAMPLE, NO_JSON, problem_answer, sentence_of
 from t2a_edge.server.service import RefusalError, Service
-from t2a_edge.server.settings import Settings
+from t2a_edge.server.settings import NO_PAGE, Settings
 
 SHOWN = 80  # characters of a value that was sent, in an error
 
@@ -45,7 +45,10 @@ def build_app(engine: Engine, settings: Settings) -> FastAPI:
     app = FastAPI(
         title="t2a-edge", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         redirect_slashes=False, description="Adjectives in, abstract picture out.",
-        routes=[*routes.router.routes, *stream.router.routes],
+        routes=[
+            *routes.router.routes, *pictures.router.routes, *stream.router.routes,
+            *changes.router.routes,
+        ],
     )  # fmt: skip
     app.state.service = service
     for route in app.routes:
@@ -57,12 +60,16 @@ def build_app(engine: Engine, settings: Settings) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-            expose_headers=["X-Seed", "X-Unknown-Words", "X-Request-ID", "Retry-After"],
-        )
+            allow_headers=[
+                "Authorization", "Content-Type", "X-Request-ID", "traceparent", "tracestate",
+            ],
+            expose_headers=[
+                "X-Seed", "X-Unknown-Words", "X-Request-ID", "Retry-After", "ETag", "traceparent",
+            ],
+        )  # fmt: skip
     app.add_middleware(Entry, service=service)
-    if settings.page is not None:
-        app.mount("/", is_open(Page(directory=settings.page, html=True)))
+    if settings.page not in (None, NO_PAGE):
+        app.mount("/", is_open(Page(settings.page)))
     _add_error_handlers(app)
     app.openapi = lambda: openapi_document(app, service)  # type: ignore[method-assign]
     return app

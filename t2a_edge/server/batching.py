@@ -23,6 +23,9 @@ class Kind(StrEnum):
     SIZED = "sized"
     STREAM = "stream"
     EXPLAIN = "explain"
+    CHANGE = "change"
+    DECODE = "decode"
+    MEASURE = "measure"
 
 
 class QueueFullError(Exception):

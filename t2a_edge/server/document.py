@@ -7,6 +7,7 @@ from fastapi.routing import APIRoute
 
 from t2a_edge.edit import cell_pixels
 from t2a_edge.server.access import OPEN, declared
+from t2a_edge.server.multipart import FILES as NAMES
 from t2a_edge.server.schemas import Preview, Problem
 from t2a_edge.server.service import Service
 
@@ -21,6 +22,7 @@ def openapi_document(app: FastAPI, service: Service) -> dict[str, Any]:
         for model in (Preview, Problem):  # FastAPI knows no models of events and media types
             every[model.__name__] = model.model_json_schema()
         _add_limits(every, service)
+        _add_uploads(document, app)
         if service.settings.token is not None:
             _add_token(document, app)
     return app.openapi_schema or {}
@@ -48,6 +50,24 @@ def _limit_text(schema: dict[str, Any], characters: int) -> None:
     for one in (schema, *schema.get("anyOf", [])):
         if one.get("type") == "string":
             one["maxLength"] = characters
+
+
+def _add_uploads(document: dict[str, Any], app: FastAPI) -> None:
+    """Bodies as uploads: the same keys, files as they are and all else as text."""
+    every = document["components"]["schemas"]
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.body_field is not None:
+            content = document["paths"][route.path_format]["post"]["requestBody"]["content"]
+            name = content["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
+            keys = {
+                key: {
+                    "type": "string",
+                    **({"format": "binary"} if key in NAMES else {}),
+                    "description": schema.get("description", ""),
+                }
+                for key, schema in every[name]["properties"].items()
+            }
+            content["multipart/form-data"] = {"schema": {**every[name], "properties": keys}}
 
 
 def _add_token(document: dict[str, Any], app: FastAPI) -> None:

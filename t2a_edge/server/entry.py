@@ -3,17 +3,29 @@
 import re
 import time
 
+from starlette.responses import RedirectResponse
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from t2a_edge.server.access import OPEN, PROBE, Hosts, answering, check_token, declared, headers_of
+from t2a_edge.server.access import (
+    OPEN,
+    PROBE,
+    Hosts,
+    answering,
+    check_token,
+    declared,
+    headers_of,
+    prefixed,
+)
 from t2a_edge.server.guard import has_body, refuse
 from t2a_edge.server.logs import log
 from t2a_edge.server.problem import LARGE_HEAD, LONG_PATH, MEDIA_TYPE, problem_answer, sentence_of
 from t2a_edge.server.service import OTHER, RECORD, Record, RefusalError, Service
 from t2a_edge.server.settings import MAX_HEAD
+from t2a_edge.server.tracing import Spans
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+HEAD_ONLY = "t2a_edge.head"  # key of the ASGI scope: the method was HEAD
 POLICY = 1008  # of RFC 6455: how a websocket is closed that may not be opened
 
 
@@ -26,18 +38,25 @@ class Entry:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        prefix = self.service.settings.root_path
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            await self._http(prefixed(scope, prefix), receive, send)
         elif scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
+            await self._websocket(prefixed(scope, prefix), receive, send)
         else:
             await self.app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
         if method == "HEAD":  # answered as GET is, without the body
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", HEAD_ONLY: True}
         record = self._record(scope)
+        record.spans.begin(
+            method if record.path == OTHER else f"{method} {record.path}",
+            http__request__method=method, url__scheme=scope["scheme"], url__path=scope["path"],
+            http__route=None if record.path == OTHER else record.path,
+            network__protocol__version=scope["http_version"],
+        )  # fmt: skip
         exchange = Exchange(scope, receive, send, without_body=method == "HEAD")
         try:
             try:
@@ -46,7 +65,11 @@ class Entry:
             except RefusalError as exc:
                 await refuse(exc, scope, exchange.receive, exchange.send)
             else:
-                await self.app(scope, exchange.receive, exchange.send)
+                bare = scope["path"] == scope.get(
+                    "root_path"
+                )  # "/art": a page's links need "/art/"
+                app = RedirectResponse(f"{scope['path']}/", 308) if bare else self.app
+                await app(scope, exchange.receive, exchange.send)
         finally:
             log("request", **self.service.finish(record, method))
 
@@ -70,6 +93,7 @@ class Entry:
             time.monotonic() + self.service.settings.deadline_s,
             route=route,
             takes_method=match is Match.FULL,
+            spans=Spans(self.service.tracer, scope["headers"]),
         )
         for named in headers_of(scope, b"x-request-id")[:1]:
             if REQUEST_ID.fullmatch(named.decode("latin-1")):
@@ -148,6 +172,8 @@ class Exchange:
             (b"x-request-id", self._record.id.encode()),
             (b"x-content-type-options", b"nosniff"),
         ]
+        if self._record.spans.traceparent:
+            headers.append((b"traceparent", self._record.spans.traceparent.encode()))
         if not self._read and b"connection" not in (name.lower() for name, _ in headers):
             headers.append((b"connection", b"close"))
         return {**message, "headers": headers}

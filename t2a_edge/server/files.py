@@ -6,7 +6,7 @@ import logging
 from t2a_edge.errors import OptionError
 from t2a_edge.server.listener import SPARE
 from t2a_edge.server.logs import log
-from t2a_edge.server.settings import Settings
+from t2a_edge.server.settings import NO_PAGE, Settings
 
 BESIDE = 32  # files that are open beside connections: the model's, the log, the event loop's
 
@@ -19,7 +19,7 @@ def within_file_limit(settings: Settings) -> Settings:
     Raises:
         OptionError: there is not even room for one.
     """
-    each = 1 if settings.page is None else 2  # a file of the page, and who reads it
+    each = 1 if settings.page in (None, NO_PAGE) else 2  # a file of the page, and who reads it
     needed = BESIDE + SPARE + each * settings.max_connections
     limit = _raised_limit(needed)
     if limit is None or limit >= needed:

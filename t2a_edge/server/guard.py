@@ -3,10 +3,20 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from t2a_edge.server.access import CONTROL, OPEN, check_token, declared, headers_of
+from t2a_edge.server import multipart
+from t2a_edge.server.access import (
+    CONTROL,
+    FILES,
+    OPEN,
+    check_site,
+    check_token,
+    declared,
+    headers_of,
+)
 from t2a_edge.server.logs import log
 from t2a_edge.server.problem import EXAMPLE, problem_answer, sentence_of
 from t2a_edge.server.service import LEFT, OTHER, RECORD, Record, RefusalError, Service
@@ -40,8 +50,13 @@ class Guard:
                     check_token(scope, settings.token)
                 if CONTROL.search(scope["path"]):
                     raise RefusalError(404, sentence_of(404, scope))
-                check_type(record, scope)
-                body = await self._body(scope, receive)
+                kind = check_type(record, scope, settings.origins)
+                files = declared(record.route, FILES)
+                most = settings.max_upload if files else settings.max_body
+                body = await self._body(scope, receive, most)
+                record.read = True
+                if kind == multipart.MEDIA_TYPE:
+                    scope, body = await asyncio.to_thread(as_json, scope, body)
                 await self.app(scope, _replayed(body, receive), send)
         except RefusalError as exc:
             await refuse(exc, scope, receive, send)
@@ -55,12 +70,12 @@ class Guard:
             if record.status == 0:
                 await _tell(RefusalError(500, FAILED), scope, receive, send)
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+    async def _body(self, scope: Scope, receive: Receive, most: int) -> bytes:
         """The whole body, within its limits of bytes and seconds."""
         settings = self.service.settings
         for length in headers_of(scope, b"content-length"):
-            if length.isdigit() and int(length) > settings.max_body:
-                raise self._too_large()
+            if length.isdigit() and int(length) > most:
+                raise too_large(most)
         body = bytearray()
         try:
             async with asyncio.timeout(settings.body_timeout_s):
@@ -69,8 +84,8 @@ class Guard:
                     if message["type"] == "http.disconnect":
                         raise RefusalError(LEFT, "The client has left.")
                     body += message.get("body", b"")
-                    if len(body) > settings.max_body:
-                        raise self._too_large()
+                    if len(body) > most:
+                        raise too_large(most)
                     if not message.get("more_body", False):
                         return bytes(body)
         except TimeoutError as exc:
@@ -79,15 +94,20 @@ class Guard:
                 408, f"The body did not come within {within:g} s; send it at once."
             ) from exc
 
-    def _too_large(self) -> RefusalError:
-        most = self.service.settings.max_body
-        return RefusalError(413, f"The body is too large; expected {most} bytes or fewer.")
+
+def too_large(most: int) -> RefusalError:
+    """The answer to a body of more bytes."""
+    return RefusalError(413, f"The body is too large; expected {most} bytes or fewer.")
 
 
-def check_type(record: Record, scope: Scope) -> None:
-    """A RefusalError for a body that is said to be none that the route reads."""
+def check_type(record: Record, scope: Scope, origins: Sequence[str]) -> bytes:
+    """The media type of a body; a RefusalError for one that the route does not read.
+
+    Args:
+        origins: whose pages may send uploads.
+    """
     if not record.takes_method or getattr(record.route, "body_field", None) is None:
-        return
+        return b""
     for coding in headers_of(scope, b"content-encoding"):
         if coding.strip().lower() not in (b"", b"identity"):
             raise RefusalError(
@@ -97,14 +117,25 @@ def check_type(record: Record, scope: Scope) -> None:
             )
     sent = headers_of(scope, b"content-type")
     kind = (sent[0] if len(sent) == 1 else b"").partition(b";")[0].strip().lower()
-    if kind != b"application/json" and not (
-        kind.startswith(b"application/") and kind.endswith(b"+json")
-    ):
+    named = kind.startswith(b"application/") and kind.endswith((b"/json", b"+json"))
+    if not named and kind != multipart.MEDIA_TYPE:
         raise RefusalError(
             415,
-            "The Content-Type is not application/json; name it, and send an object such as "
-            f"{EXAMPLE}.",
+            "The Content-Type is neither application/json nor multipart/form-data; name it, and "
+            f"send an object such as {EXAMPLE}.",
         )
+    if not named:
+        check_site(scope, origins)
+    return kind
+
+
+def as_json(scope: Scope, body: bytes) -> tuple[Scope, bytes]:
+    """A request that uploads files as one with a body of JSON."""
+    kind = headers_of(scope, b"content-type")[0]
+    kept = [h for h in scope["headers"] if h[0] not in (b"content-type", b"content-length")]
+    told = multipart.json_of_form(kind, body)
+    length = (b"content-length", str(len(told)).encode())
+    return {**scope, "headers": [*kept, (b"content-type", b"application/json"), length]}, told
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
@@ -146,7 +177,7 @@ def has_body(scope: Scope) -> bool:
 
 async def refuse(exc: RefusalError, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request whose body may not have come; what comes of it after that is not read."""
-    if has_body(scope):
+    if has_body(scope) and not scope[RECORD].read:
         await _discard(scope, receive)
         exc.headers["Connection"] = "close"
     await _tell(exc, scope, receive, send)

@@ -13,6 +13,7 @@ from t2a_edge.server.refusals import Reason, Refusals
 
 BACKLOG = 512  # connections that the system keeps until they are accepted
 SPARE = 8  # connections beyond the most, for health probes
+YIELD_S = 0.005  # that a busy process leaves a connection to those that share its socket
 PAUSE_S = 0.25  # before another try where the process may open no more files
 NO_ROOM_HERE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 UNSENT = 65_536  # bytes that the system takes of an answer ahead of its client
@@ -29,6 +30,8 @@ class Listener:
         make_protocol: a protocol for a connection.
         open_connections: those that are open now.
         most: of them; beyond these, `SPARE` serve probes and all others are answered 503.
+        busy: whether this process has work, where others accept from the same socket: one that
+            is idle takes the next connection then. None is alone.
     """
 
     def __init__(
@@ -38,11 +41,12 @@ class Listener:
         open_connections: Sized,
         most: int,
         refusals: Refusals,
+        busy: Callable[[], bool] | None = None,
     ) -> None:
         listening.setblocking(False)
         listening.listen(BACKLOG)
         self._listening, self._make, self._open = listening, make_protocol, open_connections
-        self._most, self._refusals = most, refusals
+        self._most, self._refusals, self._busy = most, refusals, busy
         self._task = asyncio.create_task(self._accept())
 
     def close(self) -> None:
@@ -58,7 +62,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                connection, _ = await loop.sock_accept(self._listening)
+                connection = await self._next(loop)
             except OSError as exc:  # the client has left again, or there is no room
                 if exc.errno in NO_ROOM_HERE:
                     self._refusals.note(Reason.NO_FILES)
@@ -72,6 +76,18 @@ class Listener:
                 connection.close()
                 log("a connection failed", logging.ERROR, exc=True)
 
+    async def _next(self, loop: asyncio.AbstractEventLoop) -> socket.socket:
+        if self._busy is None:
+            return (await loop.sock_accept(self._listening))[0]
+        while True:
+            await _readable(loop, self._listening)
+            if self._busy():
+                await asyncio.sleep(YIELD_S)
+            with contextlib.suppress(BlockingIOError):  # another process was faster
+                connection, _ = self._listening.accept()
+                connection.setblocking(False)
+                return connection
+
     async def _begin(self, loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
         if len(self._open) >= self._most + SPARE:
             self._refusals.note(Reason.LIMIT)
@@ -84,6 +100,16 @@ class Listener:
             protocol.make_spare()
         _show_what_is_taken(connection)
         await loop.connect_accepted_socket(lambda: protocol, connection)
+
+
+async def _readable(loop: asyncio.AbstractEventLoop, listening: socket.socket) -> None:
+    """Until somebody connects."""
+    came = asyncio.Event()
+    loop.add_reader(listening, came.set)
+    try:
+        await came.wait()
+    finally:
+        loop.remove_reader(listening)
 
 
 def _show_what_is_taken(connection: socket.socket) -> None:

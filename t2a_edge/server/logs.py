@@ -11,7 +11,15 @@ FIELDS = "fields"  # of a record: what its line has beside the usual
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON."""
+    """A record as one line of JSON.
+
+    Args:
+        always: what each line has beside the record's own fields.
+    """
+
+    def __init__(self, **always: Any) -> None:
+        super().__init__()
+        self._always = always
 
     def format(self, record: logging.LogRecord) -> str:
         """Time, level, event and the record's own fields."""
@@ -20,6 +28,7 @@ class JsonFormatter(logging.Formatter):
             + f".{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "event": record.getMessage(),
+            **self._always,
             **getattr(record, FIELDS, {}),
         }
         if record.exc_info:
@@ -32,10 +41,14 @@ def log(event: str, level: int = logging.INFO, exc: bool = False, **fields: Any)
     LOGGER.log(level, event, extra={FIELDS: fields}, exc_info=exc)
 
 
-def log_to_stderr() -> None:
-    """Send our lines, and warnings of all else in this process, to stderr."""
+def log_to_stderr(**always: Any) -> None:
+    """Send our lines, and warnings of all else in this process, to stderr.
+
+    Args:
+        always: what each line has.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(JsonFormatter(**always))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(True)
     LOGGER.setLevel(logging.INFO)

@@ -1,6 +1,7 @@
 """Counters of one server, in Prometheus' text format."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,8 +13,18 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
+
+from t2a_edge.server.workers import Worker
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+Family = list[Any]  # name, help, kind, samples; a sample is its name, labels and value
+KIND, SAMPLES = 2, 3
+COUNTED = ("counter", "histogram")  # kinds that go on where a worker takes another's place
+ALIKE: dict[str, Callable[[Iterable[float]], float]] = {
+    "t2a_edge_build_info": max, "t2a_edge_engine_silent_seconds": max,
+    "process_start_time_seconds": min, "process_max_fds": min,
+}  # fmt: skip
 PICTURES = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -35,6 +46,8 @@ class Metrics:
         silent_s: Callable[[], float],
     ) -> None:
         self.registry = CollectorRegistry()
+        self._worker: Worker | None = None
+        self._before: list[Family] = []
         self.requests = Counter(
             "t2a_edge_requests", "Requests by path and status.", ["path", "status"],
             registry=self.registry,
@@ -86,23 +99,68 @@ class Metrics:
         self.requests.labels(path, str(status)).inc()
         self.seconds.labels(path).observe(seconds)
 
+    def share(self, worker: Worker) -> None:
+        """Tell those of all workers from now on; what this one's predecessor counted stays."""
+        self._worker = worker
+        self._before = [one for one in worker.published() or [] if one[KIND] in COUNTED]
+
+    def own(self) -> list[Family]:
+        """Families of this process, and what its predecessor counted, as JSON values."""
+        return merged([self._before, _families(self.registry)])
+
     def text(self) -> bytes:
-        """All of them, as Prometheus reads them, which has no use for when each began to count."""
+        """All of them, as Prometheus reads them; with several workers their sums."""
+        others = [] if self._worker is None else self._worker.others()
         told = CollectorRegistry()
-        told.register(_Told(self.registry))
+        told.register(_Told(merged([self.own(), *others])))
         return generate_latest(told)
 
 
-class _Told(Collector):
-    """The families of a registry, without the client library's `_created`."""
+def _families(registry: CollectorRegistry) -> list[Family]:
+    """Name, help, kind and samples of each, without the client library's `_created`."""
+    return [
+        [
+            family.name,
+            family.documentation,
+            family.type,
+            [
+                [one.name, one.labels, one.value]
+                for one in family.samples
+                if not one.name.endswith("_created")
+            ],
+        ]
+        for family in registry.collect()
+    ]
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
+
+def merged(parts: Iterable[list[Family]]) -> list[Family]:
+    """Families of several processes as one: sums, but for what `ALIKE` says."""
+    every: dict[str, Family] = {}
+    values: dict[str, dict[tuple[str, ...], list[Any]]] = {}
+    for name, documentation, kind, samples in (family for part in parts for family in part):
+        every.setdefault(name, [name, documentation, kind, []])
+        known = values.setdefault(name, {})
+        for sample, labels, value in samples:
+            key = (sample, *sorted(f"{label}={text}" for label, text in labels.items()))
+            if key in known:
+                both = known[key][2], value
+                known[key][2] = ALIKE[name](both) if name in ALIKE else sum(both)
+            else:
+                known[key] = [sample, labels, value]
+    return [[*family[:SAMPLES], list(values[name].values())] for name, family in every.items()]
+
+
+class _Told(Collector):
+    """Families as the client library writes them."""
+
+    def __init__(self, families: Sequence[Family]) -> None:
+        self._families = families
 
     def describe(self) -> list[Metric]:
         return []
 
     def collect(self) -> Iterator[Metric]:
-        for family in self._registry.collect():
-            family.samples = [one for one in family.samples if not one.name.endswith("_created")]
+        for title, documentation, kind, samples in self._families:
+            family = Metric(title, documentation, kind)
+            family.samples = [Sample(name, labels, value) for name, labels, value in samples]
             yield family

@@ -24,6 +24,10 @@ LONG_PATH = f"The path is too long; expected a head of {MAX_HEAD} bytes or fewer
 LARGE_HEAD = f"The request's head is too large; expected {MAX_HEAD} bytes or fewer."
 OTHER = "The request cannot be answered."
 NO_RANGE = "The Range cannot be read; send one such as: Range: bytes=0-99"
+NO_PAGE_HERE = (
+    "This server shows no page; an installation from a wheel does, and --page names a built one. "
+    "/openapi.json lists what there is."
+)
 NO_PREFLIGHT = (
     "A page of this origin may not send this request; the server's --origin names the origins, "
     "which may GET and POST."
@@ -66,4 +70,6 @@ def sentence_of(status: int, scope: Scope) -> str:
             return NO_PREFLIGHT
         if b"range" in names:
             return NO_RANGE
+    if status == 404 and scope["path"] == f"{scope.get('root_path', '')}/":
+        return NO_PAGE_HERE
     return SENTENCES.get(status, OTHER).format(method=scope["method"])

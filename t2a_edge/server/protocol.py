@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from t2a_edge.server.access import PROBE, answering, declared
+from t2a_edge.server.access import PROBE, answering, declared, prefixed
 from t2a_edge.server.guard import DISCARDING_S
 from t2a_edge.server.problem import LARGE_HEAD, LONG_PATH, MEDIA_TYPE, problem_body
 from t2a_edge.server.refusals import Reason, Refusals
@@ -36,6 +36,7 @@ class GuardedProtocol(H11Protocol):
     header_timeout_s: float
     write_timeout_s: float
     refusals: Refusals
+    prefix: str
     spare = False
     _deaf = False  # what still comes is forgotten
     _timer: asyncio.TimerHandle | None = None
@@ -127,7 +128,7 @@ class GuardedProtocol(H11Protocol):
                 message["headers"] = [*message.get("headers", []), CLOSE_HEADER]
             await send(message)
 
-        route, _ = answering(self.config.loaded_app.routes, scope)
+        route, _ = answering(self.config.loaded_app.routes, prefixed(scope, self.prefix))
         if declared(route, PROBE):
             await self.config.loaded_app(scope, receive, closing)
         else:
@@ -191,5 +192,6 @@ def guarded_protocol(settings: Settings, refusals: Refusals) -> type[asyncio.Pro
         "header_timeout_s": settings.header_timeout_s,
         "write_timeout_s": settings.write_timeout_s,
         "refusals": refusals,
+        "prefix": settings.root_path,
     }
     return cast("type[asyncio.Protocol]", type("Protocol", (GuardedProtocol,), limits))

@@ -1,10 +1,9 @@
 """The paths of the server."""
 
 import asyncio
-import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
@@ -12,15 +11,22 @@ from t2a_edge import __version__
 from t2a_edge.animation import about_frames, encoded_animation
 from t2a_edge.edit import layout_of_size
 from t2a_edge.pipeline import Artwork
-from t2a_edge.pipeline import Request as PictureRequest
-from t2a_edge.pixels import UInt8Array, sent_pixels
-from t2a_edge.seeds import run_of_seeds
+from t2a_edge.request import Request as PictureRequest
 from t2a_edge.server import schemas
 from t2a_edge.server.access import is_probe
+from t2a_edge.server.answers import (
+    BINARY,
+    PICTURES,
+    answered,
+    as_json,
+    check_count,
+    check_format,
+    headers_of,
+    offered,
+)
 from t2a_edge.server.batching import Kind, Work
 from t2a_edge.server.problem import MEDIA_TYPE
 from t2a_edge.server.service import RECORD, RefusalError, Service
-from t2a_edge.server.settings import size_cost
 
 PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 FAILURES: dict[int | str, dict[str, Any]] = {
@@ -28,6 +34,7 @@ FAILURES: dict[int | str, dict[str, Any]] = {
     for status, text in {
         400: "The bytes are no HTTP, or the body is no JSON.",
         401: "The bearer token is missing or wrong.",
+        403: "A page of another origin sends an upload.",
         408: "The body did not come in time.",
         413: "The body is too large.",
         415: "The body is said to be no JSON.",
@@ -46,7 +53,6 @@ READING: dict[int | str, dict[str, Any]] = {
 STATE: dict[int | str, dict[str, Any]] = {
     status: FAILURES[status] for status in (400, 408, 413, 421, 431, 500, 503)
 }
-PICTURE = {"schema": {"type": "string", "format": "binary"}}
 MAX_FORM_PIXELS = 2048 * 2048
 router = APIRouter()
 
@@ -57,164 +63,82 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def check_prompts(request: Request, first: str, second: str | None) -> None:
-    """A RefusalError or a PromptError for a prompt that cannot be used."""
+def check_prompts(request: Request, *prompts: str | None) -> None:
+    """A RefusalError for a prompt that is too long for this server; they go into the log."""
     service, record = service_of(request), request.scope[RECORD]
-    prompts = [prompt for prompt in (first, second) if prompt is not None]
+    known = [prompt for prompt in prompts if prompt is not None]
     if service.settings.log_prompts:
-        record.prompt = " | ".join(prompts)
+        record.prompt = " | ".join(known)
     most = service.settings.max_prompt
-    for prompt in prompts:
+    for prompt in known:
         if len(prompt) > most:
             raise RefusalError(
                 422, f"The prompt has {len(prompt)} characters; expected {most} or fewer."
             )
-        service.engine.parse(prompt)
 
 
-def check_most(name: str, value: int, most: int) -> None:
-    """A RefusalError for a number above the server's limit."""
-    if value > most:
-        raise RefusalError(422, f"{name} is {value}; this server allows {most} or fewer.")
+async def accepted(request: Request, asked: PictureRequest) -> PictureRequest:
+    """What is asked for, with its form read, where this server and its model draw it.
+
+    Raises:
+        RefusalError: it is more than the server allows.
+        T2AEdgeError: the model cannot draw it.
+    """
+    service = service_of(request)
+    settings = service.settings
+    check_prompts(request, asked.prompt, asked.blend)
+    for name, value, most in (
+        ("count", asked.count, settings.max_count),
+        ("frames", asked.frames or 0, settings.max_frames),
+        ("size", max(asked.size or [0]), settings.max_size),
+    ):
+        if value > most:
+            raise RefusalError(422, f"{name} is {value}; this server allows {most} or fewer.")
+    service.engine.check(asked)
+    return await asyncio.to_thread(asked.loaded, MAX_FORM_PIXELS)
 
 
-async def sampling(asked: schemas.Sampling) -> dict[str, Any]:
-    """The options that all drawing has; a RefusalError or an ImageError for a form that is none."""
-    form = None if asked.form is None else await asyncio.to_thread(form_pixels, asked.form)
-    return {
-        "guidance_scale": asked.guidance_scale,
-        "temperature": asked.temperature,
-        "steps": asked.steps,
-        "form": form,
-        "form_strength": asked.form_strength,
-    }
-
-
-def form_pixels(text: str) -> UInt8Array:
-    """The pixels of a form in base64."""
-    try:
-        content = base64.b64decode(text, validate=True)
-    except ValueError as exc:
-        raise RefusalError(422, "The form is no base64; expected that of a picture.") from exc
-    return sent_pixels("The form", content, most=MAX_FORM_PIXELS)
-
-
-def cost_of(service: Service, asked: schemas.Sampling, windows: int = 1) -> int:
-    """How many plain pictures one costs: its windows, as often as its steps are those of one."""
-    usual = service.engine.bundle.spec.steps
-    return windows * -(-(asked.steps or usual) // usual)
-
-
-def picture(artwork: Artwork, encoded: bytes) -> schemas.Picture:
-    """An artwork for JSON."""
-    blend, amount = artwork.blend or (None, None)
-    height, width = artwork.pixels.shape[:2]
-    return schemas.Picture(
-        image=base64.b64encode(encoded).decode(),
-        prompt=artwork.prompt,
-        blend=blend,
-        amount=amount,
-        seed=artwork.seed,
-        width=width,
-        height=height,
-        guidance_scale=artwork.options.guidance_scale,
-        temperature=artwork.options.temperature,
-        steps=artwork.options.steps,
-        form_strength=artwork.options.form_strength,
-        recipe=artwork.recipe,
-        unknown_words=list(artwork.unknown_words),
-    )
-
-
-async def as_json(artworks: Sequence[Artwork]) -> Response:
-    """Artworks as JSON, their pictures as base64."""
-
-    def make() -> str:
-        return schemas.Pictures(
-            images=[picture(artwork, artwork.encode("png")) for artwork in artworks]
-        ).model_dump_json()
-
-    return Response(await asyncio.to_thread(make), media_type="application/json")
-
-
-def headers_of(artwork: Artwork) -> dict[str, str]:
-    """What a picture's bytes are sent with."""
-    return {
-        "X-Seed": str(artwork.seed),
-        "X-Unknown-Words": quote(" ".join(artwork.unknown_words)),
-        "Cache-Control": "no-store",
-    }
-
-
-def generate_works(
-    service: Service, asked: schemas.GenerateAsked, options: Mapping[str, Any]
-) -> list[Work]:
+def works_of(service: Service, asked: PictureRequest) -> list[Work]:
     """A work for each picture; those of the plain size share runs with other requests."""
-    first = first_seed(asked, asked.count)
-    works = []
-    for seed in range(first, first + asked.count):
-        own = {**options, "seed": seed, "blend": asked.blend, "amount": asked.amount}
-        if asked.size is None:
-            request = PictureRequest(asked.prompt, **own)
-            works.append(Work(request, cost=cost_of(service, asked)))
-        else:
-            works.append(sized_work(service, asked, asked.size, own))
-    return works
+    return [work_of(service, one) for one in asked.pictures()]
 
 
-def sized_work(
-    service: Service,
-    asked: schemas.GenerateAsked,
-    size: Sequence[int],
-    options: Mapping[str, Any],
-) -> Work:
-    """A picture of another size, which stops between two steps when nobody waits for it."""
-    width, height = size
-    spec, prompt = service.engine.bundle.spec, asked.prompt
-    layout, _ = layout_of_size(spec, (width, height))
+def work_of(service: Service, one: PictureRequest) -> Work:
+    """A picture; one of another size stops between two steps when nobody waits for it."""
+    spec = service.engine.bundle.spec
+    side = spec.image_size
+    layout, _ = layout_of_size(spec, one.size or (side, side), wrap=one.tile)
+    cost = cost_of(service, one, len(layout.windows))
     if layout.is_plain:
-        return Work(PictureRequest(prompt, **options), cost=cost_of(service, asked))
+        return Work(one, cost=cost)
 
     def draw(work: Work) -> Artwork:
-        artwork: Artwork = service.engine.generate(
-            prompt, size=(width, height), on_step=lambda _: work.check_wanted(), **options
-        )
+        artworks = service.engine.draw([one], on_step=lambda _: work.check_wanted())
+        artwork: Artwork = artworks[0]
         return artwork
 
-    windows = size_cost(width, height, spec.image_size)
-    return Work(alone=draw, kind=Kind.SIZED, cost=cost_of(service, asked, windows))
+    return Work(alone=draw, kind=Kind.SIZED, cost=cost)
 
 
-def first_seed(asked: schemas.Sampling, count: int = 1) -> int:
-    """The seed that was asked for, or a fresh one; an OptionError where `count` go too far."""
-    return run_of_seeds(asked.seed, count)[0]
+def cost_of(service: Service, one: PictureRequest, windows: int = 1) -> int:
+    """How many plain pictures one costs: its windows, as often as its steps are those of one."""
+    usual = service.engine.bundle.spec.steps
+    return windows * -(-(one.steps or usual) // usual)
 
 
 @router.post(
     "/v1/generate",
     responses={
-        200: {
-            "model": schemas.Pictures,
-            "description": "A picture's bytes, or JSON where that is asked for.",
-            "content": {"image/png": PICTURE, "image/webp": PICTURE},
-        },
+        200: PICTURES,
         **FAILURES,
     },
 )
 async def generate(request: Request, asked: schemas.GenerateAsked) -> Response:
     """Draw pictures of a prompt: the same seed gives the same ones, alone or in a batch."""
-    service = service_of(request)
-    check_prompts(request, asked.prompt, asked.blend)
-    check_most("count", asked.count, service.settings.max_count)
-    check_most("size", max(asked.size or [0]), service.settings.max_size)
-    if asked.count > 1 and asked.format != "json":
-        raise RefusalError(422, f"count is {asked.count}; expected 1, or the format json.")
-    options = await sampling(asked)
-    artworks = await service.results(request, generate_works(service, asked, options))
-    if asked.format == "json":
-        return await as_json(artworks)
-    content = await asyncio.to_thread(artworks[0].encode, asked.format)
-    return Response(content, media_type=f"image/{asked.format}", headers=headers_of(artworks[0]))
+    service, name = service_of(request), check_format(asked.format)
+    wanted = await accepted(request, asked.request())
+    check_count(wanted.count, name)
+    return await answered(await service.results(request, works_of(service, wanted)), name)
 
 
 @router.post(
@@ -223,25 +147,15 @@ async def generate(request: Request, asked: schemas.GenerateAsked) -> Response:
         200: {
             "model": schemas.Pictures,
             "description": "An animated WebP, or JSON where that is asked for.",
-            "content": {"image/webp": PICTURE},
+            "content": {"image/webp": BINARY},
         },
         **FAILURES,
     },
 )
 async def interpolate(request: Request, asked: schemas.InterpolateAsked) -> Response:
     """Draw the way from one prompt to another."""
-    service = service_of(request)
-    check_prompts(request, asked.first, asked.second)
-    check_most("frames", asked.frames, service.settings.max_frames)
-    seed, last, options = first_seed(asked), asked.frames - 1, await sampling(asked)
-    works = [
-        Work(
-            PictureRequest(asked.first, seed, asked.second, amount=round(i / last, 6), **options),
-            cost=cost_of(service, asked),
-        )
-        for i in range(asked.frames)
-    ]
-    artworks = await service.results(request, works)
+    service, wanted = service_of(request), await accepted(request, asked.request())
+    artworks = await service.results(request, works_of(service, wanted))
     if asked.format == "json":
         return await as_json(artworks)
     content = await asyncio.to_thread(animated, artworks, asked.frame_ms)
@@ -258,7 +172,8 @@ def animated(artworks: Sequence[Artwork], frame_ms: int) -> bytes:
 async def explain(request: Request, asked: schemas.ExplainAsked) -> schemas.Explained:
     """Say what each word of a prompt means to the model."""
     service = service_of(request)
-    check_prompts(request, asked.prompt, None)
+    check_prompts(request, asked.prompt)
+    service.engine.parse(asked.prompt)
     work = Work(alone=lambda _: service.engine.explain(asked.prompt), kind=Kind.EXPLAIN)
     (meanings,) = await service.results(request, [work])
     return schemas.Explained(words=[meaning_word(meaning) for meaning in meanings])
@@ -288,11 +203,9 @@ async def info(request: Request) -> schemas.Info:
         bundle=bundle.bundle_hash,
         provider=service.engine.provider,
         image_size=bundle.spec.image_size,
-        guidance_scale=bundle.spec.guidance_scale,
-        temperature=bundle.spec.temperature,
-        steps=bundle.spec.steps,
-        form_strength=bundle.spec.form_strength,
+        **asdict(service.engine.options()),
         vocabulary=len(bundle.vocabulary),
+        formats=sorted(offered()),
         limits=schemas.Limits(
             count=settings.max_count,
             frames=settings.max_frames,
@@ -300,6 +213,7 @@ async def info(request: Request) -> schemas.Info:
             prompt_characters=settings.max_prompt,
             words=bundle.spec.max_words,
             body_bytes=settings.max_body,
+            upload_bytes=settings.max_upload,
             deadline_s=settings.deadline_s,
             batch=settings.max_batch,
             queue=settings.max_queue,

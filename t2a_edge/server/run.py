@@ -11,28 +11,35 @@ import socket
 import sys
 import threading
 import time
+from dataclasses import replace
 from types import FrameType
 from typing import Any, cast
 
 import uvicorn
 import uvicorn.config
 
+from t2a_edge.bundle import load_bundle
 from t2a_edge.errors import OptionError
+from t2a_edge.server.address import bound_socket, file_taken_away, not_had, told
 from t2a_edge.server.app import build_app
 from t2a_edge.server.engine import Engine
 from t2a_edge.server.files import within_file_limit
 from t2a_edge.server.listener import BACKLOG, Listener
 from t2a_edge.server.logs import log, log_to_stderr
 from t2a_edge.server.memory import bound_heaps
+from t2a_edge.server.page import packaged_page
 from t2a_edge.server.protocol import GuardedProtocol, guarded_protocol
 from t2a_edge.server.refusals import Refusals
-from t2a_edge.server.service import Service
+from t2a_edge.server.service import RefusalError, Service
 from t2a_edge.server.settings import MAX_HEAD, Settings
+from t2a_edge.server.tracing import export_spans
+from t2a_edge.server.workers import Worker, supervise
 
 CLOSING_S = 5.0  # for connections to close after the last answer
 AT_ONCE_S = 0.3  # the same, when the drain is over
 CUT_S = 0.2  # for requests to end whose connections were cut
 LEAVING_S = 0.9  # after the drain: the process ends, whatever hangs
+EXIT_USELESS = 3  # of a worker whose engine hangs
 TOLD_EVERY = 10  # ticks of 0.1 s, between two lines about what was refused
 
 
@@ -70,9 +77,15 @@ class DrainingServer(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, service: Service, settings: Settings, refusals: Refusals
+        self,
+        config: uvicorn.Config,
+        service: Service,
+        settings: Settings,
+        refusals: Refusals,
+        worker: Worker | None = None,
     ) -> None:
         super().__init__(config)
+        self._worker = worker
         self._service, self._settings, self._refusals = service, settings, refusals
         self._ends = self._noticed = math.inf
         self._silent = False
@@ -87,6 +100,7 @@ class DrainingServer(uvicorn.Server):
             Listener(
                 one, self._make_protocol, self.server_state.connections,
                 self._settings.max_connections, self._refusals,
+                None if self._worker is None else lambda: bool(self._service.busy),
             )
             for one in sockets or []
         ]  # fmt: skip
@@ -121,6 +135,8 @@ class DrainingServer(uvicorn.Server):
         if counter % TOLD_EVERY == 0:
             self._refusals.tell()
             self._tell_silence()
+            if self._worker is not None:
+                self._look_after(self._worker)
         busy = self._service.busy
         if now > self._ends and busy:
             log("not all was drawn in time", logging.WARNING, requests=busy)
@@ -129,6 +145,23 @@ class DrainingServer(uvicorn.Server):
             self._service.end()
             return True
         return False
+
+    def _look_after(self, worker: Worker) -> None:
+        """Report to the process above, and end where it has gone, or where this one is of no use.
+
+        It is replaced then; alone it would be for an orchestrator to do that.
+        """
+        if worker.orphaned and not self._service.draining:
+            self.handle_exit(signal.SIGTERM, None)
+        if self._service.drawn:
+            worker.tell_ready()
+        worker.publish(self._service.metrics.own())
+        try:
+            self._service.check_alive()
+        except RefusalError as exc:
+            if self._service.failure is None:  # a first picture that failed ends the server anyway
+                log("this worker is of no use and ends", logging.ERROR, error=exc.sentence)
+                os._exit(EXIT_USELESS)
 
     def _tell_silence(self) -> None:
         """Say when the engine hangs, and when it goes on."""
@@ -152,48 +185,17 @@ class DrainingServer(uvicorn.Server):
             cast("GuardedProtocol", connection).cut()
 
 
-def bound_socket(settings: Settings) -> socket.socket:
-    """A socket that has its address; an OptionError where that cannot be had.
+def make_server(engine: Engine, settings: Settings, worker: Worker | None = None) -> DrainingServer:
+    """A server around an engine that is loaded; its `run` is given a `bound_socket`.
 
-    It listens when the server does: until then connections are refused, and no probe waits.
+    Args:
+        worker: its place among several processes; None is alone.
     """
-    try:
-        family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
-        return _bound(family, (settings.host, settings.port))
-    except OSError as exc:
-        raise not_had(settings, exc) from exc
-
-
-def _bound(family: int, address: tuple[str, int]) -> socket.socket:
-    """As `socket.create_server` makes one, which listens at once."""
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if os.name == "posix":  # elsewhere this lets two servers have one address
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        # what it accepts inherits this; asyncio sets it for sockets that name their protocol alone,
-        # and a body behind its head would wait 40 ms for the client's acknowledgement
-        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        bound.bind(address)
-    except OSError:
-        bound.close()
-        raise
-    return bound
-
-
-def not_had(settings: Settings, exc: OSError) -> OptionError:
-    """The error of an address that cannot be had."""
-    return OptionError(
-        f"{settings.host}:{settings.port} cannot be listened on ({exc.strerror or exc}); "
-        "name another host or port."
-    )
-
-
-def make_server(engine: Engine, settings: Settings) -> DrainingServer:
-    """A server around an engine that is loaded; its `run` is given a `bound_socket`."""
     app = build_app(engine, settings)
-    refusals = Refusals(app.state.service.metrics)
+    service: Service = app.state.service
+    if worker is not None:
+        service.metrics.share(worker)
+    refusals = Refusals(service.metrics)
     config = uvicorn.Config(
         app,
         http=guarded_protocol(settings, refusals),
@@ -206,33 +208,48 @@ def make_server(engine: Engine, settings: Settings) -> DrainingServer:
         timeout_keep_alive=settings.keep_alive_s,
         h11_max_incomplete_event_size=MAX_HEAD,
     )
-    return DrainingServer(config, app.state.service, settings, refusals)
+    return DrainingServer(config, service, settings, refusals, worker)
 
 
 def run_server(settings: Settings) -> None:
-    """Load the engine, then serve until a signal.
+    """Load the engine, then serve until a signal; with several workers, in as many processes.
 
     A run of the engines that outlasts the drain is left behind: the process ends here.
     """
+    with bound_socket(settings) as listening, file_taken_away(settings.uds):
+        log_to_stderr()
+        if settings.workers == 1:
+            _serve(settings, listening)
+        else:
+            load_bundle(settings.bundle)  # what is wrong with it is said once
+            supervise(settings.workers, lambda worker: _serve(settings, listening, worker))
+
+
+def _serve(settings: Settings, listening: socket.socket, worker: Worker | None = None) -> None:
     from t2a_edge.pipeline import TextToArt
 
-    with bound_socket(settings) as listening:
-        log_to_stderr()
-        bound_heaps()
-        settings = within_file_limit(settings)
-        engine = TextToArt(settings.bundle, threads=settings.threads, provider=settings.provider)
-        server = make_server(engine, settings)
-        host, port = listening.getsockname()[:2]
-        try:
-            listening.listen(BACKLOG)
-        except OSError as exc:
-            raise not_had(settings, exc) from exc
-        log("listening", host=host, port=port, bundle=engine.bundle.bundle_hash)
-        if settings.token is None and not ipaddress.ip_address(host).is_loopback:
-            log("other machines may ask for pictures, as there is no token", logging.WARNING)
-        server.leaving = Leaving()
-        server.run(sockets=[listening])
-        _end(server)
+    if worker is not None:
+        log_to_stderr(worker=worker.number)
+    bound_heaps()
+    engine = TextToArt(settings.bundle, threads=settings.threads, provider=settings.provider)
+    if settings.page is None:
+        settings = replace(settings, page=packaged_page(engine.bundle.bundle_hash))
+    flush_spans = export_spans() if settings.otel else None
+    server = make_server(engine, within_file_limit(settings), worker)
+    try:
+        listening.listen(BACKLOG)
+    except OSError as exc:
+        raise not_had(settings, exc) from exc
+    where = told(listening)
+    log("listening", **where, bundle=engine.bundle.bundle_hash)
+    on_this_machine = "host" not in where or ipaddress.ip_address(where["host"]).is_loopback
+    if settings.token is None and not on_this_machine:
+        log("other machines may ask for pictures, as there is no token", logging.WARNING)
+    server.leaving = Leaving()
+    server.run(sockets=[listening])
+    if flush_spans is not None:
+        flush_spans()
+    _end(server)
 
 
 def _end(server: DrainingServer) -> None:

@@ -15,12 +15,13 @@ from starlette.routing import BaseRoute
 
 from t2a_edge import __version__
 from t2a_edge.errors import OptionError
-from t2a_edge.pipeline import Request as PictureRequest
+from t2a_edge.request import Request as PictureRequest
 from t2a_edge.server.batching import Batcher, Pace, QueueFullError, UnwantedError, Work
 from t2a_edge.server.engine import Engine
 from t2a_edge.server.logs import log
 from t2a_edge.server.metrics import Metrics
 from t2a_edge.server.settings import Settings
+from t2a_edge.server.tracing import Spans, tracer_of
 
 LEFT = 499  # the client has gone: nobody reads this status but the log
 RECORD = "t2a_edge.record"  # key of the ASGI scope
@@ -48,6 +49,8 @@ class Record:
         queue: where its work is; a request that has some is answered before the server ends.
         route: what answers it.
         takes_method: whether the route takes the request's method.
+        read: whether its body has come, whole.
+        spans: of its trace.
     """
 
     path: str
@@ -60,6 +63,8 @@ class Record:
     prompt: str | None = None
     route: BaseRoute | None = None
     takes_method: bool = False
+    read: bool = False
+    spans: Spans = field(default_factory=Spans)
 
 
 class Service:
@@ -86,6 +91,8 @@ class Service:
             },
             lambda: self.silent_s,
         )
+        self.nonce = uuid.uuid4().hex  # in tags of pictures that this process alone draws so
+        self.tracer = tracer_of(settings.otel)
         self.busy = 0  # requests with work that are not answered yet
         self.started = False
         self._prepare()
@@ -233,12 +240,14 @@ class Service:
             ) from exc
         record.queue = queue
         self.busy += 1
+        record.spans.begin_drawing(t2a_edge__works=len(works), t2a_edge__cost=cost)
 
     def drop(self, record: Record, works: Sequence[Work]) -> None:
         """Draw no more for a request; what is drawn already stays."""
         record.batch = max(work.batch for work in works)
         if record.queue is not None:
             record.queue.drop(works)
+        record.spans.end_drawing(t2a_edge__batch=record.batch)
 
     def finish(self, record: Record, method: str) -> dict[str, Any]:
         """Count a request that is over, and say what its log line has."""
@@ -248,9 +257,11 @@ class Service:
         status = record.status or LEFT
         self.metrics.on_request(record.path, status, seconds)
         prompt: dict[str, Any] = {} if record.prompt is None else {"prompt": record.prompt}
+        record.spans.end(status, t2a_edge__request_id=record.id, t2a_edge__prompt=record.prompt)
         return {
             "id": record.id, "method": method, "path": record.path, "status": status,
             "ms": round(1000 * seconds, 1), "batch": record.batch, **prompt,
+            **record.spans.log_fields,
         }  # fmt: skip
 
     async def results(self, request: Request, works: Sequence[Work]) -> list[Any]:

@@ -2,13 +2,22 @@
 
 import ipaddress
 import math
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from t2a_edge.checks import MAX_COUNT, MAX_FRAMES, MAX_THREADS, number, shown, whole_number
+from t2a_edge.checks import (
+    MAX_COUNT,
+    MAX_FRAMES,
+    MAX_THREADS,
+    file_path,
+    number,
+    shown,
+    whole_number,
+)
 from t2a_edge.documents import is_file
 from t2a_edge.errors import OptionError
 
@@ -19,12 +28,16 @@ LEAST_TOKEN = 8  # characters
 MAX_HEAD = 16_384  # bytes of a request's head
 TOKEN = re.compile(rf"[\x21-\x7e]{{{LEAST_TOKEN},}}")
 ORIGIN = re.compile(r"\*|https?://[^\s/,*]+")
+PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")  # of paths, as a proxy is told it
+NO_PAGE = Path("none")
+LONGEST_SOCKET = 107  # bytes of a Unix socket's path, where Linux ends; macOS has 103
 HOST_NAME = re.compile(r"\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")  # and IPv4 addresses
 WHOLE = {
     "max_batch": (1, 256), "max_queue": (1, 100_000), "max_body": (64, 100_000_000),
+    "max_upload": (64, 100_000_000),
     "max_count": (1, MAX_COUNT), "max_frames": (2, MAX_FRAMES), "max_prompt": (1, 100_000),
     "max_connections": (1, 100_000), "threads": (1, MAX_THREADS),
-    "keep_alive_s": (1, 600), "port": (0, 65535),
+    "keep_alive_s": (1, 600), "port": (0, 65535), "workers": (1, 64),
 }  # fmt: skip
 NUMBERS = {
     "max_wait_ms": (0, 10_000), "deadline_s": (0.01, 3600), "body_timeout_s": (0.1, 600),
@@ -40,18 +53,25 @@ class Settings:
     Attributes:
         host: address to listen on; the default is reached from this machine alone.
         port: 0 takes a free one, which the log names.
+        uds: path of a Unix socket to listen on, in place of an address and a port. Its owner and
+            its group may connect. A socket that nobody listens on any more is replaced, a file of
+            another kind is not.
+        root_path: prefix under which a proxy shows the server, such as /art; requests may come
+            with it or, where the proxy takes it off, without.
+        workers: processes that share one socket; each has a model, queues and limits of its own.
         bundle: folder of another bundle than the shipped one.
         provider: what runs the engines: auto, cpu, cuda or tensorrt.
         threads: cores that one operation may use.
         token: bearer token that /v1 and /metrics ask for, 8 or more visible ASCII characters;
             None asks for none, an empty one is an error.
-        origins: web origins that browsers may call from; "*" is any.
+        origins: web origins that browsers may call from, uploads included; "*" is any.
         allowed_hosts: names and addresses that a request's Host may have, without a port; "*" is
             any, "*.example.org" all below a name. Without some, a connection that comes in on a
             loopback address must name one, or `host`; a server that listens on other addresses
             answers to any name. /healthz and /readyz also answer to every address, and every
             path to the address that the connection came to.
-        page: folder with an index.html that is served at /.
+        page: folder with an index.html that is served at /; "none" is none. None is the package's
+            own page for `serve`, where the bundle is the shipped one, and none for `create_app`.
         max_batch: most pictures in one run of the engines.
         max_wait_ms: how long a picture waits for others to share its run.
         max_queue: most pictures that wait; a request beyond them, or one that would not be drawn
@@ -60,6 +80,8 @@ class Settings:
             of more steps than the model's: with twice as many each counts as two.
         deadline_s: from a request's arrival to its answer; 504 after it.
         max_body: bytes of a request's body, a form in it included; 413 beyond them.
+        max_upload: the same where pictures are sent: to vary, inpaint, outpaint, decode and
+            measure.
         max_count: pictures of one request.
         max_frames: frames of one interpolation.
         max_size: pixels along a side of a picture.
@@ -74,11 +96,17 @@ class Settings:
             second more, whatever hangs.
         drain_notice_s: how long a server without work still answers after SIGTERM, /readyz with
             503, so that who sends requests here sees it; never longer than `drain_s`.
-        log_prompts: prompts are written to the log.
+        log_prompts: prompts are written to the log, and to spans.
+        otel: spans of requests by OpenTelemetry. `serve` sends them to where
+            OTEL_EXPORTER_OTLP_ENDPOINT says; `create_app` gives them to the provider that the
+            process has.
     """
 
     host: str = "127.0.0.1"
     port: int = 8080
+    uds: Path | None = None
+    root_path: str = ""
+    workers: int = 1
     bundle: Path | None = None
     provider: str = "auto"
     threads: int = 1
@@ -91,6 +119,7 @@ class Settings:
     max_queue: int = 64
     deadline_s: float = 30.0
     max_body: int = 262_144
+    max_upload: int = 8_388_608
     max_count: int = 8
     max_frames: int = 32
     max_size: int = 1024
@@ -103,6 +132,7 @@ class Settings:
     drain_s: float = 30.0
     drain_notice_s: float = 3.0
     log_prompts: bool = False
+    otel: bool = False
 
     def __post_init__(self) -> None:
         for name, (least, most) in WHOLE.items():
@@ -113,6 +143,12 @@ class Settings:
         self._keep("max_size", size)
         if not isinstance(self.host, str) or not self.host.strip():
             raise OptionError(f"host is {shown(self.host)}; expected an address such as 127.0.0.1.")
+        self._check_socket()
+        if not isinstance(self.root_path, str) or not PREFIX.fullmatch(self.root_path):
+            raise OptionError(
+                f"root_path is {shown(self.root_path)}; expected a prefix of paths such as /art."
+            )
+        self._keep("root_path", self.root_path.rstrip("/"))
         self._check_token()
         self._check_names(
             "origins", ORIGIN.fullmatch, "an origin such as https://example.org, or *"
@@ -126,15 +162,26 @@ class Settings:
             if not isinstance(self.page, str | Path):
                 raise OptionError(f"page is {shown(self.page)}; expected the path of a folder.")
             self._keep("page", Path(self.page))
-            if not is_file(self.page / "index.html"):
+            if self.page != NO_PAGE and not is_file(self.page / "index.html"):
                 raise OptionError(
-                    f"{self.page} has no index.html; name the folder of a built page."
+                    f"{self.page} has no index.html; name the folder of a built page, or none."
                 )
         self._check_queue()
 
     def _keep(self, name: str, value: Any) -> None:
         """A value as it was read; the class is frozen for all others."""
         object.__setattr__(self, name, value)
+
+    def _check_socket(self) -> None:
+        if self.uds is None:
+            return
+        self._keep("uds", file_path("uds", self.uds))
+        length = len(os.fsencode(self.uds))
+        if not 0 < length <= LONGEST_SOCKET or b"\0" in os.fsencode(self.uds):
+            raise OptionError(
+                f"uds is {shown(str(self.uds))}; expected the path of a socket, of at most "
+                f"{LONGEST_SOCKET} bytes."
+            )
 
     def _check_token(self) -> None:
         """A token is never shown, not even one that is unfit."""

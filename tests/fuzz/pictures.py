@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from t2a_edge.animation import encoded_animation
 from t2a_edge.commands.inspect import entry_lines
@@ -21,6 +21,7 @@ from t2a_edge.pixels import read_pixels
 from tests.fuzz.core import Places, Try, must, target
 from tests.fuzz.values import TEXTS, edited, edits, hostile, json_text, real
 
+AVIF = ("avif",) if features.check("avif") else ()
 SIDE = 16
 PIXELS = np.arange(SIDE * SIDE * 3, dtype=np.uint8).reshape(SIDE, SIDE, 3)
 ABOUT = {"prompt": "warm", "seed": 7, "recipe": "AAAA"}
@@ -30,7 +31,7 @@ def drawn(places: Places) -> list[bytes]:
     """A picture of the tiny model in every format that has metadata."""
     with TextToArt(places.bundle) as engine:
         art = engine.generate("warm dark", seed=7, blend="cool")
-    return [art.encode(kind) for kind in ("png", "webp", "jpeg")]
+    return [art.encode(kind) for kind in ("png", "webp", "jpeg", *AVIF)]
 
 
 def pictures(_: Places) -> list[bytes]:

@@ -5,32 +5,38 @@ import json
 import logging
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import h11
 from hypothesis import strategies as st
 
 from t2a_edge.pipeline import TextToArt
+from t2a_edge.server.multipart import json_of_form
 from t2a_edge.server.run import make_server
+from t2a_edge.server.service import RefusalError
 from t2a_edge.server.settings import NUMBERS as RANGES
 from t2a_edge.server.settings import WHOLE, Settings
 from tests.fuzz.core import Places, Try, must, target
 from tests.fuzz.values import hostile, json_text, plain_json, real
 
 LIMITS = {"max_count": 2, "max_frames": 3, "max_size": 256, "deadline_s": 15.0}
-PATHS = ["/v1/generate", "/v1/interpolate", "/v1/explain", "/v1/stream", "/v1/info", "/healthz",
-         "/readyz", "/metrics", "/openapi.json", "/", "/v1", "/v1/", "//v1/info", "/v1/info/",
-         "/V1/INFO", "/v1/%2e%2e/metrics", "/metrics\n", "/\ud800",
-         "/v1/generate\0", "*"]  # fmt: skip
+POSTS = ["/v1/generate", "/v1/interpolate", "/v1/explain", "/v1/stream", "/v1/vary",
+         "/v1/inpaint", "/v1/outpaint", "/v1/decode", "/v1/measure"]  # fmt: skip
+PATHS = [*POSTS, "/v1/pictures", "/v1/info", "/healthz", "/readyz", "/metrics", "/openapi.json",
+         "/", "/v1", "/v1/", "//v1/info", "/v1/info/", "/V1/INFO", "/v1/%2e%2e/metrics",
+         "/metrics\n", "/\ud800", "/v1/generate\0", "*"]  # fmt: skip
 METHODS = ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "BREW", "get"]
 FIELDS = ["prompt", "blend", "amount", "seed", "guidance_scale", "temperature", "steps", "form",
-          "form_strength", "count", "size", "format", "first", "second", "frames", "frame_ms",
-          "unheard-of"]  # fmt: skip
+          "form_strength", "count", "seed_step", "size", "tile", "format", "first", "second",
+          "frames", "frame_ms", "picture", "recipe", "mask", "strength", "feather", "left",
+          "bottom", "unheard-of"]  # fmt: skip
 SOUND = {"prompt": "warm", "first": "warm", "second": "icy", "frames": 2, "seed": 7}
 HEADERS = ["content-type", "content-length", "accept", "authorization", "expect", "origin", "range",
            "x-request-id", "host", "cookie", "accept-encoding", "transfer-encoding",
-           "access-control-request-method"]  # fmt: skip
+           "access-control-request-method", "if-none-match", "traceparent"]  # fmt: skip
 HEADER_VALUES = ["application/json", "text/plain", "application/json; charset=utf-16", "", "0",
                  "-1", "99999999999", "*/*", "image/png", "Bearer x", "100-continue", "bytes=0-1",
+                 "multipart/form-data", "multipart/form-data; boundary=b", "image/webp;q=0.1, *",
                  "http://evil.example", "evil.example", "chunked", "x" * 3000, "é",
                  "identity"]  # fmt: skip
 FAILED = (501, 503, 504)  # documented, beside what is below 500
@@ -50,7 +56,12 @@ REQUEST = st.fixed_dictionaries(
     {
         "method": st.sampled_from(METHODS),
         "path": st.one_of(st.sampled_from(PATHS), st.text(max_size=8).map("/".__add__)),
-        "query": st.sampled_from(["", "a=1", "%00", "=", "a" * 300, "\xff"]),
+        "query": st.one_of(
+            st.sampled_from(["", "a=1", "%00", "=", "a" * 300, "\xff", "prompt=warm&seed=7"]),
+            st.dictionaries(st.sampled_from(FIELDS), st.text(max_size=9), max_size=3).map(
+                lambda found: urlencode({"prompt": "warm", **found}, errors="replace")
+            ),
+        ),
         "headers": st.lists(
             st.tuples(st.sampled_from(HEADERS), st.sampled_from(HEADER_VALUES)), max_size=3
         ),
@@ -61,7 +72,7 @@ REQUEST = st.fixed_dictionaries(
 POSTED = st.fixed_dictionaries(
     {
         "method": st.just("POST"),
-        "path": st.sampled_from(PATHS[:4]),
+        "path": st.sampled_from(POSTS),
         "query": st.just(""),
         "headers": st.just([["content-type", "application/json"]]),
         "body": BODY,
@@ -302,6 +313,29 @@ def _first_answer(written: bytes, method: str) -> tuple[int | None, bytes | None
         return None
     rest = client.trailing_data[0] if client.their_state is h11.DONE else None
     return None if rest and not rest.startswith(b"HTTP/1.1 ") else (status, rest)
+
+
+def uploads(_: Places) -> list[bytes]:
+    part = b'--b\r\nContent-Disposition: form-data; name="seed"\r\n\r\n7\r\n'
+    file = (b'--b\r\nContent-Disposition: form-data; name="mask"; filename="m.png"\r\n'
+            b"Content-Type: image/png\r\n\r\n\x89PNG\r\n\r\n")  # fmt: skip
+    ways = [part + b"--b--", file + part + b"--b--\r\n", b"before\r\n" + file + b"--b--after"]
+    return [b"b\0" + way for way in ways]
+
+
+@target("upload", seeds=uploads)
+def upload(_: Places) -> Iterator[Try]:
+    def call(given: bytes) -> None:
+        boundary, _, body = given.partition(b"\0")
+        kind = b"multipart/form-data; boundary=" + boundary.translate(None, b"\r\n")
+        try:
+            told = json.loads(json_of_form(kind, body))
+        except RefusalError as exc:
+            must(exc.status in (400, 422) and len(exc.sentence) < 400, "an unclear refusal")
+        else:
+            must(isinstance(told, dict), "an upload that is no object")
+
+    yield call
 
 
 KINDS = {**dict.fromkeys(WHOLE, None), **dict.fromkeys(RANGES, None)}

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 import pytest
 
-from t2a_edge.server.run import bound_socket
+from t2a_edge.server.address import bound_socket
 from t2a_edge.server.settings import Settings
 from tests.server.conftest import read_all
 

@@ -64,7 +64,8 @@ def test_a_slow_engine_that_answers_stays_ready(serving):
 
 
 def test_a_first_picture_that_fails_ends_the_server(engine, caplog):
-    from t2a_edge.server.run import bound_socket, make_server
+    from t2a_edge.server.address import bound_socket
+    from t2a_edge.server.run import make_server
     from tests.server.conftest import GatedEngine
 
     broken = GatedEngine(engine)

@@ -287,7 +287,7 @@ def test_a_page_without_an_index_is_refused(tmp_path):
 
 def test_an_address_that_is_taken_is_one_sentence(live):
     from t2a_edge.errors import OptionError
-    from t2a_edge.server.run import bound_socket
+    from t2a_edge.server.address import bound_socket
 
     with pytest.raises(OptionError, match="cannot be listened on"):
         bound_socket(Settings(port=live.port))

@@ -24,7 +24,7 @@ PROGRAM = """
 import resource, sys
 from t2a_edge.cli import main
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[1])))
-main(["serve", "--port", "0", "--drain-notice-s", "0"])
+main(["serve", "--port", "0", "--drain-notice-s", "0", "--page", "none"])
 """
 
 

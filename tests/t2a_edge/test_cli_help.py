@@ -1,6 +1,7 @@
 """Help, the page made of it, what is loaded for it, and the options of the server."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -158,6 +159,67 @@ def test_the_options_of_the_server_arrive(run, monkeypatch, tmp_path):
             page=tmp_path, log_prompts=True, provider="cpu", token="correct-horse",  # noqa: S106
         )
     ]  # fmt: skip
+
+
+def test_every_option_of_the_server_comes_from_a_variable_too(run, monkeypatch, tmp_path):
+    given = []
+    monkeypatch.setattr(server, "serve", given.append)
+    (tmp_path / "index.html").touch()
+    wanted = {
+        "host": "::1", "port": 81, "uds": tmp_path / "a.sock", "root_path": "/art", "workers": 2,
+        "bundle": tmp_path, "provider": "cpu", "threads": 2, "token": "correct-horse",
+        "origins": ("https://a.example", "https://b.example"), "allowed_hosts": ("a.b", "c.d"),
+        "page": tmp_path, "max_batch": 4, "max_wait_ms": 1.5, "max_queue": 99, "deadline_s": 7.5,
+        "max_body": 4096, "max_upload": 5000, "max_count": 3, "max_frames": 5, "max_size": 512,
+        "max_prompt": 99, "max_connections": 9, "body_timeout_s": 1.5, "header_timeout_s": 2.5,
+        "write_timeout_s": 3.5, "keep_alive_s": 3, "drain_s": 4.5, "drain_notice_s": 0.5,
+        "log_prompts": True, "otel": True,
+    }  # fmt: skip
+    assert set(wanted) == {field.name for field in fields(Settings)}
+    for name, value in wanted.items():
+        text = ", ".join(value) if isinstance(value, tuple) else str(value)
+        monkeypatch.setenv(serve.variable_of(serve.option_of(name)), text)
+    assert run("serve") == (0, "", "")
+    assert run("serve", "--port", 82, "--origin", "https://c.example") == (0, "", "")
+    assert given[0] == Settings(**wanted)
+    assert (given[1].port, given[1].origins) == (82, ("https://c.example",))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("PORT", "http", "T2A_EDGE_PORT: 'http' is not a valid integer"),
+        ("PORT", " ", "T2A_EDGE_PORT is set and empty"),
+        ("LOG_PROMPTS", "maybe", "T2A_EDGE_LOG_PROMPTS: 'maybe'"),
+        ("PROVIDER", "abacus", "T2A_EDGE_PROVIDER: 'abacus'"),
+        ("MAX_QUEUE", "1", "max_queue is 1"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named(run, monkeypatch, name, text, said):
+    monkeypatch.setattr(server, "serve", lambda _: pytest.fail("it was started"))
+    monkeypatch.setenv(f"T2A_EDGE_{name}", text)
+    code, out, err = run("serve")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+
+
+def test_what_kubernetes_sets_for_a_service_of_our_name_is_no_port(run, monkeypatch):
+    given = []
+    monkeypatch.setattr(server, "serve", given.append)
+    monkeypatch.setenv("T2A_EDGE_PORT", "tcp://10.96.0.12:8080")
+    assert run("serve")[0] == 0
+    assert given[0].port == 8080
+
+
+def test_the_documentation_has_every_option_of_the_server_its_variable_and_its_default():
+    text = (ROOT / "docs" / "server.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(--\S+)`, `(T2A_EDGE_\S+)` \| (.*?) \|", text, re.MULTILINE)
+    names = [serve.option_of(field.name) for field in fields(Settings)]
+    assert [row[:2] for row in rows] == [(name, serve.variable_of(name)) for name in names]
+    for (option, _, told), field in zip(rows, fields(Settings), strict=True):
+        number = isinstance(field.default, int | float) and not isinstance(field.default, bool)
+        if number or field.name in ("host", "provider"):
+            assert told == (f"{field.default:.10g}" if number else field.default), option
 
 
 def test_without_options_the_server_has_its_defaults(run, monkeypatch):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from t2a_edge import files
 from t2a_edge.errors import ImageError
-from t2a_edge.image import file_name, image_from_pixels, read_metadata, write_picture
+from t2a_edge.image import encoded, file_name, image_from_pixels, read_metadata, write_picture
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (8, 12, 3), dtype=np.uint8)
 METADATA = {"prompt": "warm 暖か 🔥", "seed": 2**53 - 1, "guidance_scale": 3.0, "steps": 8}
@@ -44,6 +44,33 @@ def test_any_json_metadata_can_be_read_back(tmp_path_factory, metadata):
     path = tmp_path_factory.getbasetemp() / "metadata.png"
     write_picture(PIXELS[:1, :1], path, metadata)
     assert read_metadata(path) == metadata
+
+
+KINDS = ["png", "webp", "jpeg", *(["avif"] if features.check("avif") else [])]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_metadata_is_read_from_a_file_and_from_its_bytes(tmp_path, kind):
+    path = tmp_path / f"art.{kind}"
+    write_picture(PIXELS, path, METADATA)
+    assert read_metadata(path) == read_metadata(path.read_bytes()) == METADATA
+    with Image.open(path) as opened:
+        assert (opened.format, opened.size) == (kind.upper(), (12, 8))
+        if kind in ("png", "webp"):
+            np.testing.assert_array_equal(np.asarray(opened), PIXELS)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"II*\0", b"<svg/>"])
+def test_bytes_that_are_no_picture_are_one_sentence(content):
+    with pytest.raises(ImageError, match=r"^The picture (is not|cannot be|has no)"):
+        read_metadata(content)
+
+
+def test_a_pillow_without_avif_says_so(monkeypatch):
+    monkeypatch.setattr(Image, "SAVE", {k: v for k, v in Image.SAVE.items() if k != "AVIF"})
+    monkeypatch.setattr(Image, "init", lambda: None)
+    with pytest.raises(ImageError, match="This Pillow cannot write avif; choose another format"):
+        encoded(PIXELS, "avif", METADATA)
 
 
 def test_the_same_picture_is_the_same_file(tmp_path):
