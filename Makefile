@@ -132,8 +132,9 @@ samples: $(RUNTIME)/.ready ## picture grids: eight prompts by six seeds, and 24 
 	$(RUNTIME)/bin/python -m bench.samples --out docs/samples.png
 	$(RUNTIME)/bin/python -m bench.samples --typed --seeds 8 --side 112 --out docs/prompts.jpg
 
-cli-docs: $(DEV)/.ready ## docs/cli.md from the help of every command
+cli-docs: $(DEV)/.ready ## docs/cli.md and the page's options, from t2a_edge/request.py
 	$(DEV)/bin/python -m t2a_edge.commands.manual --out docs/cli.md
+	$(DEV)/bin/python -m web.options
 
 docs: $(DEV)/.ready ## the documentation as a site in dist/site; a dead link fails
 	NO_MKDOCS_2_WARNING=1 $(DEV)/bin/python -m mkdocs build --quiet

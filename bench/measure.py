@@ -18,11 +18,11 @@ from bench.machine import gpu_memory_mb
 from bench.reference import Reference
 from bench.statistics import time_figures
 from t2a_edge.bundle import ENGINES
-from t2a_edge.drawing import SamplingOptions
 from t2a_edge.errors import BundleError
 from t2a_edge.onnx_runtime import onnx_runtime
 from t2a_edge.pipeline import TextToArt
 from t2a_edge.prompt import parse_prompt
+from t2a_edge.request import SamplingOptions
 from t2a_edge.runner import (
     Float32Array,
     FormInputs,

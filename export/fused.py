@@ -25,9 +25,9 @@ import onnx
 
 from export.compose import BOOL, FLOAT, INT64, UINT8, Composer, split_graph
 from export.noise import noise_of_seed
-from t2a_edge.drawing import SamplingOptions
 from t2a_edge.form import SIDE
 from t2a_edge.prompt import Prompt, text_bytes_from_words
+from t2a_edge.request import SamplingOptions
 from t2a_edge.spec import Spec
 
 GRAPH_NAME = "generator"

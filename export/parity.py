@@ -19,9 +19,10 @@ import numpy.typing as npt
 from t2a_edge.attributes import attribute_scores
 from t2a_edge.bundle import ENGINES
 from t2a_edge.conditioning import conditioning
-from t2a_edge.drawing import Drawing, SamplingOptions
+from t2a_edge.drawing import Drawing
 from t2a_edge.errors import ExportError
 from t2a_edge.prompt import parse_prompt
+from t2a_edge.request import SamplingOptions
 from t2a_edge.runner import (
     Float32Array,
     FormInputs,

@@ -11,7 +11,8 @@ from t2a_edge.errors import T2AEdgeError
 
 if TYPE_CHECKING:
     from t2a_edge.attributes import attribute_scores
-    from t2a_edge.pipeline import Artwork, Meaning, Request, TextToArt
+    from t2a_edge.pipeline import Artwork, Meaning, TextToArt
+    from t2a_edge.request import Request
 
 __version__ = "0.1.0"
 __all__ = [
@@ -26,7 +27,11 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     """Load what is heavy when it is first asked for: `--help` and errors stay instant."""
-    if name in ("Artwork", "Meaning", "Request", "TextToArt"):
+    if name == "Request":
+        from t2a_edge.request import Request
+
+        return Request
+    if name in ("Artwork", "Meaning", "TextToArt"):
         from t2a_edge import pipeline
 
         return getattr(pipeline, name)

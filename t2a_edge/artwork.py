@@ -1,7 +1,7 @@
 """A picture and how it was made."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from t2a_edge.checks import file_path
-from t2a_edge.drawing import SamplingOptions
 from t2a_edge.errors import ImageError
 from t2a_edge.image import encoded, file_name, image_from_pixels, write_picture
 from t2a_edge.layout import Layout
+from t2a_edge.request import SamplingOptions
 from t2a_edge.values import same_fields
 
 if TYPE_CHECKING:
@@ -112,10 +112,7 @@ class Artwork:
             **blend,
             **changed,
             "seed": self.seed,
-            "guidance_scale": self.options.guidance_scale,
-            "temperature": self.options.temperature,
-            "steps": self.options.steps,
-            "form_strength": self.options.form_strength,
+            **asdict(self.options),
             **({"form": self.form} if self.form else {}),
             "size": list(self.size),
             "tile": self.layout.wrap,

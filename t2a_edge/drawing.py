@@ -6,46 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from t2a_edge.checks import MAX_GUIDANCE, MAX_STEPS, MAX_TEMPERATURE, number, whole_number
 from t2a_edge.conditioning import Conditioning
 from t2a_edge.layout import Layout, window_cells
+from t2a_edge.request import SamplingOptions
 from t2a_edge.spec import Spec
 
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SamplingOptions:
-    """How a picture is drawn.
-
-    Attributes:
-        guidance_scale: how strongly the words pull, 0 to 8; 1 is the model's own strength,
-            0 ignores the words.
-        steps: from noise to the picture, 1 to 64.
-        form_strength: how closely the form is followed, 0 (not at all) to 1.
-        temperature: factor on the noise of the choice of a form, 0 to 10; 0 always takes the
-            one that fits the words best.
-
-    Raises:
-        OptionError: a value is out of range or not a number.
-    """
-
-    guidance_scale: float
-    steps: int
-    form_strength: float
-    temperature: float
-
-    def __post_init__(self) -> None:
-        checked = {
-            "guidance_scale": number("The guidance scale", self.guidance_scale, 0, MAX_GUIDANCE),
-            "steps": whole_number("The number of steps", self.steps, 1, MAX_STEPS),
-            "form_strength": number("The form strength", self.form_strength, 0, 1),
-            "temperature": number("The temperature", self.temperature, 0, MAX_TEMPERATURE),
-        }
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)  # as a plain number, which JSON can say
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer

@@ -1,47 +1,34 @@
 """The whole way: `TextToArt().generate("warm dark fluid", seed=7)`."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property, partial
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import Any, Self, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from t2a_edge.artwork import Artwork
 from t2a_edge.bundle import load_bundle
-from t2a_edge.checks import MAX_FRAMES, file_path, number, sequence, shown, whole_number
-from t2a_edge.conditioning import conditioning
-from t2a_edge.drawing import Drawing, Given, SamplingOptions
-from t2a_edge.edit import (
-    blended,
-    cell_pixels,
-    covered,
-    encoded,
-    extended,
-    extended_layout,
-    layout_of_size,
-    masked,
-    varied,
-)
+from t2a_edge.checks import file_path, number, sequence, shown, whole_number
+from t2a_edge.edit import Crop, blended
 from t2a_edge.errors import ClosedError, ImageError, OptionError, PromptError, RecipeError
-from t2a_edge.fields import field_of_form
-from t2a_edge.form import form_of
 from t2a_edge.image import read_metadata
 from t2a_edge.layout import Layout
 from t2a_edge.manifest import MOST_WORDS
 from t2a_edge.meaning import Meaning, meanings, unit_rows
-from t2a_edge.pixels import pixels_of
+from t2a_edge.plan import Made, Plan, Planner, unknown_words
 from t2a_edge.prompt import Prompt, parse_prompt, text_bytes_from_words
 from t2a_edge.providers import make_runner
 from t2a_edge.recipe import Pasted, Recipe, pack_recipe, unpack_recipe
+from t2a_edge.request import SAMPLING, Options, Request, Sampling, SamplingOptions
 from t2a_edge.runner import Runner
 from t2a_edge.sampler import composed, decoded, paint_steps
-from t2a_edge.seeds import check_seed, seed_or_fresh
+from t2a_edge.seeds import check_seed
 from t2a_edge.spec import Spec
 from t2a_edge.vocabulary import known_words
 
@@ -50,29 +37,10 @@ __all__ = ["Artwork", "Meaning", "Request", "TextToArt"]
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
-
-Crop = tuple[int, int, int, int]
-Form = Path | str | npt.ArrayLike  # a picture's path, a Pillow image or an array
+OnStep = Callable[[int], None]
 
 AT_ONCE = 16  # pictures that are drawn at one time
-STRENGTH = 0.5  # of a variation, unless another number is named
-HASH_DIGITS = 16  # of a form's sha256, in an artwork
-OPTIONS = ("guidance_scale", "temperature", "steps", "form_strength")  # as metadata names them
-
-
-@dataclass(frozen=True)
-class Request:
-    """What one picture is asked for with; see `TextToArt.generate`."""
-
-    prompt: str
-    seed: int | None = None
-    blend: str | None = None
-    amount: float = 0.5
-    guidance_scale: float | None = None
-    temperature: float | None = None
-    steps: int | None = None
-    form: Form | None = field(default=None, compare=False)
-    form_strength: float | None = None
+WINDOWS_AT_ONCE = 64  # the same, of larger ones; one is drawn in any case
 
 
 class TextToArt:
@@ -121,45 +89,20 @@ class TextToArt:
         """The sha256 of the checkpoint that the bundle was made from, hexadecimal."""
         return self.bundle.model
 
-    def options(
-        self,
-        guidance_scale: float | None = None,
-        temperature: float | None = None,
-        steps: int | None = None,
-        form_strength: float | None = None,
-    ) -> SamplingOptions:
-        """Checked sampling options; what is None comes from the bundle."""
-        spec = self.bundle.spec
-        return SamplingOptions(
-            guidance_scale=spec.guidance_scale if guidance_scale is None else guidance_scale,
-            temperature=spec.temperature if temperature is None else temperature,
-            steps=spec.steps if steps is None else steps,
-            form_strength=spec.form_strength if form_strength is None else form_strength,
-        )
+    def options(self, **sampling: Unpack[Sampling]) -> SamplingOptions:
+        """Checked sampling options, as `Request` has them; what is None comes from the bundle."""
+        return SamplingOptions.of(Request("", **sampling), self.spec)
 
     def parse(self, prompt: str | Iterable[str]) -> Prompt:
         """The prompt's adjectives, of one text or of several; a PromptError if it is none."""
-        spec = self.bundle.spec
-        texts = prompt if isinstance(prompt, str) else _texts(prompt)
+        spec, texts = self.spec, prompt if isinstance(prompt, str) else _texts(prompt)
         return parse_prompt(texts, max_words=spec.max_words, max_bytes=spec.max_bytes)
 
     # ---- drawing
 
     @overload
     def generate(  # type: ignore[overload-overlap]
-        self,
-        prompt: str,
-        *,
-        seed: int | None = None,
-        blend: str | None = None,
-        amount: float = 0.5,
-        guidance_scale: float | None = None,
-        temperature: float | None = None,
-        steps: int | None = None,
-        form: Form | None = None,
-        form_strength: float | None = None,
-        size: tuple[int, int] | None = None,
-        on_step: Callable[[int], None] | None = None,
+        self, prompt: str, *, on_step: OnStep | None = None, **options: Unpack[Options]
     ) -> Artwork: ...
 
     @overload
@@ -167,53 +110,30 @@ class TextToArt:
         self,
         prompt: Sequence[str],
         *,
-        seed: int | Sequence[int | None] | None = None,
-        blend: str | None = None,
-        amount: float = 0.5,
-        guidance_scale: float | None = None,
-        temperature: float | None = None,
-        steps: int | None = None,
-        form: Form | None = None,
-        form_strength: float | None = None,
-        size: tuple[int, int] | None = None,
-        on_step: Callable[[int], None] | None = None,
+        seed: int | str | Sequence[int | str | None] | None = None,
+        on_step: OnStep | None = None,
+        **options: Any,
     ) -> list[Artwork]: ...
 
     def generate(
         self,
         prompt: str | Sequence[str],
         *,
-        seed: int | Sequence[int | None] | None = None,
-        blend: str | None = None,
-        amount: float = 0.5,
-        guidance_scale: float | None = None,
-        temperature: float | None = None,
-        steps: int | None = None,
-        form: Form | None = None,
-        form_strength: float | None = None,
-        size: tuple[int, int] | None = None,
-        on_step: Callable[[int], None] | None = None,
+        seed: Any = None,
+        on_step: OnStep | None = None,
+        **options: Any,
     ) -> Artwork | list[Artwork]:
         """Draw a picture of a prompt, or one of each prompt of a list, all at once.
 
         Args:
             prompt: adjectives, "warm dark:1.4 -busy", or a list of such prompts; any word is
                 accepted.
-            seed: 0 .. 2^53 - 1, or one for each prompt; None draws a fresh one, which the artwork
-                names.
-            blend: a second prompt to move towards.
-            amount: how far, from 0 (the first prompt) to 1 (the second).
-            guidance_scale: how strongly the words pull, 0 to 8; None is the bundle's default, as
-                for the next two.
-            temperature: how freely the words choose a form, 0 (the best one) to 10.
-            steps: from noise to the picture, 1 to 64.
-            form: a picture whose composition is painted anew, in place of a form that the words
-                choose: a path, a Pillow image, or uint8 sRGB of shape (H, W, 3) or (H, W).
-            form_strength: how closely the form is followed, 0 (not at all) to 1; None as above.
-            size: width and height in pixels, multiples of a cell of the finest grid (8 pixels),
-                256 to 2048 each; None is the size that the model was trained on, 256 x 256.
-            on_step: is told how many steps are done, after each; of more than 16 prompts, which
-                are drawn in turns, how much of all is done, in steps.
+            seed: a whole number or a text, or a list with one for each prompt; None draws a fresh
+                one, which the artwork names.
+            on_step: is told how many steps are done, after each; of more pictures than are drawn
+                at one time, how much of all is done, in steps.
+            options: `blend`, `amount`, `size`, `tile`, `guidance_scale`, `temperature`, `steps`,
+                `form` and `form_strength`, as `t2a_edge.Request` has them.
 
         Raises:
             PromptError: a prompt cannot be used.
@@ -221,99 +141,91 @@ class TextToArt:
             ImageError: the form is no picture.
             ClosedError: the model was closed.
         """
-        prompts = [prompt] if isinstance(prompt, str) else _texts(prompt)
+        if isinstance(prompt, str):
+            return self._drawn(Request(prompt, seed=seed, **options), on_step)
+        prompts = _texts(prompt)
         seeds = _seeds(seed, len(prompts))
-        shared = (blend, amount, guidance_scale, temperature, steps, _read(form), form_strength)
-        requests = [Request(text, own, *shared) for text, own in zip(prompts, seeds, strict=True)]
-        layout, crop = self._room(size)
-        artworks = self._last(self._steps(requests, layout, crop), on_step)
-        return artworks[0] if isinstance(prompt, str) else artworks
+        wanted = [Request(t, seed=s, **options) for t, s in zip(prompts, seeds, strict=True)]
+        return self.draw(wanted, on_step=on_step)
 
-    def draw(self, requests: Sequence[Request]) -> list[Artwork]:
-        """Draw pictures that have each their own options, all at once.
+    def draw(
+        self, requests: Request | Sequence[Request], *, on_step: OnStep | None = None
+    ) -> list[Artwork]:
+        """Draw what is asked for, all of it.
+
+        All requests are checked before anything is drawn; words and forms that several share are
+        read once.
+
+        Args:
+            requests: one, or a list; each may ask for several pictures (`count`, `frames`).
+            on_step: see `generate`.
 
         Raises:
             PromptError: a prompt cannot be used.
             OptionError: a number is out of range.
+            ImageError: a form or a mask cannot be used.
+            RecipeError: a picture that is to be changed is of another model.
         """
-        if not isinstance(requests, Sequence) or isinstance(requests, str):
-            raise OptionError(f"The requests are {shown(requests)}; expected a list of Requests.")
-        return self._last(self._steps(requests, *self._room(None)))
+        batches, done = _batches(self._plans(requests)), 0
 
-    def stream(
-        self,
-        prompt: str,
-        *,
-        seed: int | None = None,
-        blend: str | None = None,
-        amount: float = 0.5,
-        guidance_scale: float | None = None,
-        temperature: float | None = None,
-        steps: int | None = None,
-        form: Form | None = None,
-        form_strength: float | None = None,
-        size: tuple[int, int] | None = None,
-    ) -> Iterator[Artwork]:
+        def on_any(_: int) -> None:
+            nonlocal done
+            done += 1
+            if on_step is not None and done % len(batches) == 0:  # of a batch, its share
+                on_step(done // len(batches))
+
+        _check_listener(on_step)
+        return [artwork for batch in batches for artwork in self._painted(batch, on_any)]
+
+    def draw_in_turns(
+        self, requests: Request | Sequence[Request], *, on_step: OnStep | None = None
+    ) -> Iterator[list[Artwork]]:
+        """The same, as many pictures in each turn as are drawn at one time.
+
+        Args:
+            on_step: is told how many steps of the turn are done.
+        """
+        batches = _batches(self._plans(requests))
+        _check_listener(on_step)
+        return (list(self._painted(batch, on_step)) for batch in batches)
+
+    def check(self, request: Request) -> None:
+        """Whether this model can draw what is asked for; its pictures are not looked at.
+
+        Raises:
+            PromptError: a prompt cannot be used.
+            OptionError: a size or a margin is out of range.
+        """
+        Planner(self.bundle, self._engines).check(request)
+
+    def stream(self, prompt: str | Request, **options: Unpack[Options]) -> Iterator[Artwork]:
         """Draw a picture and show it after each step: previews, and the picture as the last.
 
         Ending the loop, or `close()`, stops the drawing. See `generate` for the arguments.
         """
-        request = Request(
-            prompt, seed, blend, amount, guidance_scale, temperature, steps, form, form_strength
-        )
-        layout, crop = self._room(size)
-        request = replace(request, seed=seed_or_fresh(seed))
-        return self._previews(self._steps([request], layout, crop), layout)
+        request = prompt if isinstance(prompt, Request) else Request(prompt, **options)
+        return self._previews(Planner(self.bundle, self._runner).plan(_single(request)))
 
     def tile(
-        self,
-        prompt: str,
-        *,
-        seed: int | None = None,
-        size: tuple[int, int] | None = None,
-        guidance_scale: float | None = None,
-        temperature: float | None = None,
-        steps: int | None = None,
-        form: Form | None = None,
-        form_strength: float | None = None,
-        on_step: Callable[[int], None] | None = None,
+        self, prompt: str, *, on_step: OnStep | None = None, **options: Unpack[Options]
     ) -> Artwork:
         """Draw a picture whose opposite edges meet without a seam.
 
-        Args:
-            size: width and height in pixels, multiples of half the trained size (128 pixels).
-                See `generate` for the others.
+        Its size is in multiples of half the trained size (128 pixels). See `generate`.
         """
-        request = Request(
-            prompt, seed, None, 0.5, guidance_scale, temperature, steps, form, form_strength
-        )
-        plain = (self.spec.image_size, self.spec.image_size)
-        layout, crop = layout_of_size(self.spec, plain if size is None else size, wrap=True)
-        return self._last(self._steps([request], layout, crop, changed="tile"), on_step)[0]
+        told: dict[str, Any] = {**options, "tile": True}
+        return self._drawn(Request(prompt, **told), on_step)
 
     def interpolate(
-        self,
-        first: str,
-        second: str,
-        *,
-        frames: int = 8,
-        seed: int | None = None,
-        guidance_scale: float | None = None,
-        temperature: float | None = None,
-        steps: int | None = None,
-        form: Form | None = None,
-        form_strength: float | None = None,
+        self, first: str, second: str, *, frames: int = 8, **options: Unpack[Options]
     ) -> list[Artwork]:
         """Draw the way from one prompt to another: blends from 0 to 1, all of one seed.
 
         Args:
             frames: how many pictures, 2 to 1000, both ends included. See `generate` for the others.
         """
-        frames = whole_number("The number of frames", frames, 2, MAX_FRAMES)
-        own_seed = seed_or_fresh(seed)
-        amounts = [round(i / (frames - 1), 6) for i in range(frames)]
-        shared = (guidance_scale, temperature, steps, _read(form), form_strength)
-        return self.draw([Request(first, own_seed, second, amount, *shared) for amount in amounts])
+        told: dict[str, Any] = {**options, "blend": second, "frames": frames}
+        return self.draw(Request(first, **told))
 
     # ---- changing
 
@@ -321,13 +233,10 @@ class TextToArt:
         self,
         artwork: Artwork,
         *,
-        strength: float = STRENGTH,
-        seed: int | None = None,
+        strength: float | None = None,
         prompt: str | None = None,
-        steps: int | None = None,
-        form: Form | None = None,
-        form_strength: float | None = None,
-        on_step: Callable[[int], None] | None = None,
+        on_step: OnStep | None = None,
+        **options: Unpack[Sampling],
     ) -> Artwork:
         """Draw on from a picture: nearly the same, or hardly.
 
@@ -335,28 +244,20 @@ class TextToArt:
 
         Args:
             artwork: of this model.
-            strength: 0 (the codes stay as they are) to 1 (a new picture).
-            seed: of what is drawn anew; None draws a fresh one.
+            strength: 0 (the codes stay as they are) to 1 (a new picture); None is 0.5.
             prompt: other words than the picture's own.
-            steps: None is the artwork's, as for `form_strength`.
-            form: a picture whose composition is taken in place of the artwork's; see `generate`.
-            form_strength: how closely such a form is followed.
             on_step: see `generate`.
+            options: `seed`, of what is drawn anew; `guidance_scale`, `temperature`, `steps` and
+                `form_strength`, by default the artwork's; `form`, a picture whose composition is
+                taken in place of the artwork's.
 
         Raises:
             OptionError: a number is out of range, or the artwork is of another model.
             PromptError: the artwork has no words of its own, and no prompt is given.
             ImageError: the form is no picture.
         """
-        self._check_own(artwork)
-        strength = number("The strength", strength, 0, 1)
-        layout, crop = artwork.layout, artwork.crop
-        request = self._request(artwork, seed, prompt, steps, form, form_strength)
-        given = varied(self._encoded(artwork), layout, self._whole(artwork), strength)
-        if request.form is not None:
-            own = field_of_form(self.spec, pixels_of("The form", request.form), layout, crop)
-            given = replace(given, form=own, form_level=None)
-        return self._last(self._steps([request], layout, crop, given, "vary"), on_step)[0]
+        asked = Request(prompt, picture=_named(artwork), strength=strength, **options)
+        return self._drawn(asked, on_step)
 
     def inpaint(
         self,
@@ -364,12 +265,9 @@ class TextToArt:
         mask: npt.ArrayLike,
         *,
         feather: int | None = None,
-        seed: int | None = None,
         prompt: str | None = None,
-        steps: int | None = None,
-        form: Form | None = None,
-        form_strength: float | None = None,
-        on_step: Callable[[int], None] | None = None,
+        on_step: OnStep | None = None,
+        **options: Unpack[Sampling],
     ) -> Artwork:
         """Draw a part of a picture anew, to fit what is around it.
 
@@ -384,8 +282,7 @@ class TextToArt:
                 white is drawn anew.
             feather: pixels around the mask in which old becomes new, 0 (a hard edge) to a cell of
                 the finest grid, which None stands for.
-            form: a picture whose composition, laid over the whole picture, the new part takes.
-            seed, prompt, steps, form_strength, on_step: see `vary`.
+            prompt, on_step, options: see `vary`; a form is laid over the whole picture.
 
         Raises:
             ImageError: the mask has another size or kind, or covers no cell; or the form is no
@@ -393,20 +290,10 @@ class TextToArt:
             OptionError: the feather is out of range.
             RecipeError: the picture was inpainted too often.
         """
-        self._check_own(artwork)
-        here = covered(mask, artwork.size)
-        cell = cell_pixels(self.spec)
-        soft = cell if feather is None else whole_number("The feather", feather, 0, cell)
-        pasted = Pasted(here, soft, unpack_recipe(artwork.recipe, self.spec, self.model))
-        layout, crop = artwork.layout, artwork.crop
-        own = Recipe(artwork.indices, layout, crop, pasted)
-        pack_recipe(own, self.spec, self.model)  # an error before anything is drawn
-        request = self._request(artwork, seed, prompt, steps, form, form_strength)
-        whole = self._whole(artwork)
-        given = masked(self.spec, self._encoded(artwork), layout, whole, crop, here)
-        steps_of = self._steps([request], layout, crop, given, "inpaint")
-        drawn = self._last(steps_of, on_step)[0]
-        return drawn if here.all() else self._pasted(drawn, artwork.pixels, pasted)
+        if mask is None:
+            raise ImageError("There is no mask; expected one number or bool a pixel.")
+        asked = Request(prompt, picture=_named(artwork), mask=mask, feather=feather, **options)
+        return self._drawn(asked, on_step)
 
     def outpaint(
         self,
@@ -416,12 +303,9 @@ class TextToArt:
         right: int = 0,
         top: int = 0,
         bottom: int = 0,
-        seed: int | None = None,
         prompt: str | None = None,
-        steps: int | None = None,
-        form: Form | None = None,
-        form_strength: float | None = None,
-        on_step: Callable[[int], None] | None = None,
+        on_step: OnStep | None = None,
+        **options: Unpack[Sampling],
     ) -> Artwork:
         """Draw on beyond the edges of a picture.
 
@@ -430,55 +314,16 @@ class TextToArt:
         Args:
             artwork: of this model; not one whose edges meet.
             left, right, top, bottom: pixels to add, multiples of 8.
-            form: a picture whose composition, laid over the larger picture, the new parts take.
-            seed, prompt, steps, form_strength, on_step: see `vary`.
+            prompt, on_step, options: see `vary`; a form is laid over the larger picture.
 
         Raises:
             OptionError: a number is out of range, or the picture would be too large.
             ImageError: the form is no picture.
         """
-        self._check_own(artwork)
-        layout, crop, at = extended_layout(
-            self.spec, artwork.layout, artwork.crop, (left, right, top, bottom)
-        )
-        request = self._request(artwork, seed, prompt, steps, form, form_strength)
-        own, whole = self._encoded(artwork), self._whole(artwork)
-        given = extended(self.spec, own, artwork.layout, whole, layout, at)
-        return self._last(self._steps([request], layout, crop, given, "outpaint"), on_step)[0]
-
-    def _encoded(self, artwork: Artwork) -> Given:
-        return encoded(self._runner, self.spec, artwork.indices, artwork.layout)
-
-    def _whole(self, artwork: Artwork) -> UInt8Array:
-        """An artwork's pixels with what is not shown around them, (H, W, 3) of the layout."""
-        left, top, width, height = artwork.crop
-        if artwork.layout.grid(self.spec.image_size) == (height, width):
-            return artwork.pixels
-        indices = artwork.indices[None]
-        whole: UInt8Array = decoded(self._runner, self.spec, indices, artwork.layout)[0]
-        whole[top : top + height, left : left + width] = artwork.pixels
-        return whole
-
-    def _request(
-        self,
-        artwork: Artwork,
-        seed: int | None,
-        prompt: str | None,
-        steps: int | None,
-        form: Form | None,
-        form_strength: float | None,
-    ) -> Request:
-        """What a change of an artwork is asked for with; its own words and options by default."""
-        options = artwork.options
-        blend, amount = artwork.blend or (None, 0.5)
-        if prompt is not None:
-            blend, amount = None, 0.5
-        return Request(
-            artwork.prompt if prompt is None else prompt, seed, blend, amount,
-            options.guidance_scale, options.temperature,
-            options.steps if steps is None else steps, _read(form),
-            options.form_strength if form_strength is None else form_strength,
-        )  # fmt: skip
+        margins = {"left": left, "right": right, "top": top, "bottom": bottom}
+        known = {name: 0 if own is None else own for name, own in margins.items()}
+        told: dict[str, Any] = {**known, **options}
+        return self._drawn(Request(prompt, picture=_named(artwork), **told), on_step)
 
     # ---- reading
 
@@ -514,11 +359,11 @@ class TextToArt:
         amount = number(f"The amount in {path}'s metadata", share, 0, 1, error=ImageError)
         prompts = [text for text in (words, blend) if text]
         known = [word for text in prompts for word in self._words(text)]
-        options = self.options(*(about.get(name) for name in OPTIONS))
+        options = self.options(**{name: about.get(name) for name in SAMPLING})
         return replace(
             artwork,
             prompt=words, blend=None if blend is None else (blend, amount),
-            unknown_words=self._unknown(known),
+            unknown_words=unknown_words(self.bundle, known),
             seed=None if seed is None else check_seed(seed), options=options,
             changed=changed, form=form,
         )  # fmt: skip
@@ -567,103 +412,66 @@ class TextToArt:
         except PromptError:
             return ()
 
-    def _unknown(self, words: Iterable[str]) -> tuple[str, ...]:
-        return tuple(word for word in words if word not in self.bundle.vocabulary)
-
     # ---- steps
 
-    def _steps(
-        self,
-        requests: Sequence[Request],
-        layout: Layout,
-        crop: Crop,
-        given: Given | None = None,
-        changed: str = "",
-    ) -> "_Steps":
-        """Check all requests; nothing is drawn before the steps are walked."""
-        made, drawings = [], []
+    def _plans(self, requests: Request | Sequence[Request]) -> list[Plan]:
+        """Check all of them; nothing is drawn before the plans are painted."""
+        if isinstance(requests, Request):
+            requests = [requests]
+        if not isinstance(requests, Sequence) or isinstance(requests, str):
+            raise OptionError(f"The requests are {shown(requests)}; expected a list of Requests.")
+        planner = Planner(self.bundle, self._runner)
         for request in requests:
-            if not isinstance(request, Request):
-                raise OptionError(f"A request is {shown(request)}; expected a Request.")
-            about, drawing = self._prepared(request, layout, crop, given)
-            made.append(replace(about, changed=changed))
-            drawings.append(drawing)
-        return _Steps(made, drawings, layout, crop)
+            planner.check(request)
+        pictures = [one for request in requests for one in request.loaded().pictures()]
+        return [planner.plan(one) for one in pictures]
 
-    def _prepared(
-        self, request: Request, layout: Layout, crop: Crop, given: Given | None
-    ) -> tuple["_Made", Drawing]:
-        parsed = self.parse(request.prompt)
-        other = None if request.blend is None else self.parse(request.blend)
-        options = self.options(
-            request.guidance_scale, request.temperature, request.steps, request.form_strength
-        )
-        seed = seed_or_fresh(request.seed)
-        amount = number("The amount", request.amount, 0, 1)
-        form, digest = None, ""
-        if request.form is not None:
-            pixels = pixels_of("The form", request.form)
-            form = field_of_form(self.spec, pixels, layout, crop)
-            digest = hashlib.sha256(form_of(pixels).tobytes()).hexdigest()[:HASH_DIGITS]
-        words = (*parsed.words, *(other.words if other else ()))
-        others = (*parsed.other_words, *(other.other_words if other else ()))
-        blend = None if other is None else (other.text, amount)
-        about = _Made(
-            parsed.text, blend, self._unknown(words), seed, options, other_words=others, form=digest
-        )
-        steered = conditioning(self._runner, self.spec, parsed, other, amount)
-        return about, Drawing(steered, seed, options, form, given)
+    def _drawn(self, request: Request, on_step: OnStep | None) -> Artwork:
+        return self.draw(_single(request), on_step=on_step)[0]
 
-    def _last(self, steps: "_Steps", on_step: Callable[[int], None] | None = None) -> list[Artwork]:
-        if on_step is not None and not callable(on_step):
-            raise OptionError(f"on_step is {shown(on_step)}; expected a function or None.")
-        artworks: list[Artwork] = []
-        runner, starts, done = self._runner, range(0, len(steps.drawings), AT_ONCE), 0
-        for start in starts:
-            drawings = steps.drawings[start : start + AT_ONCE]
-            latents = np.zeros(0, dtype=np.float32)
-            for seen in paint_steps(runner, self.spec, drawings, steps.layout):
-                latents, done = seen, done + 1
-                if on_step is not None and done % len(starts) == 0:  # of a batch, its share
-                    on_step(done // len(starts))
-            indices = composed(runner, self.spec, drawings, latents, steps.layout)
-            made = steps.made[start : start + AT_ONCE]
-            artworks += self._artworks(indices, made, steps.layout, steps.crop)
-        return artworks
+    def _painted(self, plans: Sequence[Plan], on_step: OnStep | None) -> Iterator[Artwork]:
+        """Pictures of one layout, drawn at one time."""
+        drawings, latents = [plan.drawing for plan in plans], np.zeros(0, dtype=np.float32)
+        walked = paint_steps(self._runner, self.spec, drawings, plans[0].layout)
+        for done, seen in enumerate(walked, 1):
+            latents = seen
+            if on_step is not None:
+                on_step(done)
+        return self._finished(latents, plans)
 
-    def _previews(self, steps: "_Steps", layout: Layout) -> Iterator[Artwork]:
-        runner, drawings = self._runner, steps.drawings
-        walked = paint_steps(runner, self.spec, drawings, layout)
+    def _previews(self, plan: Plan) -> Iterator[Artwork]:
+        walked = paint_steps(self._runner, self.spec, [plan.drawing], plan.layout)
         with closing(walked):  # type: ignore[type-var]
             for latents in walked:
-                indices = composed(runner, self.spec, drawings, latents, layout)
-                yield self._artworks(indices, steps.made, layout, steps.crop)[0]
+                yield from self._finished(latents, [plan])
 
-    def _artworks(
-        self,
-        indices: Int64Array,
-        made: Sequence["_Made"],
-        layout: Layout,
-        crop: Crop,
-    ) -> list[Artwork]:
-        left, top, width, height = crop
+    def _finished(self, latents: Float32Array, plans: Sequence[Plan]) -> Iterator[Artwork]:
+        """The artworks of painted latents (B, n, D), all of one layout."""
+        layout, drawings = plans[0].layout, [plan.drawing for plan in plans]
+        indices = composed(self._runner, self.spec, drawings, latents, layout)
         pictures = decoded(self._runner, self.spec, indices, layout)
-        pictures = pictures[:, top : top + height, left : left + width]
-        return [
-            Artwork(
-                pixels=np.ascontiguousarray(pixels),
-                prompt=about.prompt, blend=about.blend, unknown_words=about.unknown_words,
-                seed=about.seed, options=about.options, bundle_hash=self.bundle.bundle_hash,
-                indices=own, layout=layout, crop=crop,
-                recipe=pack_recipe(Recipe(own, layout, crop), self.spec, self.model),
-                changed=about.changed, other_words=about.other_words, form=about.form,
-            )
-            for pixels, own, about in zip(pictures, indices, made, strict=True)
-        ]  # fmt: skip
+        for pixels, own, plan in zip(pictures, indices, plans, strict=True):
+            artwork = self._artwork(pixels, own, plan.made, layout, plan.crop)
+            yield artwork if plan.under is None else self._pasted(artwork, *plan.under)
+
+    def _artwork(
+        self, pixels: UInt8Array, indices: Int64Array, made: Made, layout: Layout, crop: Crop
+    ) -> Artwork:
+        """Of the pixels of a whole layout, what is shown, and how it was made."""
+        left, top, width, height = crop
+        return Artwork(
+            pixels=np.ascontiguousarray(pixels[top : top + height, left : left + width]),
+            prompt=made.prompt, blend=made.blend, unknown_words=made.unknown_words,
+            seed=made.seed, options=made.options, bundle_hash=self.bundle.bundle_hash,
+            indices=indices, layout=layout, crop=crop,
+            recipe=pack_recipe(Recipe(indices, layout, crop), self.spec, self.model),
+            changed=made.changed, other_words=made.other_words, form=made.form,
+        )  # fmt: skip
 
     def _decoded(self, recipe: Recipe) -> Artwork:
-        made = _Made("", None, (), None, self.options())
-        (artwork,) = self._artworks(recipe.indices[None], [made], recipe.layout, recipe.crop)
+        made = Made("", None, (), None, self.options())
+        (pixels,) = decoded(self._runner, self.spec, recipe.indices[None], recipe.layout)
+        artwork = self._artwork(pixels, recipe.indices, made, recipe.layout, recipe.crop)
         if recipe.pasted is None:
             return artwork
         return self._pasted(artwork, self._decoded(recipe.pasted.under).pixels, recipe.pasted)
@@ -678,18 +486,6 @@ class TextToArt:
             ),
             recipe=pack_recipe(own, self.spec, self.model),
         )
-
-    def _room(self, size: tuple[int, int] | None) -> tuple[Layout, Crop]:
-        """The windows of a size and what is shown of them; None is the trained size."""
-        return layout_of_size(self.spec, (self.spec.image_size,) * 2 if size is None else size)
-
-    def _check_own(self, artwork: Artwork) -> None:
-        """An OptionError unless the indices mean something to this model."""
-        if not isinstance(artwork, Artwork):
-            raise OptionError(f"The artwork is {shown(artwork)}; expected one of this model.")
-        model = unpack_recipe(artwork.recipe, self.spec, self.model)  # raises for another model
-        if len(model.indices) != len(artwork.indices):
-            raise OptionError("The artwork's recipe is not that of its indices; open it again.")
 
     def __enter__(self) -> Self:
         return self
@@ -725,33 +521,33 @@ class TextToArt:
         return self._engines
 
 
-@dataclass(frozen=True)
-class _Made:
-    """What an artwork says of how it was made."""
-
-    prompt: str
-    blend: tuple[str, float] | None
-    unknown_words: tuple[str, ...]
-    seed: int | None
-    options: SamplingOptions
-    changed: str = ""
-    other_words: tuple[str, ...] = ()
-    form: str = ""
+def _batches(plans: Sequence[Plan]) -> list[list[Plan]]:
+    """Plans that are drawn at one time: of one layout, and no more than memory is good for."""
+    batches: list[list[Plan]] = []
+    for layout, alike in groupby(plans, lambda plan: plan.layout):
+        group = list(alike)
+        most = max(1, min(AT_ONCE, WINDOWS_AT_ONCE // len(layout.windows)))
+        batches += [group[start : start + most] for start in range(0, len(group), most)]
+    return batches
 
 
-@dataclass(frozen=True)
-class _Steps:
-    """Checked requests, ready to be drawn."""
-
-    made: list[_Made]
-    drawings: list[Drawing]
-    layout: Layout
-    crop: Crop
+def _check_listener(on_step: Any) -> None:
+    if on_step is not None and not callable(on_step):
+        raise OptionError(f"on_step is {shown(on_step)}; expected a function or None.")
 
 
-def _read(form: Form | None) -> UInt8Array | None:
-    """The pixels of a form that was given, so that a file is read once."""
-    return None if form is None else pixels_of("The form", form)
+def _single(request: Request) -> Request:
+    """A request of one picture; an OptionError for several."""
+    if request.count > 1 or request.frames is not None:
+        raise OptionError("Several pictures are asked for here; `TextToArt.draw` draws them.")
+    return request
+
+
+def _named(artwork: Artwork) -> Artwork:
+    """What is to be changed; an OptionError for nothing at all."""
+    if artwork is None:
+        raise OptionError("The artwork is None; expected one of this model.")
+    return artwork
 
 
 def _texts(prompt: Iterable[str]) -> list[str]:

@@ -76,19 +76,22 @@ def sent_pixels(name: str, content: bytes, *, most: int) -> UInt8Array:
         return np.asarray(_rgb(name, _turned(image), image.format))
 
 
-def pixels_of(name: str, picture: Any) -> UInt8Array:
+def pixels_of(name: str, picture: Any, *, most: int = MAX_PIXELS) -> UInt8Array:
     """(H, W, 3) uint8 sRGB of what somebody gives for a picture.
 
     Args:
         name: how an error's sentence begins.
-        picture: a path; a Pillow image; or uint8 sRGB, (H, W, 3) or grey (H, W), of anything that
-            numpy takes for an array, such as an artwork.
+        picture: a path; the bytes of a PNG, JPEG or WebP; a Pillow image; or uint8 sRGB, (H, W, 3)
+            or grey (H, W), of anything that numpy takes for an array, such as an artwork.
+        most: pixels that it may have where it is bytes.
 
     Raises:
         ImageError: it is none of these, or the file cannot be read.
     """
     if isinstance(picture, str | PurePath):
         return read_pixels(file_path(name, picture, error=ImageError))
+    if isinstance(picture, bytes):
+        return sent_pixels(name, picture, most=most)
     if hasattr(picture, "getbands"):  # a Pillow image, without an import of Pillow
         _check_size(name, picture)
         try:

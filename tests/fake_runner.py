@@ -3,8 +3,9 @@
 import numpy as np
 
 from t2a_edge.conditioning import conditioning
-from t2a_edge.drawing import Drawing, Given, SamplingOptions
+from t2a_edge.drawing import Drawing, Given
 from t2a_edge.prompt import parse_prompt
+from t2a_edge.request import SamplingOptions
 from t2a_edge.runner import Runner
 from t2a_edge.spec import Spec
 

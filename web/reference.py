@@ -7,6 +7,7 @@ import json
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ CASES: tuple[dict[str, Any], ...] = (
     {"prompt": "dark:1.4 calm:0.5 glowing", "seed": 123456789, "temperature": 2.5},
     {"prompt": "vibrant dense chaotic", "seed": 0, "guidance_scale": 1.5, "form_strength": 0.75},
 )
-UNLIKE = {"guidance_scale": "guidance", "form_strength": "strength"}  # a link spells them otherwise
 ASKED: dict[str, Any] = {"prompt": "warm cool:0.7 -striped", "seed": 11}
 
 
@@ -45,7 +45,7 @@ def write_reference(folder: Path, bundle: Path | None = None) -> None:
         artwork.save(folder / f"case-{number}.png")
         written.append(
             {
-                "link": {UNLIKE.get(name, name): value for name, value in case.items()},
+                "link": case,
                 "file": f"case-{number}.png",
                 "name": artwork.file_name,
                 "recipe": artwork.recipe,
@@ -125,15 +125,11 @@ def _changed(act: Callable[..., Artwork], artwork: Artwork, **options: Any) -> d
 
 
 def _row(how: str, artwork: Artwork, told: dict[str, Any]) -> dict[str, Any]:
-    options = artwork.options
-    given = {
-        "guidance": options.guidance_scale, "temperature": options.temperature,
-        "steps": options.steps, "formStrength": options.form_strength,
-    }  # fmt: skip
     plain = {name: _plain(value) for name, value in told.items()}
     prompt = {"prompt": artwork.prompt, "blend": artwork.blend}
     return {
-        "how": how, "told": {**plain, **prompt}, "options": given, "form": artwork.form,
+        "how": how, "told": {**plain, **prompt}, "options": asdict(artwork.options),
+        "form": artwork.form,
         "recipe": artwork.recipe, "indices": zlib.crc32(artwork.indices.astype("<i4").tobytes()),
         "size": list(artwork.size), "pixels": zlib.crc32(artwork.pixels.tobytes()),
     }  # fmt: skip

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from PIL import Image
 
 from t2a_edge.artwork import Artwork
-from t2a_edge.drawing import SamplingOptions
 from t2a_edge.errors import PromptError
 from t2a_edge.fields import evened, field_of_form, noise_field, shares_beyond, stretched, windows_of
 from t2a_edge.form import SIDE, form_of
@@ -23,6 +22,7 @@ from t2a_edge.layout import Layout, latent_numbers, window_cells, window_weights
 from t2a_edge.pixels import sent_pixels
 from t2a_edge.prompt import parse_prompt
 from t2a_edge.recipe import Pasted, Recipe, pack_recipe
+from t2a_edge.request import SamplingOptions
 from t2a_edge.spec import Spec
 from web.prepare import ROOT
 from web.reference import picture

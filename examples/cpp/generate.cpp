@@ -18,16 +18,17 @@
 #include "prompt.hpp"
 #include "quiet.hpp"
 #include "recipe.hpp"
+#include "seed.hpp"
 
 namespace {
 
 using t2a::UsageError;
 
-constexpr double kMostSeed = 9007199254740991, kMostGuidance = 8, kMostTemperature = 10, kMostSteps = 64;
+constexpr double kMostGuidance = 8, kMostTemperature = 10, kMostSteps = 64;
 constexpr std::int64_t kFormSide = 64;
 constexpr char kHelp[] =
     "usage: generate ADJECTIVES... [options]\n\n"
-    "  --seed N          whole number from 0 to 2^53 - 1 (0)\n"
+    "  --seed SEED       whole number from 0 to 2^53 - 1, or a text such as alice (0)\n"
     "  --out PATH        PNG to write (art.png)\n"
     "  --guidance X      how strongly the words pull, 0 to 8 (the model's own)\n"
     "  --temperature X   how freely the words choose a form, 0 to 10 (the model's own)\n"
@@ -105,10 +106,10 @@ std::int64_t whole(const std::string& name, const std::string& typed, std::int64
 
 Chosen chosen(const Options& options, const std::string& about) {
   const std::string steps = options["--steps"].empty() ? entry(about, "steps") : options["--steps"];
-  return {value_or_default("guidance", options["--guidance"], kMostGuidance, about, "guidance_scale"),
+  return {value_or_default("guidance scale", options["--guidance"], kMostGuidance, about, "guidance_scale"),
           value_or_default("temperature", options["--temperature"], kMostTemperature, about, "temperature"),
           value_or_default("form strength", options["--form-strength"], 1, about, "form_strength"),
-          whole("steps", steps, 1, kMostSteps)};
+          whole("number of steps", steps, 1, kMostSteps)};
 }
 
 // Whole or not at all.
@@ -185,7 +186,12 @@ std::vector<Ort::Value> drawn(Ort::Session& session, const t2a::Prompt& prompt, 
 }
 
 void run(const Options& options) {
-  const std::int64_t seed = whole("seed", options["--seed"], 0, kMostSeed);
+  std::uint64_t number = 0;
+  if (!t2a::seed::of_text(options["--seed"], number)) {
+    throw UsageError("The seed is \"" + options["--seed"] + "\"; expected a whole number from 0 to " +
+                     std::to_string(t2a::seed::kMost) + ", or a text that has a letter, such as alice.");
+  }
+  const auto seed = static_cast<std::int64_t>(number);
   t2a::turn_telemetry_off();
   Ort::Env env(ORT_LOGGING_LEVEL_ERROR, "t2a-edge");
   Ort::Session session = load(env, options["--model"]);

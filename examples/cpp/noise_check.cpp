@@ -3,6 +3,7 @@
 //   keys SEED POSITION                            three keys
 //   level SEED POSITION CODE                      level, its Gumbel value and its normal value
 //   normals FIRST END                             the normal values of some levels
+//   seed HEXADECIMAL                              the seed of a text, given as its bytes; "none" where it is none
 #include <cstdint>
 #include <cstdio>
 #include <iostream>
@@ -10,11 +11,25 @@
 #include <string>
 
 #include "noise.hpp"
+#include "seed.hpp"
 
 namespace {
 
+bool seed_answer(const std::string& bytes) {
+  std::string text;
+  for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) text += static_cast<char>(std::stoi(bytes.substr(i, 2), nullptr, 16));
+  std::uint64_t seed = 0;
+  if (t2a::seed::of_text(text, seed)) std::printf("%llu", static_cast<unsigned long long>(seed));
+  else std::printf("none");
+  return true;
+}
+
 bool answer(std::istringstream& words) {
-  std::string what;
+  std::string what, bytes;
+  if (words.str().rfind("seed", 0) == 0) {
+    words >> what >> bytes;
+    return seed_answer(bytes);
+  }
   std::uint64_t seed = 0, position = 0;
   if (!(words >> what >> seed >> position)) return false;
   if (what == "normals") {

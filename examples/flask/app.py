@@ -8,8 +8,7 @@ engine = TextToArt()
 
 @app.get("/<prompt>.png")
 def picture(prompt: str) -> Response:
-    seed = request.args.get("seed", "0")
-    art = engine.generate(prompt, seed=int(seed) if seed.isdecimal() else seed)
+    art = engine.generate(prompt, seed=request.args.get("seed", "0"))
     return Response(art.encode("png"), mimetype="image/png")
 
 

@@ -3,29 +3,26 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
+import { OPTIONS, SAMPLING } from "../../web/src/core/options.js";
 import { pixelsIn, pngFrom } from "../../web/src/core/png.js";
+import { checked, optionIn } from "../../web/src/core/request.js";
+import { seedOf } from "../../web/src/core/seeds.js";
 import { UsageError } from "./errors.mjs";
 
 const HELP = `usage: node generate.mjs ADJECTIVES... [options]
 
-  --seed N          whole number from 0 to 2^53 - 1 (0)
+  --seed SEED       whole number from 0 to 2^53 - 1, or a text such as alice (0)
   --out PATH        PNG to write (art.png)
-  --guidance X      how strongly the words pull, 0 to 8 (the model's own)
-  --temperature X   how freely the words choose a form, 0 to 10 (the model's own)
-  --steps N         from noise to the picture, 1 to 64 (the model's own)
+${SAMPLING.map((name) => `  ${`${OPTIONS[name].flag} X`.padEnd(17)} ${OPTIONS[name].help}\n`).join("")}\
   --form PATH       a PNG whose composition is painted anew (the words choose one)
-  --form-strength X how closely the form is followed, 0 to 1 (the model's own)
   --model PATH      fused graph (dist/base-int8.onnx of this checkout; \`make export\` writes it)
   --indices PATH    write the codebook indices too, as JSON
 `;
-const OPTIONS = {
+const ARGUMENTS = {
   seed: { type: "string", default: "0" },
   out: { type: "string", default: "art.png" },
-  guidance: { type: "string" },
-  temperature: { type: "string" },
-  steps: { type: "string" },
+  ...Object.fromEntries(SAMPLING.map((name) => [OPTIONS[name].flag.slice(2), { type: "string" }])),
   form: { type: "string" },
-  "form-strength": { type: "string" },
   model: { type: "string", default: fileURLToPath(new URL("../../dist/base-int8.onnx", import.meta.url)) },
   indices: { type: "string" },
   help: { type: "boolean", short: "h" },
@@ -38,21 +35,21 @@ function commandLine(typed) {
     if (/^-[^-]/u.test(typed[i]) && typed[i] !== "-h") words.push(typed[i]);
     else if (!typed[i].startsWith("-")) words.push(typed[i]);
     else {
-      const takes = OPTIONS[typed[i].slice(2)]?.type === "string" && i + 1 < typed.length;
+      const takes = ARGUMENTS[typed[i].slice(2)]?.type === "string" && i + 1 < typed.length;
       rest.push(takes ? `${typed[i]}=${typed[++i]}` : typed[i]);
     }
   }
   try {
-    return { prompt: words.join(" "), options: parseArgs({ args: rest, options: OPTIONS }).values };
+    return { prompt: words.join(" "), options: parseArgs({ args: rest, options: ARGUMENTS }).values };
   } catch (error) {
     throw new UsageError(`${error.message.split(". ")[0].replace(/\.$/u, "")}; \`node generate.mjs --help\` lists the options.`);
   }
 }
 
-function number(name, text) {
-  if (text === undefined) return undefined;
-  if (!/^\d+(\.\d+)?$/u.test(text)) throw new UsageError(`The ${name} is "${text}"; expected a number of 0 or more.`);
-  return Number(text);
+/** The options of sampling that were typed; what is no number stays a text, and is refused as one. */
+function samplingOf(options) {
+  const typed = SAMPLING.map((name) => [name, options[OPTIONS[name].flag.slice(2)]]);
+  return Object.fromEntries(typed.map(([name, text]) => [name, text && (optionIn(name, text) ?? checked(name, text))]));
 }
 
 /** The picture of a PNG; null where no file is named. */
@@ -82,21 +79,14 @@ function write(path, content) {
 async function main() {
   const { prompt, options } = commandLine(process.argv.slice(2));
   if (options.help) return process.stdout.write(HELP);
-  const seed = number("seed", options.seed);
+  const [seed, sampling] = [seedOf(options.seed), samplingOf(options)];
   const form = await formIn(options.form);
   const { Generator } = await import("./model.mjs").catch((error) => {
     if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
     throw new UsageError("onnxruntime-node is not installed; run `npm ci` in this folder.");
   });
   const generator = await Generator.load(options.model);
-  const art = await generator.draw(prompt, {
-    seed,
-    guidance: number("guidance", options.guidance),
-    temperature: number("temperature", options.temperature),
-    steps: number("steps", options.steps),
-    formStrength: number("form strength", options["form-strength"]),
-    form,
-  });
+  const art = await generator.draw(prompt, { seed, form, ...sampling });
   if (art.others.length) {
     process.stderr.write(`note: read as "${art.description.prompt}"; no adjectives: ${art.others.join(", ")}\n`);
   }

@@ -13,28 +13,14 @@ import { PLAIN } from "../../web/src/core/layout.js";
 import { formName } from "../../web/src/core/model.js";
 import { modelInputs, promptText, readPrompt } from "../../web/src/core/prompt.js";
 import { packRecipe } from "../../web/src/core/recipe.js";
+import { settled } from "../../web/src/core/request.js";
+import { seedOf } from "../../web/src/core/seeds.js";
 import { UsageError } from "./errors.mjs";
 import { exactOptions } from "./exact.mjs";
 import { metadataOf } from "./metadata.mjs";
 
-const MOST = { seed: Number.MAX_SAFE_INTEGER, guidance: 8, temperature: 10, steps: 64, formStrength: 1 };
-const WHOLE = { seed: 0, steps: 1 }; // the least of what has to be a whole number
-const CALLED = { formStrength: "form strength" };
-
-function checked(name, value) {
-  const whole = name in WHOLE;
-  const fits = whole ? Number.isSafeInteger(value) : typeof value === "number";
-  if (!fits || !(value >= (WHOLE[name] ?? 0) && value <= MOST[name])) {
-    const kind = whole ? "a whole number" : "a number";
-    throw new UsageError(
-      `The ${CALLED[name] ?? name} is ${value}; expected ${kind} from ${WHOLE[name] ?? 0} to ${MOST[name]}.`,
-    );
-  }
-  return value;
-}
-
 /** What the graph is given for one picture; see docs/fused.md. */
-function graphInputs(terms, spec, { seed, guidance, temperature, steps, formStrength, form }) {
+function graphInputs(terms, spec, { seed, guidance_scale, temperature, steps, form_strength, form }) {
   const { textBytes, wordWeights } = modelInputs(terms, spec);
   const words = spec.max_words;
   const one = (type, value) => new ort.Tensor(type, [value], [1]);
@@ -43,12 +29,12 @@ function graphInputs(terms, spec, { seed, guidance, temperature, steps, formStre
     text_bytes: new ort.Tensor("uint8", textBytes, [1, words, spec.max_bytes]),
     word_weights: new ort.Tensor("float32", wordWeights, [1, words]),
     seed: one("int64", BigInt(seed)),
-    guidance_scale: one("float32", guidance),
+    guidance_scale: one("float32", guidance_scale),
     temperature: one("float32", temperature),
     steps: one("int64", BigInt(steps)),
     form: new ort.Tensor("float32", field, [1, SIDE, SIDE]),
     form_given: one("bool", Boolean(form)),
-    form_level: one("float32", 1 - formStrength),
+    form_level: one("float32", 1 - form_strength),
   };
 }
 
@@ -77,18 +63,14 @@ export class Generator {
 
   /**
    * One picture: { pixels, indices, width, height, description, others }. `form` is a picture whose composition is
-   * painted anew, { pixels, width, height }; without one the words choose. What else is left out is the model's own.
-   * The description goes into a file; others are words that were typed beside the adjectives.
+   * painted anew, { pixels, width, height }; without one the words choose. `seed` is a whole number or a text; what
+   * else is left out, guidance_scale, temperature, steps or form_strength, is the model's own. The description goes into a file; others are words that were typed beside the adjectives.
    */
-  async draw(prompt, { seed, guidance, temperature, steps, formStrength, form = null }) {
-    const { guidance_scale, form_strength, ...own } = this.spec;
-    const options = {
-      guidance: checked("guidance", guidance ?? guidance_scale),
-      temperature: checked("temperature", temperature ?? own.temperature),
-      steps: checked("steps", steps ?? own.steps),
-      formStrength: checked("formStrength", formStrength ?? form_strength),
-    };
-    checked("seed", seed);
+  async draw(prompt, { seed: asked, form = null, ...told }) {
+    const [seed, options] = [seedOf(String(asked)), settled(told, this.spec)];
+    for (const name of Object.keys(told)) {
+      if (!(name in this.spec) && told[name] !== undefined) throw new UsageError(`The fused graph has no ${name}; leave it out.`);
+    }
     const { terms, others } = readPrompt(prompt, this);
     const { pixels, indices } = await this.session.run(graphInputs(terms, this.spec, { seed, form, ...options }));
     const [, height, width] = pixels.dims;

@@ -1,80 +1,56 @@
 """Commands that make another picture of one: vary, inpaint, outpaint."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from t2a_edge.commands.draw import Series
 from t2a_edge.commands.options import (
-    Decorator,
+    Command,
     EngineOptions,
     OutputOptions,
-    SeedOptions,
+    asked_options,
     engine_options,
-    form_option,
-    form_strength_option,
-    grouped,
     output_options,
-    prompt_option,
-    read_form,
-    seed_options,
-    steps_option,
 )
-from t2a_edge.commands.output import (
-    Notes,
-    Progress,
-    Stopwatch,
-    Writer,
-    check_count,
-)
-from t2a_edge.errors import PromptError
+from t2a_edge.commands.output import Notes, Writer, check_one_file
+from t2a_edge.commands.words import complete_words
+from t2a_edge.request import HOW, MARGINS, SEEDS, Request
 
 if TYPE_CHECKING:
     from t2a_edge.artwork import Artwork
-    from t2a_edge.pipeline import TextToArt
 
-DEFAULT_STRENGTH = 0.5
-Edit = Callable[["TextToArt", "Artwork", dict[str, Any]], "Artwork"]
-"""Changes an artwork; the last argument holds what all changes take."""
+Given = Callable[["Artwork"], dict[str, Any]]
+"""What hangs on the artwork that is changed, such as a mask of its size."""
 
 picture_argument = click.argument("picture", type=click.Path(path_type=Path))
+prompt_option = click.option(
+    "--prompt",
+    metavar="WORDS",
+    shell_complete=complete_words,
+    help="Other adjectives than the picture's own.",
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChangeOptions:
-    """What every change is asked for with beside its own options."""
+def change_options(*names: str) -> Callable[[Command], Command]:
+    """--prompt, the options of a request that all changes take and these, output and engine."""
 
-    prompt: str | None
-    steps: int | None
-    form: Path | None
-    form_strength: float | None
-    seeds: SeedOptions
-    output: OutputOptions
-    engine: EngineOptions
+    def decorate(command: Command) -> Command:
+        for decorator in (
+            engine_options, output_options, asked_options(*HOW, *SEEDS), prompt_option,
+            asked_options(*names), picture_argument,
+        ):  # fmt: skip
+            command = decorator(command)
+        return command
 
-
-def change_options(command: Callable[..., None]) -> Callable[..., None]:
-    """--prompt, --steps, a form, seeds, output and engine as the argument `change`."""
-    options: list[Decorator] = [
-        prompt_option, steps_option, form_option, form_strength_option,
-        seed_options, output_options, engine_options,
-    ]  # fmt: skip
-    return grouped("change", ChangeOptions, *options)(command)
+    return decorate
 
 
 @click.command(short_help="Draw on from a picture.")
-@picture_argument
-@click.option(
-    "--strength",
-    type=float,
-    default=DEFAULT_STRENGTH,
-    show_default=True,
-    help="How much changes: 0 is nothing, 1 a new picture.",
-)
-@change_options
-def vary(picture: Path, strength: float, change: ChangeOptions) -> None:
+@change_options("strength")
+def vary(picture: Path, **options: Any) -> None:
     """Draw on from PICTURE: nearly the same, or hardly.
 
     PICTURE is a file that t2a-edge wrote: the recipe inside it says what it is made of. Up to a
@@ -86,23 +62,13 @@ def vary(picture: Path, strength: float, change: ChangeOptions) -> None:
       t2a-edge vary art.png --strength 0.7 --count 6 --out variations
       t2a-edge vary art.png --strength 0.3 --prompt "cool dark fluid" --seed 7
     """  # noqa: D301
-
-    def edit(engine: "TextToArt", artwork: "Artwork", common: dict[str, Any]) -> "Artwork":
-        return engine.vary(artwork, strength=strength, **common)
-
-    make_changes(picture, change, edit)
+    make_changes(picture, **options)
 
 
 @click.command(short_help="Draw a part of a picture anew.")
-@picture_argument
+@change_options("feather")
 @click.argument("mask", type=click.Path(path_type=Path))
-@click.option(
-    "--feather",
-    type=int,
-    help="Pixels around the mask in which old becomes new, 0 to 8; 8 by default.",
-)
-@change_options
-def inpaint(picture: Path, mask: Path, feather: int | None, change: ChangeOptions) -> None:
+def inpaint(picture: Path, mask: Path, **options: Any) -> None:
     """Draw a part of PICTURE anew: where MASK is white.
 
     PICTURE is a file that t2a-edge wrote, MASK any picture of the same size: white is what is
@@ -117,24 +83,17 @@ def inpaint(picture: Path, mask: Path, feather: int | None, change: ChangeOption
       t2a-edge inpaint art.png mask.png --prompt "red bold" --count 4 --out parts
     """  # noqa: D301
 
-    def edit(engine: "TextToArt", artwork: "Artwork", common: dict[str, Any]) -> "Artwork":
+    def given(artwork: "Artwork") -> dict[str, Any]:
         from t2a_edge.commands.pictures import read_mask
 
-        return engine.inpaint(artwork, read_mask(mask, artwork.size), feather=feather, **common)
+        return {"mask": read_mask(mask, artwork.size)}
 
-    make_changes(picture, change, edit)
+    make_changes(picture, given, **options)
 
 
 @click.command(short_help="Draw on beyond the edges of a picture.")
-@picture_argument
-@click.option("--left", type=int, default=0, help="Pixels to add, a multiple of 8.")
-@click.option("--right", type=int, default=0, help="The same at the right.")
-@click.option("--top", type=int, default=0, help="The same at the top.")
-@click.option("--bottom", type=int, default=0, help="The same at the bottom.")
-@change_options
-def outpaint(
-    picture: Path, left: int, right: int, top: int, bottom: int, change: ChangeOptions
-) -> None:
+@change_options(*MARGINS)
+def outpaint(picture: Path, **options: Any) -> None:
     """Draw on beyond the edges of PICTURE, a file that t2a-edge wrote.
 
     \b
@@ -142,41 +101,33 @@ def outpaint(
       t2a-edge outpaint art.png --right 256
       t2a-edge outpaint art.png --left 64 --right 64 --top 64 --bottom 64 --out wider.png
     """  # noqa: D301
-
-    def edit(engine: "TextToArt", artwork: "Artwork", common: dict[str, Any]) -> "Artwork":
-        return engine.outpaint(artwork, left=left, right=right, top=top, bottom=bottom, **common)
-
-    make_changes(picture, change, edit)
+    asked = options.pop("asked")
+    margins = {name: asked[name] or 0 for name in MARGINS}  # even where none is named
+    make_changes(picture, asked={**asked, **margins}, **options)
 
 
-def make_changes(picture: Path, change: ChangeOptions, edit: Edit) -> None:
-    """Open a picture, change it once for each seed, and save what comes of it."""
-    check_count(change.seeds.count, change.output.out)
-    change.output.out.check(change.output.picture_format)
-    seeds, show = change.seeds.all(), not change.output.quiet
+def make_changes(
+    picture: Path,
+    given: Given = lambda _: {},
+    *,
+    prompt: str | None,
+    asked: Mapping[str, Any],
+    output: OutputOptions,
+    engine: EngineOptions,
+) -> None:
+    """Open a picture, change it once for each seed, and save what comes of it.
 
-    with change.engine.load() as engine:
-        artwork = engine.open(picture)
-        if not artwork.prompt and change.prompt is None:
-            raise PromptError(
-                f"{picture} does not say its adjectives, as it was drawn from a recipe; name some "
-                "with --prompt."
-            )
-        prompt = artwork.prompt if change.prompt is None else change.prompt
-        shared = {
-            "prompt": change.prompt, "steps": change.steps, "form": read_form(change.form),
-            "form_strength": change.form_strength,
-        }  # fmt: skip
-        steps = engine.options(
-            steps=artwork.options.steps if change.steps is None else change.steps,
-            form_strength=change.form_strength,
-        ).steps
-        Notes(engine, show=show).tell(engine.parse(prompt))
-        writer = Writer(change.output, engine)
-        for number, seed in enumerate(seeds):
-            with Progress(number, len(seeds), steps, show=show) as progress:
-                common = {"seed": seed, "on_step": progress.update, **shared}
-                watch = Stopwatch()
-                changed = edit(engine, artwork, common)
-                ms = watch.ms
+    Args:
+        given: says what else the request has.
+    """
+    check_one_file(asked["count"], output.out)
+    output.out.check(output.picture_format)
+    with engine.load() as loaded:
+        artwork = loaded.open(picture)
+        request = Request(prompt, picture=artwork, **given(artwork), **asked)
+        loaded.check(request)
+        show = not output.quiet
+        Notes(loaded, show=show).tell(loaded.parse(prompt or artwork.prompt))
+        writer = Writer(output, loaded)
+        for changed, ms in Series(loaded, request, show=show).drawn(request, request.count):
             writer.save(changed, ms)

@@ -1,67 +1,43 @@
 """Commands that draw a prompt: generate, tile."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from t2a_edge.checks import number
 from t2a_edge.commands.options import (
     EngineOptions,
     OutputOptions,
-    SamplingArguments,
-    SeedOptions,
+    asked_options,
     engine_options,
     output_options,
-    read_size,
-    sampling_options,
-    seed_options,
-    size_option,
 )
-from t2a_edge.commands.output import (
-    Notes,
-    Progress,
-    Stopwatch,
-    Writer,
-    check_count,
-    limited,
-)
+from t2a_edge.commands.output import Notes, Progress, Stopwatch, Writer, check_one_file, limited
 from t2a_edge.commands.words import STANDARD_INPUT, WordsCommand, complete_words, prompts_from
+from t2a_edge.request import HOW, SEEDS, Request
 
 if TYPE_CHECKING:
     from t2a_edge.artwork import Artwork
     from t2a_edge.pipeline import TextToArt
-    from t2a_edge.prompt import Prompt
 
-DrawOne = Callable[[str, int, Callable[[int], None]], "Artwork"]
+Drawn = tuple["Artwork", float]  # and the milliseconds that it took
+SOUND = "warm"  # stands for a prompt that is not read yet
 
 words_argument = click.argument("words", nargs=-1, shell_complete=complete_words)
 
 
 @click.command(cls=WordsCommand, short_help="Draw adjectives.")
 @words_argument
-@seed_options
+@asked_options(*SEEDS)
 @click.option("--grid", is_flag=True, help="All pictures in one file, a contact sheet.")
-@size_option
-@click.option("--blend", metavar="WORDS", help="A second prompt to move towards.")
-@click.option(
-    "--amount",
-    type=float,
-    default=0.5,
-    show_default=True,
-    help="How far towards it, from 0 to 1.",
-)
-@sampling_options
+@asked_options("size", "blend", "amount", *HOW)
 @output_options
 @engine_options
 def generate(
     words: tuple[str, ...],
     grid: bool,
-    size: tuple[int, int] | None,
-    blend: str | None,
-    amount: float,
-    seeds: SeedOptions,
-    sampling: SamplingArguments,
+    asked: Mapping[str, Any],
     output: OutputOptions,
     engine: EngineOptions,
 ) -> None:
@@ -84,51 +60,17 @@ def generate(
       t2a-edge generate golden dark --form photo.jpg --form-strength 0.8
       t2a-edge generate - --seed 1 --json --out pictures < prompts.txt
     """  # noqa: D301
-    check_count(seeds.count, output.out, one_file=grid)
-    output.out.check(output.picture_format)
-    seeds.all()  # an error before anything is loaded
-    with engine.load() as loaded:
-        arguments = {**sampling.as_arguments(), "size": size, "blend": blend, "amount": amount}
-        check_arguments(loaded, arguments)
-
-        def draw_one(prompt: str, seed: int, on_step: Callable[[int], None]) -> "Artwork":
-            artwork: Artwork = loaded.generate(prompt, seed=seed, on_step=on_step, **arguments)
-            return artwork
-
-        prompts = limited(prompts_from(words, loaded.parse), output.out, one_file=grid)
-        if grid:
-            side = loaded.spec.image_size
-            prompts = _fitting(prompts, seeds.count, size or (side, side))
-        others = () if blend is None else (loaded.parse(blend),)
-        series = Series(
-            loaded, seeds, draw_one, steps=sampling.steps, show=not output.quiet, others=others
-        )
-        drawn = series.draw(prompts, None if words == STANDARD_INPUT else seeds.count)
-        writer = Writer(output, loaded)
-        if grid:
-            _save_sheet(writer, list(drawn), seeds.count)
-            return
-        for artwork, ms in drawn:
-            writer.save(artwork, ms)
+    draw_all(words, Request(SOUND, **asked), output, engine, grid=grid)
 
 
 @click.command(cls=WordsCommand, short_help="Draw a picture whose opposite edges meet.")
 @words_argument
-@seed_options
-@click.option(
-    "--size",
-    metavar="WIDTHxHEIGHT",
-    callback=read_size,
-    help="In pixels: 256 to 2048 each, multiples of 128.",
-)
-@sampling_options
+@asked_options(*SEEDS, "size", *HOW)
 @output_options
 @engine_options
 def tile(
     words: tuple[str, ...],
-    size: tuple[int, int] | None,
-    seeds: SeedOptions,
-    sampling: SamplingArguments,
+    asked: Mapping[str, Any],
     output: OutputOptions,
     engine: EngineOptions,
 ) -> None:
@@ -140,82 +82,85 @@ def tile(
       t2a-edge tile pale striped --size 512x256 --out stripes.webp
       t2a-edge tile - --count 2 --out tiles < prompts.txt
     """  # noqa: D301
-    check_count(seeds.count, output.out)
+    draw_all(words, Request(SOUND, tile=True, **asked), output, engine)
+
+
+def draw_all(
+    words: tuple[str, ...],
+    request: Request,
+    output: OutputOptions,
+    engine: EngineOptions,
+    *,
+    grid: bool = False,
+) -> None:
+    """Draw the prompts of a command line, and save what comes of it.
+
+    Args:
+        request: what is asked for of each prompt.
+        grid: all pictures go into one file.
+    """
+    if not grid:
+        check_one_file(request.count, output.out)
     output.out.check(output.picture_format)
-    seeds.all()
     with engine.load() as loaded:
-        arguments = sampling.as_arguments()
-        check_arguments(loaded, {**arguments, "size": size}, wrap=True)
-
-        def draw_one(prompt: str, seed: int, on_step: Callable[[int], None]) -> "Artwork":
-            return loaded.tile(prompt, seed=seed, size=size, on_step=on_step, **arguments)
-
-        prompts = limited(prompts_from(words, loaded.parse), output.out)
-        series = Series(loaded, seeds, draw_one, steps=sampling.steps, show=not output.quiet)
+        request = request.loaded()
+        loaded.check(request)  # what all share, before a prompt is read
+        prompts = limited(prompts_from(words, loaded.parse), output.out, one_file=grid)
+        if grid:
+            side = loaded.spec.image_size
+            prompts = _fitting(prompts, request.count, request.size or (side, side))
+        series = Series(loaded, request, show=not output.quiet)
+        drawn = series.draw(prompts, None if words == STANDARD_INPUT else request.count)
         writer = Writer(output, loaded)
-        for artwork, ms in series.draw(prompts, None if words == STANDARD_INPUT else seeds.count):
+        if grid:
+            _save_sheet(writer, list(drawn), request.count)
+            return
+        for artwork, ms in drawn:
             writer.save(artwork, ms)
 
 
 class Series:
-    """Pictures of some prompts, each from the seeds of the command line.
+    """Pictures that are drawn one prompt after the other, with progress and notes.
 
     Args:
-        draw_one: draws a prompt with a seed, and tells how many steps are done.
-        steps: of a picture; None is the model's number.
+        request: what is asked for of each prompt.
         show: whether progress and notes on unknown words are shown.
-        others: prompts that are used beside each.
     """
 
-    def __init__(
-        self,
-        engine: "TextToArt",
-        seeds: SeedOptions,
-        draw_one: DrawOne,
-        *,
-        steps: int | None,
-        show: bool,
-        others: Sequence["Prompt"] = (),
-    ) -> None:
-        self._engine, self._seeds, self._draw_one = engine, seeds, draw_one
-        self._steps = engine.options(steps=steps).steps
-        self._show, self._others = show, others
+    def __init__(self, engine: "TextToArt", request: Request, *, show: bool) -> None:
+        self._engine, self._request, self._show = engine, request, show
         self._notes = Notes(engine, show=show)
+        self._number = 0
 
-    def draw(self, prompts: Iterator[str], total: int | None) -> Iterator[tuple["Artwork", float]]:
+    def draw(self, prompts: Iterator[str], total: int | None) -> Iterator[Drawn]:
         """Each picture with its milliseconds, as soon as it is drawn.
 
         Args:
             total: how many pictures there will be, where it is known.
         """
-        number = 0
+        blend = self._request.blend
         for prompt in prompts:
-            self._notes.tell(self._engine.parse(prompt), *self._others)
-            for seed in self._seeds.all():
-                with Progress(number, total, self._steps, show=self._show) as progress:
-                    watch = Stopwatch()
-                    artwork = self._draw_one(prompt, seed, progress.update)
-                    ms = watch.ms
-                yield artwork, ms
-                number += 1
+            told = (prompt,) if blend is None else (prompt, blend)
+            self._notes.tell(*map(self._engine.parse, told))
+            yield from self.drawn(replace(self._request, prompt=prompt), total)
 
-
-def check_arguments(engine: "TextToArt", arguments: dict[str, Any], *, wrap: bool = False) -> None:
-    """A PromptError or OptionError if what all pictures share cannot be used.
-
-    Args:
-        arguments: of `TextToArt.generate`, beside prompt and seed.
-        wrap: whether the edges of the pictures meet.
-    """
-    from t2a_edge.edit import layout_of_size
-    from t2a_edge.pipeline import OPTIONS
-
-    if arguments.get("blend") is not None:
-        engine.parse(arguments["blend"])
-    engine.options(*(arguments[name] for name in OPTIONS))
-    number("The amount", arguments.get("amount", 0), 0, 1)
-    if arguments["size"] is not None:
-        layout_of_size(engine.spec, arguments["size"], wrap=wrap)
+    def drawn(self, request: Request, total: int | None) -> Iterator[Drawn]:
+        """The pictures of one request, several at a time."""
+        usual = self._engine.spec if request.picture is None else request.picture.options
+        steps = request.steps or usual.steps
+        shown = [Progress(self._number, total, steps, show=self._show)]
+        turns = self._engine.draw_in_turns(request, on_step=lambda done: shown[0].update(done))
+        while True:
+            with shown[0]:
+                watch = Stopwatch()
+                artworks = next(turns, None)
+                ms = watch.ms
+            if artworks is None:
+                return
+            for artwork in artworks:
+                yield artwork, round(ms / len(artworks), 1)
+            self._number += len(artworks)
+            shown[0] = Progress(self._number, total, steps, show=self._show)
 
 
 def _fitting(prompts: Iterator[str], count: int, size: tuple[int, int]) -> Iterator[str]:
@@ -231,7 +176,7 @@ def _fitting(prompts: Iterator[str], count: int, size: tuple[int, int]) -> Itera
         yield prompt
 
 
-def _save_sheet(writer: Writer, drawn: list[tuple["Artwork", float]], count: int) -> None:
+def _save_sheet(writer: Writer, drawn: list[Drawn], count: int) -> None:
     """Write all pictures as one, `count` of them a prompt."""
     from t2a_edge.commands.sheet import about_sheet, contact_sheet, shape_of_sheet
     from t2a_edge.image import encoded, file_name

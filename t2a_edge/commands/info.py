@@ -3,6 +3,7 @@
 import json
 import platform
 import textwrap
+from dataclasses import asdict
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -74,12 +75,7 @@ def about_bundle(engine: "TextToArt") -> dict[str, Any]:
         "scales": list(spec.scales),
         "forms": spec.forms,
         "max_words": spec.max_words,
-        "defaults": {
-            "guidance_scale": spec.guidance_scale,
-            "temperature": spec.temperature,
-            "steps": spec.steps,
-            "form_strength": spec.form_strength,
-        },
+        "defaults": asdict(engine.options()),
         "licence": bundle.about("licence"),
         "data": bundle.about("data"),
         "limits": bundle.about("limits"),
@@ -114,10 +110,9 @@ def info_lines(found: dict[str, Any]) -> list[str]:
         f"  {'size':13}{bundle['size_bytes'] / 1e6:.2f} MB, {bundle['precision']}",
         f"  {'draws':13}{bundle['image_size']} x {bundle['image_size']} pixels, at most "
         f"{bundle['max_words']} adjectives, {bundle['forms']} forms",
-        f"  {'defaults':13}guidance {bundle['defaults']['guidance_scale']:g}, temperature "
-        f"{bundle['defaults']['temperature']:g}, {bundle['defaults']['steps']} steps, form "
-        f"strength {bundle['defaults']['form_strength']:g}",
     ]
+    defaults = (f"{name.replace('_', ' ')} {own:g}" for name, own in bundle["defaults"].items())
+    lines += _wrapped("defaults", ", ".join(defaults))
     for title, text in (
         ("licence", bundle["licence"]),
         ("data", bundle["data"]),

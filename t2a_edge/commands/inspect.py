@@ -12,6 +12,7 @@ import click
 
 from t2a_edge.commands.options import EngineOptions, engine_options, json_lines_option
 from t2a_edge.errors import EXIT_FAILED, ImageError
+from t2a_edge.request import Request
 
 if TYPE_CHECKING:
     from t2a_edge.artwork import Artwork
@@ -141,15 +142,13 @@ def compare(engine: "TextToArt", path: Path, about: Mapping[str, Any]) -> dict[s
 
 def from_words(engine: "TextToArt", artwork: "Artwork") -> "Artwork":
     """The picture of an artwork's prompt, seed, options and size."""
-    sampling: dict[str, Any] = asdict(artwork.options)
-    if artwork.layout.wrap:
-        return engine.tile(artwork.prompt, seed=artwork.seed, size=artwork.size, **sampling)
     blend, amount = artwork.blend or (None, 0.5)
-    again: Artwork = engine.generate(
-        artwork.prompt, seed=artwork.seed, blend=blend, amount=amount,
-        size=None if artwork.layout.is_plain else artwork.size, **sampling,
-    )  # fmt: skip
-    return again
+    return engine.draw(
+        Request(
+            artwork.prompt, seed=artwork.seed, blend=blend, amount=amount, size=artwork.size,
+            tile=artwork.layout.wrap, **asdict(artwork.options),
+        )
+    )[0]  # fmt: skip
 
 
 def _difference(pixels: "UInt8Array", stored: "UInt8Array", path: Path) -> int:

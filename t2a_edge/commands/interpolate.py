@@ -1,36 +1,26 @@
 """The command that draws the way from one prompt to another."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
-from t2a_edge.checks import MAX_FRAMES, number, whole_number
-from t2a_edge.commands.draw import check_arguments
+from t2a_edge.checks import number
+from t2a_edge.commands.draw import Drawn, Series
 from t2a_edge.commands.options import (
     EngineOptions,
     OutputOptions,
-    SamplingArguments,
+    asked_options,
     engine_options,
     output_options_with,
-    sampling_options,
-    seed_option,
-    size_option,
 )
-from t2a_edge.commands.output import (
-    Notes,
-    Progress,
-    Stopwatch,
-    Writer,
-)
+from t2a_edge.commands.output import Notes, Writer
 from t2a_edge.commands.target import Target, TargetType
 from t2a_edge.commands.words import WordsCommand, complete_words
 from t2a_edge.errors import OptionError
-from t2a_edge.seeds import seed_or_fresh
+from t2a_edge.request import HOW, Request
 
-if TYPE_CHECKING:
-    from t2a_edge.artwork import Artwork
-
+FRAMES = 8  # unless another number is named
 ANIMATIONS = {".gif": "gif", ".webp": "webp"}
 MOST_PIXELS = 200_000_000  # of all frames of one file: 600 MB
 SLOWEST_FPS, FASTEST_FPS = 0.1, 50.0  # browsers slow a GIF down that is faster
@@ -39,20 +29,12 @@ SLOWEST_FPS, FASTEST_FPS = 0.1, 50.0  # browsers slow a GIF down that is faster
 @click.command(cls=WordsCommand, short_help="Draw the way from one prompt to another.")
 @click.argument("first", shell_complete=complete_words)
 @click.argument("second", shell_complete=complete_words)
-@click.option(
-    "--frames",
-    type=int,
-    default=8,
-    show_default=True,
-    help="How many, 2 to 1000, both ends included.",
-)
+@asked_options("frames")
 @click.option(
     "--fps", type=float, default=12, show_default=True, help="Frames a second of an animation."
 )
 @click.option("--bounce", is_flag=True, help="There and back, so that the file has no jump.")
-@seed_option
-@size_option
-@sampling_options
+@asked_options("seed", "size", *HOW)
 @output_options_with(
     click.option(
         "--out",
@@ -65,12 +47,9 @@ SLOWEST_FPS, FASTEST_FPS = 0.1, 50.0  # browsers slow a GIF down that is faster
 def interpolate(
     first: str,
     second: str,
-    frames: int,
     fps: float,
     bounce: bool,
-    seed: int | None,
-    size: tuple[int, int] | None,
-    sampling: SamplingArguments,
+    asked: Mapping[str, Any],
     output: OutputOptions,
     engine: EngineOptions,
 ) -> None:
@@ -85,7 +64,8 @@ def interpolate(
       t2a-edge interpolate "dark calm" "bright busy" --frames 24 --out way.gif
       t2a-edge interpolate red blue --frames 24 --bounce --fps 20 --out way.webp
     """  # noqa: D301
-    check_frames(frames, fps)
+    number("The number of frames a second", fps, SLOWEST_FPS, FASTEST_FPS)
+    request = Request(first, blend=second, **{**asked, "frames": asked["frames"] or FRAMES})
     output.out.check(output.picture_format)
     moves = output.out.is_file
     if moves and output.out.format(output.picture_format) not in ANIMATIONS.values():
@@ -95,39 +75,19 @@ def interpolate(
         )
     if bounce and not moves:
         raise OptionError("--bounce is for a file that moves; name a .gif or .webp with --out.")
-    own_seed = seed_or_fresh(seed)
     with engine.load() as loaded:
-        arguments = {**sampling.as_arguments(), "size": size, "blend": second}
-        check_arguments(loaded, arguments)
-        steps = loaded.options(steps=sampling.steps).steps
+        loaded.check(request)
         if moves:
-            check_memory(frames, size or (loaded.spec.image_size,) * 2)
+            check_memory(request.frames or 0, request.size or (loaded.spec.image_size,) * 2)
         Notes(loaded, show=not output.quiet).tell(loaded.parse(first), loaded.parse(second))
-
-        def draw_all() -> Iterator[tuple["Artwork", float]]:
-            for i in range(frames):
-                with Progress(i, frames, steps, show=not output.quiet) as shown:
-                    watch = Stopwatch()
-                    amount = round(i / (frames - 1), 6)
-                    artwork = loaded.generate(
-                        first, seed=own_seed, amount=amount, on_step=shown.update, **arguments
-                    )
-                    ms = watch.ms
-                yield artwork, ms
-
+        drawn = Series(loaded, request, show=not output.quiet).drawn(request, request.frames)
         writer = Writer(output, loaded)
         if moves:
-            save_animation(writer, list(draw_all()), fps, bounce=bounce)
+            save_animation(writer, list(drawn), fps, bounce=bounce)
             return
-        digits = len(str(frames - 1))
-        for i, (artwork, ms) in enumerate(draw_all()):
+        digits = len(str((request.frames or 1) - 1))
+        for i, (artwork, ms) in enumerate(drawn):
             writer.save(artwork, ms, f"{i:0{digits}}-{artwork.file_name}")
-
-
-def check_frames(frames: int, fps: float) -> None:
-    """An OptionError if a number is out of range."""
-    whole_number("The number of frames", frames, 2, MAX_FRAMES)
-    number("The number of frames a second", fps, SLOWEST_FPS, FASTEST_FPS)
 
 
 def check_memory(frames: int, size: tuple[int, int]) -> None:
@@ -140,9 +100,7 @@ def check_memory(frames: int, size: tuple[int, int]) -> None:
         )
 
 
-def save_animation(
-    writer: Writer, drawn: list[tuple["Artwork", float]], fps: float, *, bounce: bool
-) -> None:
+def save_animation(writer: Writer, drawn: list[Drawn], fps: float, *, bounce: bool) -> None:
     """Write all frames as one file."""
     from t2a_edge.animation import about_frames, encoded_animation
 

@@ -10,16 +10,16 @@ import click
 
 from t2a_edge.commands.target import Target, TargetType
 from t2a_edge.commands.words import complete_words
-from t2a_edge.seeds import run_of_seeds
+from t2a_edge.kinds import Choice, Flag, Picture, Words
+from t2a_edge.request import FORMATS as FORMATS
+from t2a_edge.request import OPTIONS, Option
 
 if TYPE_CHECKING:
     from t2a_edge.pipeline import TextToArt
-    from t2a_edge.pixels import UInt8Array
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
 PROVIDERS = ("auto", "cpu", "cuda", "tensorrt")
-FORMATS = ("png", "webp", "jpeg", "npy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,35 +38,6 @@ class EngineOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplingArguments:
-    """How pictures are drawn, as `TextToArt` takes it; what is None comes from the bundle."""
-
-    guidance_scale: float | None
-    temperature: float | None
-    steps: int | None
-    form: Path | None
-    form_strength: float | None
-
-    def as_arguments(self) -> dict[str, Any]:
-        """By name, with the form's pixels in place of its path; an ImageError if it has none."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {**own, "form": read_form(self.form)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeedOptions:
-    """How many pictures of one prompt, and from which seeds; without one, from a fresh one."""
-
-    seed: int | None
-    count: int
-    seed_step: int
-
-    def all(self) -> list[int]:
-        """The seeds, a step apart; an OptionError where one is out of range."""
-        return run_of_seeds(self.seed, self.count, self.seed_step)
-
-
-@dataclass(frozen=True, kw_only=True)
 class OutputOptions:
     """Where pictures go and what is said of them."""
 
@@ -76,18 +47,51 @@ class OutputOptions:
     quiet: bool
 
 
-def read_size(
-    _ctx: click.Context, param: click.Parameter, value: str | None
-) -> tuple[int, int] | None:
-    """A width and a height, as in 512x384; one number is both. They are checked where used."""
-    if value is None:
-        return None
-    parts = value.lower().replace("×", "x").split("x")
-    if len(parts) > 2 or not all(p.isascii() and p.isdigit() and len(p) < 10 for p in parts):
-        raise click.BadParameter(
-            f"{value!r} is not a size; expected one such as 512x384.", param=param
-        )
-    return int(parts[0]), int(parts[-1])
+def typed(option: Option) -> Callable[[Any], Any]:
+    """Reads what is typed for an option of a request; the errors are the request's own."""
+    return lambda value: option.from_text(value) if isinstance(value, str) else value
+
+
+def option_of(name: str, argument: str = "") -> Decorator:
+    """The option of the command line for a field of `t2a_edge.request.Request`.
+
+    Args:
+        argument: of the command that gets the value; the field's name by default.
+    """
+    option, how = OPTIONS[name], dict[str, Any]()
+    if isinstance(option.kind, Flag):
+        how = {"is_flag": True}
+    elif isinstance(option.kind, Picture):
+        how = {"type": click.Path(path_type=Path), "metavar": option.kind.metavar}
+    elif isinstance(option.kind, Choice):
+        how = {"type": click.Choice(option.kind.of)}
+    elif isinstance(option.kind, Words):
+        how = {"metavar": option.kind.metavar, "shell_complete": complete_words}
+    else:
+        how = {"type": typed(option), "metavar": option.kind.metavar}
+    if option.default is not None and not isinstance(option.kind, Flag):
+        how["show_default"] = True
+    return click.option(
+        option.flag, argument or name, help=option.help, default=option.default, **how
+    )
+
+
+def asked_options(*names: str) -> Decorator:
+    """Fields of a request as options that come to a command as one mapping, `asked`."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def wrapped(*args: Any, **given: Any) -> None:
+            own = {name: given.pop(name) for name in names}
+            before = given.pop("asked", {})  # of a decorator around this one
+            command(*args, **given, asked={**before, **own})
+
+        decorated: Command = wrapped
+        for name in reversed(names):
+            decorated = option_of(name)(decorated)
+        return decorated
+
+    return decorate
 
 
 def grouped(name: str, kind: Callable[..., Any], *options: Decorator) -> Decorator:
@@ -114,25 +118,6 @@ def grouped(name: str, kind: Callable[..., Any], *options: Decorator) -> Decorat
     return decorate
 
 
-def read_form(path: Path | None) -> "UInt8Array | None":
-    """The pixels of a form that is given; an ImageError where they cannot be had."""
-    from t2a_edge.pixels import read_pixels
-
-    return None if path is None else read_pixels(path)
-
-
-size_option = click.option(
-    "--size",
-    metavar="WIDTHxHEIGHT",
-    callback=read_size,
-    help="In pixels: 256 to 2048 each, multiples of 8.",
-)
-prompt_option = click.option(
-    "--prompt",
-    metavar="WORDS",
-    shell_complete=complete_words,
-    help="Other adjectives than the picture's own.",
-)
 quiet_option = click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 json_lines_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -142,7 +127,6 @@ out_option = click.option(
     default=Target(),
     help="A file (.png .webp .jpg .npy) or a folder; the current folder by default.",
 )
-seed_option = click.option("--seed", type=int, help="Same seed, same picture; fresh by default.")
 
 engine_options = grouped(
     "engine",
@@ -157,44 +141,6 @@ engine_options = grouped(
         help="What runs the model; auto takes the best that works here.",
     ),
 )
-steps_option = click.option(
-    "--steps", type=int, help="From noise to the picture, 1 to 64; fewer are faster."
-)
-form_option = click.option(
-    "--form",
-    metavar="PICTURE",
-    type=click.Path(path_type=Path),
-    help="A picture whose composition is painted anew.",
-)
-form_strength_option = click.option(
-    "--form-strength", type=float, help="How closely the form is followed, from 0 to 1."
-)
-sampling_options = grouped(
-    "sampling",
-    SamplingArguments,
-    click.option(
-        "--guidance", "guidance_scale", type=float, help="How strongly the words pull, 0 to 8."
-    ),
-    click.option("--temperature", type=float, help="How freely the words choose a form, 0 to 10."),
-    steps_option,
-    form_option,
-    form_strength_option,
-)
-seed_options = grouped(
-    "seeds",
-    SeedOptions,
-    seed_option,
-    click.option(
-        "--count", type=int, default=1, show_default=True, help="How many pictures, 1 to 1000."
-    ),
-    click.option(
-        "--seed-step",
-        type=int,
-        default=1,
-        show_default=True,
-        help="From the seed of one picture to that of the next.",
-    ),
-)
 
 
 def output_options_with(out: Decorator) -> Decorator:
@@ -203,12 +149,7 @@ def output_options_with(out: Decorator) -> Decorator:
         "output",
         OutputOptions,
         out,
-        click.option(
-            "--format",
-            "picture_format",
-            type=click.Choice(FORMATS),
-            help="Of the files in a folder; png by default.",
-        ),
+        option_of("format", "picture_format"),
         click.option(
             "--json", "as_json", is_flag=True, help="Print a JSON object for each picture."
         ),

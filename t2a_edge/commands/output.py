@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from t2a_edge.checks import MAX_COUNT, whole_number
 from t2a_edge.commands.options import OutputOptions
 from t2a_edge.commands.target import Target
 from t2a_edge.errors import ImageError, OptionError
@@ -24,14 +23,9 @@ if TYPE_CHECKING:
 LIKELY = 0.5  # cosine similarity from which a known adjective is named as near
 
 
-def check_count(count: int, out: Target, *, one_file: bool = False) -> None:
-    """An OptionError unless 1 <= count <= MAX_COUNT, and 1 where `out` is one file.
-
-    Args:
-        one_file: all pictures go into one.
-    """
-    whole_number("The count", count, 1, MAX_COUNT)
-    if count > 1 and out.is_file and not one_file:
+def check_one_file(count: int, out: Target) -> None:
+    """An OptionError where several pictures of one prompt would go into one file."""
+    if count > 1 and out.is_file:
         raise OptionError(
             f"--out names one file, {out.text!r}, and --count asks for {count} pictures; "
             "name a folder."

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from t2a_edge.bundle import Bundle
 from t2a_edge.prompt import Prompt
+from t2a_edge.request import Request, SamplingOptions
 
 
 class Engine(Protocol):
@@ -21,16 +22,19 @@ class Engine(Protocol):
     def parse(self, prompt: str) -> Prompt:
         """The prompt's adjectives; a PromptError if it cannot be used."""
 
-    def draw(self, requests: Sequence[Any]) -> list[Any]:
-        """Artworks of several `t2a_edge.pipeline.Request`, in one run."""
+    def check(self, request: Request) -> None:
+        """A T2AEdgeError where the model cannot draw it."""
+
+    def draw(
+        self, requests: Sequence[Request], *, on_step: Callable[[int], None] | None = None
+    ) -> list[Any]:
+        """Artworks of several requests, in one run; it tells `on_step` how far it is."""
+
+    def options(self) -> SamplingOptions:
+        """What the model draws with by default."""
 
     def explain(self, prompt: str) -> list[Any]:
         """What each word of a prompt means to the model."""
 
-    @property
-    def generate(self) -> Callable[..., Any]:
-        """One artwork, of any size; it tells `on_step` how far it is."""
-
-    @property
-    def stream(self) -> Callable[..., Iterator[Any]]:
+    def stream(self, request: Request) -> Iterator[Any]:
         """A preview a step; the last is the artwork."""

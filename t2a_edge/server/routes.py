@@ -2,7 +2,8 @@
 
 import asyncio
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
@@ -12,15 +13,12 @@ from t2a_edge import __version__
 from t2a_edge.animation import about_frames, encoded_animation
 from t2a_edge.edit import layout_of_size
 from t2a_edge.pipeline import Artwork
-from t2a_edge.pipeline import Request as PictureRequest
-from t2a_edge.pixels import UInt8Array, sent_pixels
-from t2a_edge.seeds import run_of_seeds
+from t2a_edge.request import Request as PictureRequest
 from t2a_edge.server import schemas
 from t2a_edge.server.access import is_probe
 from t2a_edge.server.batching import Kind, Work
 from t2a_edge.server.problem import MEDIA_TYPE
 from t2a_edge.server.service import RECORD, RefusalError, Service
-from t2a_edge.server.settings import size_cost
 
 PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 FAILURES: dict[int | str, dict[str, Any]] = {
@@ -57,52 +55,67 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def check_prompts(request: Request, first: str, second: str | None) -> None:
-    """A RefusalError or a PromptError for a prompt that cannot be used."""
+def check_prompts(request: Request, *prompts: str | None) -> None:
+    """A RefusalError for a prompt that is too long for this server; they go into the log."""
     service, record = service_of(request), request.scope[RECORD]
-    prompts = [prompt for prompt in (first, second) if prompt is not None]
+    known = [prompt for prompt in prompts if prompt is not None]
     if service.settings.log_prompts:
-        record.prompt = " | ".join(prompts)
+        record.prompt = " | ".join(known)
     most = service.settings.max_prompt
-    for prompt in prompts:
+    for prompt in known:
         if len(prompt) > most:
             raise RefusalError(
                 422, f"The prompt has {len(prompt)} characters; expected {most} or fewer."
             )
-        service.engine.parse(prompt)
 
 
-def check_most(name: str, value: int, most: int) -> None:
-    """A RefusalError for a number above the server's limit."""
-    if value > most:
-        raise RefusalError(422, f"{name} is {value}; this server allows {most} or fewer.")
+async def accepted(request: Request, asked: PictureRequest) -> PictureRequest:
+    """What is asked for, with its form read, where this server and its model draw it.
+
+    Raises:
+        RefusalError: it is more than the server allows.
+        T2AEdgeError: the model cannot draw it.
+    """
+    service = service_of(request)
+    settings = service.settings
+    check_prompts(request, asked.prompt, asked.blend)
+    for name, value, most in (
+        ("count", asked.count, settings.max_count),
+        ("frames", asked.frames or 0, settings.max_frames),
+        ("size", max(asked.size or [0]), settings.max_size),
+    ):
+        if value > most:
+            raise RefusalError(422, f"{name} is {value}; this server allows {most} or fewer.")
+    service.engine.check(asked)
+    return await asyncio.to_thread(asked.loaded, MAX_FORM_PIXELS)
 
 
-async def sampling(asked: schemas.Sampling) -> dict[str, Any]:
-    """The options that all drawing has; a RefusalError or an ImageError for a form that is none."""
-    form = None if asked.form is None else await asyncio.to_thread(form_pixels, asked.form)
-    return {
-        "guidance_scale": asked.guidance_scale,
-        "temperature": asked.temperature,
-        "steps": asked.steps,
-        "form": form,
-        "form_strength": asked.form_strength,
-    }
+def works_of(service: Service, asked: PictureRequest) -> list[Work]:
+    """A work for each picture; those of the plain size share runs with other requests."""
+    return [work_of(service, one) for one in asked.pictures()]
 
 
-def form_pixels(text: str) -> UInt8Array:
-    """The pixels of a form in base64."""
-    try:
-        content = base64.b64decode(text, validate=True)
-    except ValueError as exc:
-        raise RefusalError(422, "The form is no base64; expected that of a picture.") from exc
-    return sent_pixels("The form", content, most=MAX_FORM_PIXELS)
+def work_of(service: Service, one: PictureRequest) -> Work:
+    """A picture; one of another size stops between two steps when nobody waits for it."""
+    spec = service.engine.bundle.spec
+    side = spec.image_size
+    layout, _ = layout_of_size(spec, one.size or (side, side), wrap=one.tile)
+    cost = cost_of(service, one, len(layout.windows))
+    if layout.is_plain:
+        return Work(one, cost=cost)
+
+    def draw(work: Work) -> Artwork:
+        artworks = service.engine.draw([one], on_step=lambda _: work.check_wanted())
+        artwork: Artwork = artworks[0]
+        return artwork
+
+    return Work(alone=draw, kind=Kind.SIZED, cost=cost)
 
 
-def cost_of(service: Service, asked: schemas.Sampling, windows: int = 1) -> int:
+def cost_of(service: Service, one: PictureRequest, windows: int = 1) -> int:
     """How many plain pictures one costs: its windows, as often as its steps are those of one."""
     usual = service.engine.bundle.spec.steps
-    return windows * -(-(asked.steps or usual) // usual)
+    return windows * -(-(one.steps or usual) // usual)
 
 
 def picture(artwork: Artwork, encoded: bytes) -> schemas.Picture:
@@ -117,12 +130,9 @@ def picture(artwork: Artwork, encoded: bytes) -> schemas.Picture:
         seed=artwork.seed,
         width=width,
         height=height,
-        guidance_scale=artwork.options.guidance_scale,
-        temperature=artwork.options.temperature,
-        steps=artwork.options.steps,
-        form_strength=artwork.options.form_strength,
         recipe=artwork.recipe,
         unknown_words=list(artwork.unknown_words),
+        **asdict(artwork.options),
     )
 
 
@@ -146,50 +156,6 @@ def headers_of(artwork: Artwork) -> dict[str, str]:
     }
 
 
-def generate_works(
-    service: Service, asked: schemas.GenerateAsked, options: Mapping[str, Any]
-) -> list[Work]:
-    """A work for each picture; those of the plain size share runs with other requests."""
-    first = first_seed(asked, asked.count)
-    works = []
-    for seed in range(first, first + asked.count):
-        own = {**options, "seed": seed, "blend": asked.blend, "amount": asked.amount}
-        if asked.size is None:
-            request = PictureRequest(asked.prompt, **own)
-            works.append(Work(request, cost=cost_of(service, asked)))
-        else:
-            works.append(sized_work(service, asked, asked.size, own))
-    return works
-
-
-def sized_work(
-    service: Service,
-    asked: schemas.GenerateAsked,
-    size: Sequence[int],
-    options: Mapping[str, Any],
-) -> Work:
-    """A picture of another size, which stops between two steps when nobody waits for it."""
-    width, height = size
-    spec, prompt = service.engine.bundle.spec, asked.prompt
-    layout, _ = layout_of_size(spec, (width, height))
-    if layout.is_plain:
-        return Work(PictureRequest(prompt, **options), cost=cost_of(service, asked))
-
-    def draw(work: Work) -> Artwork:
-        artwork: Artwork = service.engine.generate(
-            prompt, size=(width, height), on_step=lambda _: work.check_wanted(), **options
-        )
-        return artwork
-
-    windows = size_cost(width, height, spec.image_size)
-    return Work(alone=draw, kind=Kind.SIZED, cost=cost_of(service, asked, windows))
-
-
-def first_seed(asked: schemas.Sampling, count: int = 1) -> int:
-    """The seed that was asked for, or a fresh one; an OptionError where `count` go too far."""
-    return run_of_seeds(asked.seed, count)[0]
-
-
 @router.post(
     "/v1/generate",
     responses={
@@ -203,14 +169,11 @@ def first_seed(asked: schemas.Sampling, count: int = 1) -> int:
 )
 async def generate(request: Request, asked: schemas.GenerateAsked) -> Response:
     """Draw pictures of a prompt: the same seed gives the same ones, alone or in a batch."""
+    wanted = await accepted(request, asked.request())
+    if wanted.count > 1 and asked.format != "json":
+        raise RefusalError(422, f"count is {wanted.count}; expected 1, or the format json.")
     service = service_of(request)
-    check_prompts(request, asked.prompt, asked.blend)
-    check_most("count", asked.count, service.settings.max_count)
-    check_most("size", max(asked.size or [0]), service.settings.max_size)
-    if asked.count > 1 and asked.format != "json":
-        raise RefusalError(422, f"count is {asked.count}; expected 1, or the format json.")
-    options = await sampling(asked)
-    artworks = await service.results(request, generate_works(service, asked, options))
+    artworks = await service.results(request, works_of(service, wanted))
     if asked.format == "json":
         return await as_json(artworks)
     content = await asyncio.to_thread(artworks[0].encode, asked.format)
@@ -230,18 +193,8 @@ async def generate(request: Request, asked: schemas.GenerateAsked) -> Response:
 )
 async def interpolate(request: Request, asked: schemas.InterpolateAsked) -> Response:
     """Draw the way from one prompt to another."""
-    service = service_of(request)
-    check_prompts(request, asked.first, asked.second)
-    check_most("frames", asked.frames, service.settings.max_frames)
-    seed, last, options = first_seed(asked), asked.frames - 1, await sampling(asked)
-    works = [
-        Work(
-            PictureRequest(asked.first, seed, asked.second, amount=round(i / last, 6), **options),
-            cost=cost_of(service, asked),
-        )
-        for i in range(asked.frames)
-    ]
-    artworks = await service.results(request, works)
+    service, wanted = service_of(request), await accepted(request, asked.request())
+    artworks = await service.results(request, works_of(service, wanted))
     if asked.format == "json":
         return await as_json(artworks)
     content = await asyncio.to_thread(animated, artworks, asked.frame_ms)
@@ -258,7 +211,8 @@ def animated(artworks: Sequence[Artwork], frame_ms: int) -> bytes:
 async def explain(request: Request, asked: schemas.ExplainAsked) -> schemas.Explained:
     """Say what each word of a prompt means to the model."""
     service = service_of(request)
-    check_prompts(request, asked.prompt, None)
+    check_prompts(request, asked.prompt)
+    service.engine.parse(asked.prompt)
     work = Work(alone=lambda _: service.engine.explain(asked.prompt), kind=Kind.EXPLAIN)
     (meanings,) = await service.results(request, [work])
     return schemas.Explained(words=[meaning_word(meaning) for meaning in meanings])
@@ -288,10 +242,7 @@ async def info(request: Request) -> schemas.Info:
         bundle=bundle.bundle_hash,
         provider=service.engine.provider,
         image_size=bundle.spec.image_size,
-        guidance_scale=bundle.spec.guidance_scale,
-        temperature=bundle.spec.temperature,
-        steps=bundle.spec.steps,
-        form_strength=bundle.spec.form_strength,
+        **asdict(service.engine.options()),
         vocabulary=len(bundle.vocabulary),
         limits=schemas.Limits(
             count=settings.max_count,

@@ -1,40 +1,40 @@
 """What the server is sent and what it answers; OpenAPI is made of these."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
-from t2a_edge.checks import MAX_GUIDANCE, MAX_STEPS, MAX_TEMPERATURE
-from t2a_edge.seeds import MAX_SEED
-
-
-def whole(value: Any) -> Any:
-    """7.0 as 7: JSON has one kind of number, and JSON Schema calls both whole."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
+from t2a_edge.kinds import whole
+from t2a_edge.request import HOW, OPTIONS, ROOM, SAMPLING, SEEDS, WORDS, Request
 
 # The limits of a number stand before WHOLE, inside "or none": elsewhere the document loses them.
 WHOLE = BeforeValidator(whole)
 Words = Annotated[str, Field(min_length=1, examples=["warm dark:1.4 -busy"])]
-Seed = Annotated[
-    Annotated[int, Field(ge=0, le=MAX_SEED), WHOLE] | None,
-    Field(description="Same seed, same picture; null is fresh."),
-]
-Guidance = Annotated[float, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)] | None
-Temperature = Annotated[float, Field(ge=0, le=MAX_TEMPERATURE, allow_inf_nan=False)] | None
-Steps = Annotated[
-    Annotated[int, Field(ge=1, le=MAX_STEPS), WHOLE] | None,
-    Field(description="From noise to the picture; null is the model's number."),
-]
-Form = Annotated[
-    Annotated[str, Field(min_length=1)] | None,
-    Field(
-        description="A PNG, JPEG or WebP in base64 whose composition is painted anew; null lets "
-        "the words choose a form."
-    ),
-]
-Strength = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None
-Side = Annotated[int, Field(ge=1), WHOLE]  # what the model and the server allow is checked later
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def keys_of_request(
+    *names: str, required: tuple[str, ...] = ()
+) -> Callable[[type[Model]], type[Model]]:
+    """Keys of a body for fields of `t2a_edge.request.Request`, which checks their values."""
+
+    def decorate(body: type[Model]) -> type[Model]:
+        keys: dict[str, Any] = {}
+        for name in names:
+            option = OPTIONS[name]
+            schema = WithJsonSchema(option.schema(required=name in required))
+            keys[name] = Annotated[Any, schema], ... if name in required else option.default
+        return create_model(body.__name__, __base__=body, __doc__=body.__doc__, **keys)
+
+    return decorate
+
+
+def sampling_of_picture(body: type[Model]) -> type[Model]:
+    """Keys of an answer for the options that a picture was drawn with, or a model has."""
+    kinds = {name: WithJsonSchema(OPTIONS[name].kind.schema()) for name in SAMPLING}
+    keys: dict[str, Any] = {name: (Annotated[Any, own], ...) for name, own in kinds.items()}
+    return create_model(body.__name__, __base__=body, __doc__=body.__doc__, **keys)
 
 
 class Asked(BaseModel):
@@ -42,44 +42,43 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    def request(self, **more: Any) -> Request:
+        """What is asked for, checked; `more` goes over what was sent."""
+        sent = {name: getattr(self, name) for name in self.model_fields_set & self.asked()}
+        return Request.from_json({**sent, **more})
 
-class Sampling(Asked):
-    """How, in which form, and from which seed."""
-
-    seed: Seed = None
-    guidance_scale: Guidance = None
-    temperature: Temperature = None
-    steps: Steps = None
-    form: Form = None
-    form_strength: Strength = None
+    def asked(self) -> set[str]:
+        """Its keys that are a request's."""
+        return {name for name in OPTIONS if name in type(self).model_fields} - {"format"}
 
 
-class PictureAsked(Sampling):
-    """One picture's words."""
-
-    prompt: Words
-    blend: Words | None = None
-    amount: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.5
+@keys_of_request(*WORDS, "seed", *HOW, required=("prompt",))
+class PictureAsked(Asked):
+    """One picture."""
 
 
-class GenerateAsked(PictureAsked):
-    """Pictures of one prompt, from consecutive seeds."""
+@keys_of_request(*WORDS, *SEEDS, *ROOM, *HOW, required=("prompt",))
+class GenerateAsked(Asked):
+    """Pictures of one prompt; more than one need the format json."""
 
-    count: Annotated[int, Field(ge=1, description="More than 1 needs the format json."), WHOLE] = 1
-    size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = Field(
-        None, description="Width and height in pixels."
-    )
     format: Literal["png", "webp", "json"] = "png"
 
 
-class InterpolateAsked(Sampling):
+@keys_of_request("seed", *HOW)
+class InterpolateAsked(Asked):
     """A way from one prompt to another."""
 
     first: Words
     second: Words
-    frames: Annotated[int, Field(ge=2), WHOLE] = 8
+    frames: Annotated[Any, WithJsonSchema(OPTIONS["frames"].schema(required=True))] = 8
     frame_ms: Annotated[int, Field(ge=20, le=10_000), WHOLE] = 120
     format: Literal["webp", "json"] = "webp"
+
+    def request(self, **more: Any) -> Request:
+        """What is asked for, checked."""
+        option = OPTIONS["frames"]
+        frames = option.kind.from_json(option.called, self.frames)  # null is none of them
+        return super().request(prompt=self.first, blend=self.second, frames=frames, **more)
 
 
 class ExplainAsked(Asked):
@@ -88,6 +87,7 @@ class ExplainAsked(Asked):
     prompt: Words
 
 
+@sampling_of_picture
 class Picture(BaseModel):
     """A picture and how it was made."""
 
@@ -98,10 +98,6 @@ class Picture(BaseModel):
     seed: int | None
     width: int
     height: int
-    guidance_scale: float
-    temperature: float
-    steps: int
-    form_strength: float
     recipe: str = Field(description="The picture's codes as text; t2a-edge decodes them.")
     unknown_words: list[str] = Field(description="Words that training did not use.")
 
@@ -157,6 +153,7 @@ class Limits(BaseModel):
     queue: int
 
 
+@sampling_of_picture
 class Info(BaseModel):
     """The server and its model."""
 
@@ -164,10 +161,6 @@ class Info(BaseModel):
     bundle: str
     provider: str
     image_size: int
-    guidance_scale: float
-    temperature: float
-    steps: int
-    form_strength: float
     vocabulary: int
     limits: Limits
 

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 
 from t2a_edge import __version__
 from t2a_edge.errors import OptionError
-from t2a_edge.pipeline import Request as PictureRequest
+from t2a_edge.request import Request as PictureRequest
 from t2a_edge.server.batching import Batcher, Pace, QueueFullError, UnwantedError, Work
 from t2a_edge.server.engine import Engine
 from t2a_edge.server.logs import log

@@ -16,15 +16,7 @@ from t2a_edge.server.batching import Kind, UnwantedError, Work
 from t2a_edge.server.guard import FAILED
 from t2a_edge.server.logs import log
 from t2a_edge.server.problem import problem_body
-from t2a_edge.server.routes import (
-    FAILURES,
-    check_prompts,
-    cost_of,
-    first_seed,
-    picture,
-    sampling,
-    service_of,
-)
+from t2a_edge.server.routes import FAILURES, accepted, cost_of, picture, service_of
 from t2a_edge.server.service import RECORD, Record, RefusalError, Service
 
 EVENT = {
@@ -109,14 +101,8 @@ def event(artwork: Artwork, number: int) -> bytes:
 async def stream(request: Request, asked: schemas.PictureAsked) -> StreamingResponse:
     """Draw a picture and show it after every step; a client that leaves stops the work."""
     service, record = service_of(request), request.scope[RECORD]
-    check_prompts(request, asked.prompt, asked.blend)
-    seed, options = first_seed(asked), await sampling(asked)
-    previews = Previews(
-        lambda: service.engine.stream(
-            asked.prompt, seed=seed, blend=asked.blend, amount=asked.amount, **options
-        ),
-        cost_of(service, asked),
-    )
+    (wanted,) = (await accepted(request, asked.request())).pictures()
+    previews = Previews(lambda: service.engine.stream(wanted), cost_of(service, wanted))
     service.submit(record, [previews.work])
     beginning = asyncio.ensure_future(previews.next())
     try:
@@ -129,7 +115,11 @@ async def stream(request: Request, asked: schemas.PictureAsked) -> StreamingResp
     return StreamingResponse(
         events(service, record, previews, first),
         media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Seed": str(seed)},
+        headers={
+            "Cache-Control": "no-store",
+            "X-Accel-Buffering": "no",
+            "X-Seed": str(wanted.seed),
+        },
     )
 
 

@@ -11,6 +11,7 @@ from t2a_edge.noise import LEVELS, normal_table
 
 ROOT = Path(__file__).parents[2]
 VECTORS = json.loads((ROOT / "tests" / "vectors" / "noise.json").read_text())
+SEEDS = json.loads((ROOT / "tests" / "vectors" / "seeds.json").read_text())
 NORMALS = json.loads((ROOT / "tests" / "vectors" / "normals.json").read_text())
 
 pytestmark = pytest.mark.slow
@@ -27,6 +28,18 @@ def test_javascript():
     assert done.returncode == 0, done.stdout
     rows = sum(len(group) for vectors in (VECTORS, NORMALS) for group in vectors.values())
     assert f"# pass {rows + 1}" in done.stdout.splitlines()
+
+
+def test_javascript_seeds():
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs node on the PATH")
+    done = subprocess.run(
+        [node, "--test", "--test-reporter=tap", ROOT / "web" / "tests" / "unit" / "seeds.test.js"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert f"# pass {len(SEEDS) + 1}" in done.stdout.splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +59,8 @@ def noise_check(tmp_path_factory):
         text = "\n".join(questions) + "\n"
         done = subprocess.run([program], input=text, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        return [[float(part) for part in line.split()] for line in done.stdout.splitlines()]
+        answers = [line.split() for line in done.stdout.splitlines()]
+        return [[part if part == "none" else float(part) for part in line] for line in answers]
 
     return ask
 
@@ -69,6 +83,12 @@ def test_cpp_normals(noise_check):
     assert [(level, normal) for level, _, normal in found] == [
         (row["level"], row["normal"]) for row in rows
     ]
+
+
+def test_cpp_seeds(noise_check):
+    rows = [row for row in SEEDS if "\ud800" not in row["text"]]  # bytes have no surrogates
+    found = noise_check([f"seed {row['text'].encode().hex()}" for row in rows])
+    assert found == [["none" if row["seed"] is None else row["seed"]] for row in rows]
 
 
 def test_cpp_has_the_whole_table(noise_check):

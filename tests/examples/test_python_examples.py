@@ -55,7 +55,7 @@ def test_the_flask_app_draws(client, pixels):
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("/warm.png?seed=soon", "The seed is 'soon'; expected a whole number"),
+        ("/warm.png?seed=1.5", "The seed is '1.5'; expected a whole number"),
         ("/warm.png?seed=-1", "The seed is '-1'; expected a whole number"),
         ("/warm:9.png", "expected a weight from 0 to 4"),
         ("/b c d e f g h i j.png", "The prompt has 9 adjectives; expected at most 8"),

@@ -17,6 +17,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 NODE, CPP = EXAMPLES / "node", EXAMPLES / "cpp"
 REQUESTS = (
     ("warm dark fluid", 7),
+    ("pale calm", "alice"),
     ("pale:1.5 geometric, -busy", 0),
     ("Vibrant -dark:0.7", 2**53 - 1),
     ("éthéré", 123_456_789_012),
@@ -24,7 +25,7 @@ REQUESTS = (
 )  # fmt: skip
 WRONG = (  # what is typed, what the program says
     ([], "no adjectives"),
-    (["warm", "--seed", "soon"], "The seed is"),
+    (["warm", "--seed", "1.5"], "The seed is"),
     (["warm", "--seed", "-1"], "The seed is"),
     (["warm", "--seed", "9007199254740992"], "The seed is"),
     (["dark:9"], "dark:9"),
@@ -34,9 +35,9 @@ WRONG = (  # what is typed, what the program says
     (["warm", "not"], "ends with"),
     (["dark", "1.4"], "the number"),
     (["warm", "--temperature", "11"], "The temperature is"),
-    (["warm", "--guidance", "8.5"], "The guidance is"),
-    (["warm", "--steps", "0"], "The steps is"),
-    (["warm", "--steps", "2.5"], "The steps is"),
+    (["warm", "--guidance", "8.5"], "The guidance scale is"),
+    (["warm", "--steps", "0"], "The number of steps is"),
+    (["warm", "--steps", "2.5"], "The number of steps is"),
     (["warm", "--form-strength", "1.1"], "The form strength is"),
     (["warm", "--model", "nothing.onnx"], "nothing.onnx cannot be read"),
     (["warm", "--out", "no/such/folder/art.png"], "cannot be written"),

@@ -11,7 +11,7 @@ from export.graphs import engine_graphs
 from export.integers import optimised_operators
 from export.noise import noise_of_seed
 from t2a_edge.conditioning import conditioning
-from t2a_edge.drawing import Drawing, SamplingOptions
+from t2a_edge.drawing import Drawing
 from t2a_edge.noise import (
     OF_FORM,
     OF_LATENTS,
@@ -20,6 +20,7 @@ from t2a_edge.noise import (
     normal_noise,
 )
 from t2a_edge.prompt import parse_prompt
+from t2a_edge.request import SamplingOptions
 from t2a_edge.sampler import decoded, draw_indices
 from tests.export.small_model import (
     opened,

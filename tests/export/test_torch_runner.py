@@ -6,11 +6,12 @@ import torch
 
 from export.torch_runner import TorchRunner
 from t2a_edge.conditioning import conditioning
-from t2a_edge.drawing import Drawing, SamplingOptions
+from t2a_edge.drawing import Drawing
 from t2a_edge.form import SIDE, resampling_matrices
 from t2a_edge.layout import Layout, latent_numbers
 from t2a_edge.noise import choice_noise, crop_numbers, normal_noise
 from t2a_edge.prompt import parse_prompt
+from t2a_edge.request import SamplingOptions
 from t2a_edge.runner import FormInputs
 from t2a_edge.sampler import composed, paint_steps
 from tests.tiny import FORMS, tiny_spec

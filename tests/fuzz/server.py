@@ -23,8 +23,8 @@ PATHS = ["/v1/generate", "/v1/interpolate", "/v1/explain", "/v1/stream", "/v1/in
          "/v1/generate\0", "*"]  # fmt: skip
 METHODS = ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "BREW", "get"]
 FIELDS = ["prompt", "blend", "amount", "seed", "guidance_scale", "temperature", "steps", "form",
-          "form_strength", "count", "size", "format", "first", "second", "frames", "frame_ms",
-          "unheard-of"]  # fmt: skip
+          "form_strength", "count", "seed_step", "size", "tile", "format", "first", "second",
+          "frames", "frame_ms", "unheard-of"]  # fmt: skip
 SOUND = {"prompt": "warm", "first": "warm", "second": "icy", "frames": 2, "seed": 7}
 HEADERS = ["content-type", "content-length", "accept", "authorization", "expect", "origin", "range",
            "x-request-id", "host", "cookie", "accept-encoding", "transfer-encoding",

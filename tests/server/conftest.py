@@ -33,15 +33,11 @@ class GatedEngine:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
-    def draw(self, requests: list[Any]) -> list[Any]:
+    def draw(self, requests: list[Any], **options: Any) -> list[Any]:
         self._pass(list(requests))
         if any(request.prompt == self.fails_for for request in requests):
             raise RuntimeError("the engine broke")
-        return self._engine.draw(requests)
-
-    def generate(self, *args: Any, **options: Any) -> Any:
-        self._pass([args])
-        return self._engine.generate(*args, **options)
+        return self._engine.draw(requests, **options)
 
     def _pass(self, asked: list[Any]) -> None:
         self.batches.append(asked)

@@ -39,7 +39,7 @@ NUMBERS = {  # what is checked: the least and the most; None where the model or 
     "GenerateAsked": {
         "seed": (0, MAX_SEED), "guidance_scale": (0, MAX_GUIDANCE),
         "temperature": (0, MAX_TEMPERATURE), "steps": (1, MAX_STEPS), "form_strength": (0, 1),
-        "amount": (0, 1), "count": (1, 8),
+        "amount": (0, 1), "count": (1, 8), "seed_step": (1, MAX_SEED),
     },
     "InterpolateAsked": {
         "seed": (0, MAX_SEED), "guidance_scale": (0, MAX_GUIDANCE),
@@ -104,6 +104,8 @@ ASKED = [
     ("post", "/v1/generate", {"prompt": "warm", "format": "json", "seed": 7.0, "count": 1.0}),
     ("post", "/v1/interpolate", {"first": "warm", "second": "icy", "frames": 2, "format": "json"}),
     ("post", "/v1/explain", {"prompt": "warm xyzzy"}),
+    ("post", "/v1/generate", {"prompt": "warm", "seed": "alice", "format": "json"}),
+    ("post", "/v1/generate", {"prompt": "warm", "seed": "1.5"}),
     ("post", "/v1/generate", {"prompt": ""}),
     ("post", "/v1/stream", {"prompt": ""}),
 ]

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from t2a_edge import __version__
 from t2a_edge.animation import about_frames
 from t2a_edge.image import METADATA_KEY, read_metadata
-from t2a_edge.seeds import MAX_SEED
+from t2a_edge.seeds import MAX_SEED, seed_of_text
 
 
 def pixels_of(content: bytes) -> np.ndarray:
@@ -96,6 +96,19 @@ def test_a_fresh_seed_is_told_and_draws_the_same_again(live):
     again = live.post("/v1/generate", prompt="warm", seed=int(first.headers["x-seed"]))
     assert first.content == again.content
     assert live.post("/v1/generate", prompt="warm").headers["x-seed"] != first.headers["x-seed"]
+
+
+def test_a_text_is_a_seed(live, engine):
+    answer = live.post("/v1/generate", prompt="warm", seed="alice")
+    assert answer.headers["x-seed"] == str(seed_of_text("alice"))
+    assert answer.content == engine.generate("warm", seed="alice").encode("png")
+
+
+def test_a_tile_and_seeds_that_are_a_step_apart(live, engine):
+    told = {"seed": 2, "seed_step": 5, "count": 2, "tile": True, "size": "256"}
+    images = live.post("/v1/generate", prompt="warm", format="json", **told).json()["images"]
+    own = [engine.tile("warm", seed=seed).recipe for seed in (2, 7)]
+    assert [image["recipe"] for image in images] == own
 
 
 def test_another_size(live, engine):
@@ -249,9 +262,10 @@ def detail_of(answer) -> str:
 
 BAD = [
     ("/v1/generate", {}, "prompt is missing"),
-    ("/v1/generate", {"prompt": ""}, "prompt is ''"),
+    ("/v1/generate", {"prompt": ""}, "no adjectives"),
+    ("/v1/generate", {"prompt": None}, "There is no prompt"),
     ("/v1/generate", {"prompt": "  "}, "no adjectives"),
-    ("/v1/generate", {"prompt": 7}, "prompt is 7; expected: a valid string."),
+    ("/v1/generate", {"prompt": 7}, "The prompt is 7; expected adjectives, as text."),
     ("/v1/generate", {"prompt": "b c d e f g h i j"}, "9 adjectives; expected at most 8"),
     ("/v1/generate", {"prompt": "warm:9"}, "expected a weight from 0 to 4"),
     ("/v1/generate", {"prompt": "warm" * 101}, "404 characters; expected 400"),
@@ -261,7 +275,7 @@ BAD = [
     ("/v1/generate", {"prompt": "warm", "seed": -1}, "seed is -1"),
     ("/v1/generate", {"prompt": "warm", "seed": MAX_SEED + 1}, "seed is"),
     ("/v1/generate", {"prompt": "warm", "seed": True}, "seed is True"),
-    ("/v1/generate", {"prompt": "warm", "seed": "1"}, "seed is '1'"),
+    ("/v1/generate", {"prompt": "warm", "seed": "1.5"}, "seed is '1.5'"),
     ("/v1/generate", {"prompt": "warm", "count": 0}, "count is 0"),
     ("/v1/generate", {"prompt": "warm", "count": 9, "format": "json"}, "allows 8 or fewer"),
     ("/v1/generate", {"prompt": "warm", "count": 2}, "or the format json"),
@@ -269,11 +283,11 @@ BAD = [
     ("/v1/generate", {"prompt": "warm", "size": [256]}, "size is [256]"),
     ("/v1/generate", {"prompt": "warm", "size": [256, 260]}, "a multiple of 8"),
     ("/v1/generate", {"prompt": "warm", "size": [256, 1032]}, "allows 1024 or fewer"),
-    ("/v1/generate", {"prompt": "warm", "guidance_scale": 9}, "guidance_scale is 9"),
+    ("/v1/generate", {"prompt": "warm", "guidance_scale": 9}, "guidance scale is 9"),
     ("/v1/generate", {"prompt": "warm", "temperature": -1}, "temperature is -1"),
-    ("/v1/generate", {"prompt": "warm", "steps": 0}, "steps is 0"),
-    ("/v1/generate", {"prompt": "warm", "steps": 65}, "steps is 65"),
-    ("/v1/generate", {"prompt": "warm", "form_strength": 1.5}, "form_strength is 1.5"),
+    ("/v1/generate", {"prompt": "warm", "steps": 0}, "number of steps is 0"),
+    ("/v1/generate", {"prompt": "warm", "steps": 65}, "number of steps is 65"),
+    ("/v1/generate", {"prompt": "warm", "form_strength": 1.5}, "form strength is 1.5"),
     ("/v1/generate", {"prompt": "warm", "form": "?"}, "The form is no base64"),
     ("/v1/generate", {"prompt": "warm", "form": "AAAA"}, "The form is not a picture"),
     ("/v1/interpolate", {"first": "warm", "second": "icy", "form": "AAAA"}, "not a picture"),
@@ -295,7 +309,10 @@ BAD = [
         "2 seeds from 9007199254740991 go past the largest",
     ),
     ("/v1/interpolate", {"first": "warm"}, "second is missing"),
-    ("/v1/interpolate", {"first": "warm", "second": "icy", "frames": 1}, "frames is 1"),
+    ("/v1/interpolate", {"first": "warm", "second": "icy", "frames": None}, "frames is None"),
+    ("/v1/generate", {"prompt": "warm", "tile": True, "size": [264, 256]}, "multiple of 128"),
+    ("/v1/generate", {"prompt": "warm", "picture": "art.png"}, "picture is no key"),
+    ("/v1/interpolate", {"first": "warm", "second": "icy", "frames": 1}, "number of frames is 1"),
     ("/v1/interpolate", {"first": "warm", "second": "icy", "frames": 33}, "allows 32 or fewer"),
     ("/v1/interpolate", {"first": "warm", "second": ":"}, "expected an adjective"),
     ("/v1/explain", {"prompt": ""}, "prompt is ''"),

@@ -81,7 +81,12 @@ FORMS = st.one_of(
 DRAWN = {"steps": st.just(1) | NUMBERS, "form": FORMS, "form_strength": NUMBERS}
 SAMPLING = {"seed": NUMBERS, "guidance_scale": NUMBERS, "temperature": NUMBERS, **DRAWN}
 SEEDS = NUMBERS | st.lists(NUMBERS, max_size=3) | st.just(np.arange(2))
-REQUESTS = st.builds(Request, TEXTS, NUMBERS, TEXTS, NUMBERS)
+WANTED = st.fixed_dictionaries(
+    {"prompt": TEXTS},
+    optional={**SAMPLING, "seed": SEEDS, "blend": TEXTS, "amount": NUMBERS, "size": SIZES,
+              "tile": NUMBERS, "count": st.just(2) | st.none(), "frames": st.just(2) | st.none(),
+              "strength": NUMBERS, "left": NUMBERS, "format": TEXTS},
+)  # fmt: skip
 WAYS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "generate": st.fixed_dictionaries(
         {"prompt": TEXTS},
@@ -94,9 +99,7 @@ WAYS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "interpolate": st.fixed_dictionaries(
         {"first": TEXTS, "second": TEXTS}, optional={**SAMPLING, "frames": NUMBERS}
     ),
-    "draw": st.fixed_dictionaries(
-        {"requests": st.lists(REQUESTS | NUMBERS, max_size=2)}
-    ),
+    "draw": st.fixed_dictionaries({"requests": st.lists(WANTED | NUMBERS, max_size=2)}),
     "explain": st.fixed_dictionaries({"prompt": TEXTS}),
     "nearest_words": st.fixed_dictionaries({"word": TEXTS}, optional={"count": NUMBERS}),
     "decode": st.fixed_dictionaries({"recipe": TEXTS}),
@@ -125,6 +128,8 @@ def test_a_method_works_or_says_why(engine: TextToArt, name: str) -> None:
         if isinstance(arguments.get("artwork"), str):
             arguments = {**arguments, "artwork": drawn}
         try:
+            if name == "draw":
+                arguments = {"requests": [asked(one) for one in arguments["requests"]]}
             found = getattr(engine, name)(**arguments)
             if name == "stream":
                 list(found)
@@ -136,6 +141,11 @@ def test_a_method_works_or_says_why(engine: TextToArt, name: str) -> None:
         assert len(told) < 1000
 
     use()
+
+
+def asked(wanted: Any) -> Any:
+    """A request of what is wanted, where that is one."""
+    return Request(**wanted) if isinstance(wanted, dict) and wanted else wanted
 
 
 BASE_SPEC = base_spec()

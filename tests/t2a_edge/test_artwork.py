@@ -11,9 +11,10 @@ import pytest
 
 from t2a_edge.artwork import Artwork
 from t2a_edge.conditioning import Conditioning
-from t2a_edge.drawing import Drawing, SamplingOptions
+from t2a_edge.drawing import Drawing
 from t2a_edge.layout import Layout
 from t2a_edge.recipe import Recipe, pack_recipe, unpack_recipe
+from t2a_edge.request import SamplingOptions
 from t2a_edge.spec import Spec
 
 OPTIONS = SamplingOptions(guidance_scale=3.0, temperature=1.0, steps=8, form_strength=1.0)

@@ -16,11 +16,12 @@ from PIL import Image
 import t2a_edge
 from t2a_edge import cli
 from t2a_edge.command import run_command
-from t2a_edge.commands import change, draw, output, sheet
+from t2a_edge.commands import draw, output, sheet
+from t2a_edge.conditioning import conditioning
 from t2a_edge.image import read_metadata, write_picture
 from t2a_edge.pipeline import TextToArt
 from t2a_edge.recipe import pack_recipe, unpack_recipe
-from t2a_edge.seeds import MAX_SEED
+from t2a_edge.seeds import MAX_SEED, seed_of_text
 
 ROOT = Path(t2a_edge.__file__).parents[1]
 SIDE = 32  # pixels of a picture of the tiny model
@@ -233,10 +234,10 @@ def test_a_size_is_drawn(tiny, typed, size):
 @pytest.mark.parametrize(
     ("size", "said"),
     [
-        ("large", "'large' is not a size; expected one such as 512x384"),
-        ("64x48x3", "is not a size"),
-        ("-64x48", "is not a size"),
-        ("64x", "is not a size"),
+        ("large", "size is 'large'; expected width and height in pixels, such as 512x384"),
+        ("64x48x3", "size is '64x48x3'"),
+        ("-64x48", "size is '-64x48'"),
+        ("64x", "size is '64x'"),
         ("63x48", "a multiple of"),
         ("8x8", "width of the size is 8; expected a whole number from"),
         ("999999999x48", "width of the size is 999999999; expected"),
@@ -429,7 +430,7 @@ def test_frames_can_be_one_file_that_moves(tiny, out, suffix):
         (["warm", "cool", "--fps", 0], "frames a second is 0"),
         (["warm", "cool", "--fps", "nan"], "frames a second is nan"),
         (["warm", "cool", "--bounce"], "--bounce is for a file that moves"),
-        (["warm", "cool", "--seed", -1], "seed is -1"),
+        (["warm", "cool", "--seed", -1], "seed is '-1'"),
         (["warm", "cool", "--size", "9x9"], "width of the size is 9"),
         (["warm", "cool", "--out", "way.png"], "expected a .gif .webp file or a folder"),
         (["warm", "cool", "--format", "png", "--out", "way.gif"], "--format is png"),
@@ -440,12 +441,6 @@ def test_an_interpolation_that_cannot_be_drawn_is_refused(tiny, out, arguments, 
 
 
 # ---- vary, inpaint, outpaint
-
-
-def test_the_default_strength_of_a_variation_is_that_of_the_library():
-    from t2a_edge.pipeline import STRENGTH
-
-    assert change.DEFAULT_STRENGTH == STRENGTH
 
 
 def test_variations_have_a_strength(tiny, tiny_bundle, picture):
@@ -807,4 +802,29 @@ def test_draw_checks_what_all_pictures_share_before_any_is_drawn(tiny, out, monk
     drawn = []
     monkeypatch.setattr(draw.Series, "draw", lambda *_args: drawn.append(1) or iter(()))
     assert_refused(tiny("generate", "warm", "--size", "9x9"), out, "width of the size is 9")
+    assert_refused(tiny("generate", "-", "--blend", ":", given=b"warm"), out, "an adjective")
     assert drawn == []
+
+
+@pytest.mark.parametrize("command", [["generate", "warm"], ["tile", "warm"], ["vary", "PICTURE"]])
+def test_a_text_is_a_seed_and_the_number_that_it_stands_for_is_told(tiny, picture, command):
+    words = [picture if word == "PICTURE" else word for word in command]
+    (told,) = tiny(*words, "--seed", "alice", "--json").json
+    assert told["seed"] == seed_of_text("alice")
+    (again,) = tiny(*words, "--seed", told["seed"], "--json").json
+    assert again["recipe"] == told["recipe"]
+
+
+def test_many_pictures_of_a_prompt_read_its_words_once_and_are_those_of_each_alone(
+    tiny, tiny_bundle, monkeypatch
+):
+    read = []
+    monkeypatch.setattr(
+        "t2a_edge.plan.conditioning", lambda *told: read.append(1) or conditioning(*told)
+    )
+    ended = tiny("generate", "warm", "dark", "--seed", 3, "--count", 19, "--format", "npy")
+    assert (len(ended.out), read) == (19, [1])
+    with TextToArt(tiny_bundle) as engine:
+        for seed in (3, 19, 21):
+            (path,) = (path for path in ended.out if path.endswith(f"-{seed}.npy"))
+            assert (np.load(path) == engine.generate("warm dark", seed=seed).pixels).all()

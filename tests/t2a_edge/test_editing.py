@@ -85,9 +85,9 @@ def test_as_many_seeds_as_prompts(engine):
 
 def test_requests_with_their_own_options_are_drawn_as_each_alone(engine):
     requests = [
-        Request("warm", 1, guidance_scale=0.0),
-        Request("pale", 2, blend="cool", amount=0.3, steps=3),
-        Request("dark", 3, temperature=0.0),
+        Request("warm", seed=1, guidance_scale=0.0),
+        Request("pale", seed=2, blend="cool", amount=0.3, steps=3),
+        Request("dark", seed=3, temperature=0.0),
     ]
     one, two, three = engine.draw(requests)
     assert_same(one, engine.generate("warm", seed=1, guidance_scale=0.0))
@@ -128,16 +128,35 @@ def test_a_picture_has_the_size_that_was_asked_for(engine, size):
     assert_same(engine.decode(drawn.recipe), drawn)
 
 
-def test_the_trained_size_is_the_plain_picture(engine, artwork):
-    assert_same(engine.generate("warm dark", seed=7, size=(SIZE, SIZE)), artwork)
+@pytest.mark.parametrize("size", [(SIZE, SIZE), SIZE, f"{SIZE}x{SIZE}", f" {SIZE} "])
+def test_the_trained_size_is_the_plain_picture(engine, artwork, size):
+    assert_same(engine.generate("warm dark", seed=7, size=size), artwork)
 
 
 @pytest.mark.parametrize(
-    "size", [(31, 32), (32, 34), (16, 32), (32, 4096), (32,), 32, "32x32", (True, 32), (32.0, 32)]
+    "size",
+    [
+        (31, 32),
+        (32, 34),
+        (16, 32),
+        (32, 4096),
+        (32,),
+        31,
+        "32x",
+        "32x32x32",
+        (True, 32),
+        (32.0, 32),
+    ],
 )
 def test_a_size_that_cannot_be_had_is_an_error(engine, size):
     with pytest.raises(OptionError, match=r"expected (width and height|a whole.*from 32 to 256)"):
         engine.generate("warm", seed=1, size=size)
+
+
+@pytest.mark.parametrize("margin", [np.zeros(0), [], (8,), "8", False])
+def test_a_margin_that_is_no_number_is_an_error(engine, artwork, margin):
+    with pytest.raises(OptionError, match="The margin at the left is"):
+        engine.outpaint(artwork, left=margin, right=16)
 
 
 def test_a_tile_is_a_whole_number_of_half_windows(engine):
@@ -214,7 +233,7 @@ def test_a_variation_may_have_other_words_another_form_and_other_steps(engine, a
         assert (drawn.indices != plain.indices).any()
 
 
-@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan"), "1", True, None])
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan"), "1", True])
 def test_a_strength_out_of_range_is_an_error(engine, artwork, strength):
     with pytest.raises(OptionError, match=r"strength is .*; expected a number from 0 to 1"):
         engine.vary(artwork, strength=strength)
@@ -306,7 +325,7 @@ def test_a_picture_inpainted_twice_is_opened_as_it_was(engine, artwork, tmp_path
 def test_a_picture_inpainted_too_often_is_told_before_it_is_drawn(engine, artwork, monkeypatch):
     monkeypatch.setattr("t2a_edge.recipe.MOST_PASTED", 1)
     once = engine.inpaint(artwork, mask_of(0, 0, 16, 16), seed=5)
-    monkeypatch.setattr(engine, "_steps", None)
+    monkeypatch.setattr("t2a_edge.pipeline.paint_steps", None)
     with pytest.raises(RecipeError, match=r"inpainted 2 times over.*one mask"):
         engine.inpaint(once, mask_of(0, 0, 16, 16), seed=5)
 

@@ -229,7 +229,7 @@ def test_more_words_than_there_are_is_all_of_them(model: TextToArt) -> None:
         (lambda model: model.generate(["a", "b"], seed=np.arange(3)), "3 seeds and 2 prompts"),
         (lambda model: model.generate("warm", size=()), r"The size is \(\); expected width"),
         (lambda model: model.tile("warm", size=np.array([])), "The size is array"),
-        (lambda model: model.tile("warm", size=0), "The size is 0"),
+        (lambda model: model.tile("warm", size=0), "The width of the size is 0"),
         (lambda model: model.generate("warm", size=np.zeros((2, 2))), "The width of the size"),
         (lambda model: model.generate("warm", amount="1"), "The amount is '1'"),
         (lambda model: model.interpolate("a", "b", frames=2.0), "number of frames is 2.0"),

@@ -1,5 +1,8 @@
 """Seeds: what is one, fresh ones, and those of several pictures."""
 
+import hashlib
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +11,8 @@ import pytest
 from t2a_edge.errors import OptionError
 from t2a_edge.seeds import FRESH_SEEDS, MAX_SEED, check_seed, run_of_seeds, seed_or_fresh
 
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "seeds.json").read_text())
+
 
 @pytest.mark.parametrize("seed", [0, 7, MAX_SEED, np.int64(7), np.uint8(7)])
 def test_whole_numbers_in_range_are_seeds(seed: Any) -> None:
@@ -15,10 +20,25 @@ def test_whole_numbers_in_range_are_seeds(seed: Any) -> None:
     assert type(check_seed(seed)) is int
 
 
-@pytest.mark.parametrize("seed", [-1, MAX_SEED + 1, 10**30, 1.0, float("nan"), "7", True, None])
+@pytest.mark.parametrize("seed", [-1, MAX_SEED + 1, 10**30, 1.0, float("nan"), b"7", True, None])
 def test_anything_else_is_no_seed(seed: Any) -> None:
     with pytest.raises(OptionError, match="expected a whole number from 0 to 9007199254740991"):
         check_seed(seed)
+
+
+@pytest.mark.parametrize("row", VECTORS, ids=lambda row: ascii(row["text"])[:20])
+def test_texts_are_seeds_as_the_vectors_say(row: dict[str, Any]) -> None:
+    if row["seed"] is None:
+        with pytest.raises(OptionError, match=r"^The seed is .*; expected a whole number from 0"):
+            check_seed(row["text"])
+    else:
+        assert check_seed(row["text"]) == row["seed"]
+        assert run_of_seeds(row["text"], 2)[0] == row["seed"]
+
+
+def test_a_text_is_its_sha256_as_anybody_computes_it() -> None:
+    digest = hashlib.sha256("тёплый".encode()).hexdigest()
+    assert check_seed("тёплый") == int(digest[:16], 16) % 2**53
 
 
 def test_a_seed_is_kept_and_a_missing_one_is_fresh() -> None:

@@ -12,6 +12,7 @@ import pytest
 from t2a_edge import TextToArt
 from t2a_edge.bundle import load_bundle
 from t2a_edge.image import read_pixels
+from web.options import MODULE, module
 from web.prepare import manifest
 from web.reference import write_drawn, write_reference
 from web.vectors import PROMPTS, VECTORS, prompt_vectors, vectors
@@ -27,6 +28,10 @@ def test_the_vectors_of_the_page_are_what_python_makes_today():
     assert written == vectors(), "run `python -m web.vectors`"
     prompts = json.loads(PROMPTS.read_text(encoding="utf-8"))
     assert prompts == prompt_vectors(), "run `python -m web.vectors`"
+
+
+def test_the_options_of_the_page_are_those_of_a_request():
+    assert MODULE.read_text(encoding="utf-8") == module(), "run `python -m web.options`"
 
 
 def test_the_lock_file_names_no_registry():

@@ -2,7 +2,8 @@
 import { pictureIn, show } from "./canvas.js";
 import { formOf, SIDE } from "./core/form.js";
 import { PageError } from "./core/errors.js";
-import { freshSeed, optionsChosen, promptTyped } from "./fields.js";
+import { freshSeed } from "./core/seeds.js";
+import { optionsChosen, promptTyped } from "./fields.js";
 import { $, guarded, state } from "./page.js";
 import { blendOf, captionOf, drawAndShow, pictureOf } from "./picture.js";
 

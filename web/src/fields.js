@@ -1,40 +1,30 @@
 // The prompt, the seed and the options; the sliders and words that write into the prompt.
 import { axisSliders, follow } from "./axes.js";
 import { PageError } from "./core/errors.js";
+import { SAMPLING } from "./core/options.js";
 import { promptText, readPrompt, withWeight } from "./core/prompt.js";
-import { MAX_SEED } from "./link.js";
+import { settled } from "./core/request.js";
+import { seedOf } from "./core/seeds.js";
 import { $, state } from "./page.js";
 
-const FRESH_SEEDS = 2 ** 32;
-export const OPTIONS = ["guidance", "temperature", "steps", "strength"]; // as a link names them, too
 let sliders = [];
 let chips = [];
 
 const manifest = () => state.engine.manifest;
 
-export const freshSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % FRESH_SEEDS;
-
-/** The seed that is typed; a PageError if it is none. */
-export function seedTyped() {
-  const text = $("seed").value.trim();
-  const seed = /^\d+$/u.test(text) ? Number(text) : NaN;
-  const right = seed <= MAX_SEED;
-  $("seed").setAttribute("aria-invalid", String(!right));
-  if (!right) throw new PageError(`The seed is "${text}"; expected a whole number from 0 to ${MAX_SEED}.`);
-  return seed;
+/** What a field holds; a PageError, and a field that is marked, where it cannot be read. */
+function typed(id, read) {
+  $(id).setAttribute("aria-invalid", "true");
+  const found = read($(id).value);
+  $(id).setAttribute("aria-invalid", "false");
+  return found;
 }
+
+/** The seed that is typed, a number or a text; a PageError if it is none. */
+export const seedTyped = () => typed("seed", seedOf);
 
 /** What a field is read as, terms and other words; a PageError if it is no prompt. */
-export function promptTyped(id = "prompt") {
-  try {
-    const read = readPrompt($(id).value, manifest());
-    $(id).setAttribute("aria-invalid", "false");
-    return read;
-  } catch (error) {
-    $(id).setAttribute("aria-invalid", "true");
-    throw error;
-  }
-}
+export const promptTyped = (id = "prompt") => typed(id, (text) => readPrompt(text, manifest()));
 
 /** The terms of a field; a PageError if they are none. */
 export const termsTyped = (id) => promptTyped(id).terms;
@@ -49,10 +39,7 @@ function termsSoFar() {
 }
 
 /** The options as the model takes them. */
-export function optionsChosen() {
-  const [guidance, temperature, steps, formStrength] = OPTIONS.map((name) => Number($(name).value));
-  return { guidance, temperature, steps, formStrength };
-}
+export const optionsChosen = () => Object.fromEntries(SAMPLING.map((name) => [name, Number($(name).value)]));
 
 /** Width and height, and whether edges meet. */
 export const sizeChosen = () => ({ size: $("size").value.split("x").map(Number), tile: $("tile").checked });
@@ -76,11 +63,9 @@ export const untouched = () => ({ prompt: $("prompt").defaultValue, seed: $("see
 /** Fill in how a picture was made. The seed of a changed one stays out: with its words it draws another. */
 export function fillFields(said) {
   const { spec } = manifest();
-  const own = { guidance: spec.guidance_scale, temperature: spec.temperature, steps: spec.steps, strength: spec.form_strength };
   if (said.prompt) $("prompt").value = said.prompt;
   if (said.seed !== null && !said.changed) $("seed").value = said.seed;
-  for (const name of OPTIONS) {
-    const value = said[name] ?? own[name];
+  for (const [name, value] of Object.entries(settled(said, spec))) {
     $(name).max = Math.max($(name).max, value); // a link may say more than the slider offers
     $(name).value = value;
   }

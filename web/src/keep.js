@@ -40,7 +40,7 @@ export async function openFile(file) {
     throw new PageError("The PNG's description has no recipe; draw it again from its prompt and seed.");
   }
   // through the link's checks: the file may say anything
-  const { guidance_scale: guidance, form_strength: strength, size, ...rest } = about;
-  const entries = Object.entries({ ...rest, guidance, strength }).filter(([, value]) => (value ?? null) !== null);
+  const { size, ...rest } = about;
+  const entries = Object.entries(rest).filter(([, value]) => (value ?? null) !== null);
   await showRecipe(about.recipe, stateFrom(new URLSearchParams(entries).toString()));
 }

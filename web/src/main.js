@@ -1,8 +1,10 @@
 import { drawBeyond, drawPart, listenForMarks, takeForm, takeFormOf, takeFormShown } from "./changes.js";
 import { PageError } from "./core/errors.js";
+import { SAMPLING } from "./core/options.js";
 import { parsePrompt } from "./core/prompt.js";
+import { freshSeed } from "./core/seeds.js";
 import { Engine } from "./engine.js";
-import { OPTIONS, buildFields, fillFields, followFields, freshSeed, optionsChosen, promptTyped, seedTyped, sizeChosen, untouched } from "./fields.js";
+import { buildFields, fillFields, followFields, optionsChosen, promptTyped, seedTyped, sizeChosen, untouched } from "./fields.js";
 import { copy, download, openFile, openRecipe } from "./keep.js";
 import { stateFrom } from "./link.js";
 import { $, guarded, state } from "./page.js";
@@ -30,7 +32,7 @@ const settled = () => {
 const edited = (said) =>
   said.recipe !== null &&
   said.recipe === state.current?.recipe &&
-  ["prompt", "seed", "blend", "amount", ...OPTIONS].some((name) => said[name] !== null && said[name] !== state.current.said[name]);
+  ["prompt", "seed", "blend", "amount", ...SAMPLING].some((name) => said[name] !== null && said[name] !== state.current.said[name]);
 
 /** Open or draw what the address says; what it leaves out is as it is at first. */
 const openOrDraw = () =>
@@ -74,8 +76,8 @@ function listen() {
     $("seed").value = freshSeed();
     drawTyped();
   });
-  for (const name of [...OPTIONS, "changed"]) on(name, "input", followFields);
-  for (const name of [...OPTIONS, "size", "tile"]) on(name, "change", drawTyped);
+  for (const name of [...SAMPLING, "changed"]) on(name, "input", followFields);
+  for (const name of [...SAMPLING, "size", "tile"]) on(name, "change", drawTyped);
   on("vary", "click", drawVariations);
   on("redraw", "click", drawPart);
   on("extend", "click", drawBeyond);

@@ -7,6 +7,7 @@ import { PageError } from "./core/errors.js";
 import { isPlain } from "./core/layout.js";
 import { digits, parsePrompt, promptText } from "./core/prompt.js";
 import { packRecipe, unpackRecipe } from "./core/recipe.js";
+import { settled } from "./core/request.js";
 import { fillFields } from "./fields.js";
 import { fragmentFrom } from "./link.js";
 import { $, begin, finish, state, stillness, tell } from "./page.js";
@@ -59,10 +60,9 @@ export async function drawOne(request, how = "draw", about = {}, previewed = nul
 
 /** What a link says of a picture. */
 function saidOf({ prompt, blend, seed, options, changed, form, layout, width, height }, recipe) {
-  const { guidance, temperature, steps, formStrength: strength } = options;
   const [second, amount] = blend ?? [null, null];
   const size = isPlain(layout) ? null : `${width}x${height}`;
-  return { prompt, blend: second, amount, seed, guidance, temperature, steps, strength, size, tile: layout.wrap, changed, form, recipe };
+  return { prompt, blend: second, amount, seed, ...options, size, tile: layout.wrap, changed, form, recipe };
 }
 
 /** Show a picture in the frame. */
@@ -188,12 +188,7 @@ export async function showRecipe(text, said) {
     prompt,
     blend: prompt && second ? [second, said.amount] : null,
     seed: said.seed ?? null,
-    options: {
-      guidance: said.guidance ?? spec.guidance_scale,
-      temperature: said.temperature ?? spec.temperature,
-      steps: said.steps ?? spec.steps,
-      formStrength: said.strength ?? spec.form_strength,
-    },
+    options: settled(said, spec),
     changed: said.changed ?? "",
     form: said.form ?? "",
   };

@@ -1,6 +1,7 @@
 // Rows of pictures: variations, and the way to other words.
 import { show, thumbnail } from "./canvas.js";
-import { freshSeed, optionsChosen, seedTyped, sizeChosen, termsTyped } from "./fields.js";
+import { freshSeed } from "./core/seeds.js";
+import { optionsChosen, seedTyped, sizeChosen, termsTyped } from "./fields.js";
 import { $, begin, finish, guarded, state, stillness, tell } from "./page.js";
 import { blendOf, drawOne, nameOf, pictureOf, restore, showAgain, termsOf } from "./picture.js";
 

@@ -92,7 +92,7 @@ export class Model {
   async #drawn({ terms, blend, seed, options, form }, layout, crop, given, seen) {
     const words = await conditioning(this.runner, this.spec, terms, blend);
     const field = form ? fieldOfForm(this.spec, form, layout, crop) : null;
-    const formLevel = given?.formLevel ?? 1 - options.formStrength;
+    const formLevel = given?.formLevel ?? 1 - options.form_strength;
     const drawing = { words, seed, options, form: field, formLevel, given };
     let [latents, done] = [null, 0];
     for await (latents of paintSteps(this.runner, this.spec, drawing, layout)) {

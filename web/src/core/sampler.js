@@ -2,7 +2,7 @@
 //
 // A drawing is { words, seed, options, form, formLevel, given }:
 //   words      { embedding, weights, formWeights }, see conditioning.js
-//   options    { guidance, temperature, steps, formStrength }
+//   options    { guidance_scale, temperature, steps, form_strength }
 //   form       a field, see fields.js; null lets the words choose
 //   formLevel  share of noise on the form
 //   given      what it takes from another picture, see edit.js, or null
@@ -51,7 +51,7 @@ export async function* paintSteps(runner, spec, drawing, layout) {
     const parts = [];
     for (const chunk of chunksOf(drawn)) {
       const latents = chunk.map((window) => cut(x, cells[window], depth));
-      const told = { level, formLevel, guidance: options.guidance };
+      const told = { level, formLevel, guidance: options.guidance_scale };
       const clean = await runner.painter(latents, chunk.map((window) => forms[window]), told, words);
       parts.push(...chunk.map((window, i) => [window, clean[i]]));
     }

@@ -211,16 +211,26 @@ withPage("a changed address is drawn; what it leaves out is as it is at first", 
   assert.equal(await page.inputValue("#seed"), "8");
   assert.equal(await page.textContent("#details"), "seed 8");
   assert.notEqual(await recipeOn(page), first);
-  await go(() => (location.hash = "#prompt=calm+blue&guidance=5&steps=2"));
+  await go(() => (location.hash = "#prompt=calm+blue&guidance_scale=5&steps=2"));
   assert.equal(await page.textContent("#caption"), "calm blue");
   assert.equal(await page.inputValue("#seed"), "7");
-  assert.equal(await page.inputValue("#guidance"), "5");
+  assert.equal(await page.inputValue("#guidance_scale"), "5");
   await go(() => (location.hash = "#seed=9"));
   assert.equal(await page.textContent("#caption"), "warm dark fluid");
-  assert.equal(await page.inputValue("#guidance"), String(manifest.spec.guidance_scale));
+  assert.equal(await page.inputValue("#guidance_scale"), String(manifest.spec.guidance_scale));
   assert.equal(await page.inputValue("#steps"), String(manifest.spec.steps));
   await drawn(page, () => page.goBack());
   assert.equal(await page.textContent("#caption"), "calm blue");
+});
+
+withPage("a text is a seed, and the picture names the number that it stands for", async (page) => {
+  await page.fill("#seed", "alice");
+  await drawn(page, () => page.press("#seed", "Enter"));
+  assert.equal(await page.textContent("#details"), "seed 6762861930873007");
+  const named = await recipeOn(page);
+  await page.fill("#seed", "6762861930873007");
+  await drawn(page, () => page.press("#seed", "Enter"));
+  assert.equal(await recipeOn(page), named);
 });
 
 withPage("words beside the adjectives are understood, and it is said", async (page) => {
@@ -261,7 +271,7 @@ withPage("a picture lends its form until the words choose again", async (page) =
   assert.ok(await page.isVisible("#form-shown"));
   const formed = await recipeOn(page);
   assert.notEqual(formed, first);
-  await page.focus("#strength");
+  await page.focus("#form_strength");
   await drawn(page, () => page.keyboard.press("Home")); // the form counts for nothing
   assert.notEqual(await recipeOn(page), formed);
   await drawn(page, () => page.keyboard.press("End"));

@@ -46,7 +46,7 @@ test("what is no PNG, has no description or a damaged one is refused in a senten
   }
 });
 
-const OPTIONS = { guidance: 2.5, steps: 8, formStrength: 1, temperature: 0.5 };
+const OPTIONS = { guidance_scale: 2.5, steps: 8, form_strength: 1, temperature: 0.5 };
 
 for (const { name, description } of vectors.names) {
   test(`a file is named ${name}, and says of itself what Python's says`, () => {
