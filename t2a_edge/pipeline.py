@@ -12,11 +12,12 @@ from typing import Any, Self, overload
 import numpy as np
 import numpy.typing as npt
 
+from t2a_edge import way
 from t2a_edge.artwork import Artwork
 from t2a_edge.bundle import load_bundle
-from t2a_edge.checks import MAX_FRAMES, file_path, number, sequence, shown, whole_number
+from t2a_edge.checks import file_path, number, sequence, shown, whole_number
 from t2a_edge.conditioning import conditioning
-from t2a_edge.drawing import Drawing, Given, SamplingOptions
+from t2a_edge.drawing import Drawing, Given, SamplingOptions, Travel
 from t2a_edge.edit import (
     blended,
     cell_pixels,
@@ -294,26 +295,94 @@ class TextToArt:
     def interpolate(
         self,
         first: str,
-        second: str,
+        second: str | None = None,
         *,
         frames: int = 8,
         seed: int | None = None,
+        to_seed: int | None = None,
+        loop: bool = False,
+        size: tuple[int, int] | None = None,
         guidance_scale: float | None = None,
         temperature: float | None = None,
         steps: int | None = None,
         form: Form | None = None,
         form_strength: float | None = None,
+        on_step: Callable[[int], None] | None = None,
     ) -> list[Artwork]:
-        """Draw the way from one prompt to another: blends from 0 to 1, all of one seed.
+        """Draw the way from one prompt to another, from one seed to another, or both at once.
 
         Args:
-            frames: how many pictures, 2 to 1000, both ends included. See `generate` for the others.
+            second: None stays with the first prompt.
+            frames: how many pictures, 2 to 1000, both ends included; of a loop 3 to 1000.
+            to_seed: the seed that the way leads to, from `seed`; None stays with that one.
+            loop: whether the way leads back to the first picture, which is not drawn twice. It
+                comes back by other pictures than it goes.
+            on_step: is told how many steps of a frame are done, after each. See `generate` for the
+                others.
+
+        Raises:
+            PromptError, OptionError, ImageError, ClosedError: as of `generate`; and an OptionError
+                where both ends are the same.
         """
-        frames = whole_number("The number of frames", frames, 2, MAX_FRAMES)
+        return list(
+            self.walk(
+                first, second, frames=frames, seed=seed, to_seed=to_seed, loop=loop, size=size,
+                guidance_scale=guidance_scale, temperature=temperature, steps=steps, form=form,
+                form_strength=form_strength, on_step=on_step,
+            )
+        )  # fmt: skip
+
+    def walk(
+        self,
+        first: str,
+        second: str | None = None,
+        *,
+        frames: int = 8,
+        seed: int | None = None,
+        to_seed: int | None = None,
+        loop: bool = False,
+        size: tuple[int, int] | None = None,
+        guidance_scale: float | None = None,
+        temperature: float | None = None,
+        steps: int | None = None,
+        form: Form | None = None,
+        form_strength: float | None = None,
+        on_step: Callable[[int], None] | None = None,
+    ) -> Iterator[Artwork]:
+        """The frames of `interpolate`, each as soon as it is drawn.
+
+        What cannot be used is refused at once. Ending the loop, or `close()`, stops the drawing.
+        """
         own_seed = seed_or_fresh(seed)
-        amounts = [round(i / (frames - 1), 6) for i in range(frames)]
-        shared = (guidance_scale, temperature, steps, _read(form), form_strength)
-        return self.draw([Request(first, own_seed, second, amount, *shared) for amount in amounts])
+        other_seed = own_seed if to_seed is None else check_seed(to_seed)
+        if not isinstance(loop, bool | np.bool_):
+            raise OptionError(f"loop is {shown(loop)}; expected True or False.")
+        if second is None and other_seed == own_seed:
+            raise OptionError(
+                "Both ends of the way are the same; expected a second prompt or another seed."
+            )
+        one_seed = other_seed == own_seed
+        places = way.loop(frames, one_seed=one_seed) if loop else way.open_way(frames)
+        layout, crop = self._room(size)
+        request = Request(
+            first, own_seed, second, 0.0, guidance_scale, temperature, steps, _read(form),
+            form_strength,
+        )  # fmt: skip
+        self._prepared(request, layout, crop, None)  # an error before anything is drawn
+
+        def drawn() -> Iterator[Artwork]:
+            for place in places:
+                asked = replace(request, amount=place.amount)
+                ready = self._steps([asked], layout, crop, changed="loop" if loop else "")
+                if loop or not one_seed:
+                    travel = Travel(other_seed, place.amount, place.noise)
+                    ready.drawings[0] = replace(ready.drawings[0], travel=travel)
+                if not one_seed:
+                    reached = (other_seed, place.amount)
+                    ready.made[0] = replace(ready.made[0], to_seed=reached)
+                yield self._last(ready, on_step)[0]
+
+        return drawn()
 
     # ---- changing
 
@@ -504,8 +573,9 @@ class TextToArt:
         artwork = self.decode(recipe)
         words, blend = about.get("prompt") or "", about.get("blend")
         changed, form, seed = about.get("changed", ""), about.get("form", ""), about.get("seed")
+        to_seed = about.get("to_seed")
         texts = all(isinstance(text, str) for text in (words, blend or "", changed, form))
-        if not texts or (blend is not None and "amount" not in about):
+        if not texts or ((blend or to_seed) is not None and "amount" not in about):
             raise ImageError(
                 f"{path} has metadata that t2a-edge did not write; name another picture, or "
                 "decode its recipe."
@@ -521,6 +591,7 @@ class TextToArt:
             unknown_words=self._unknown(known),
             seed=None if seed is None else check_seed(seed), options=options,
             changed=changed, form=form,
+            to_seed=None if to_seed is None else (check_seed(to_seed), amount),
         )  # fmt: skip
 
     def explain(self, prompt: str | Iterable[str]) -> list[Meaning]:
@@ -657,6 +728,7 @@ class TextToArt:
                 indices=own, layout=layout, crop=crop,
                 recipe=pack_recipe(Recipe(own, layout, crop), self.spec, self.model),
                 changed=about.changed, other_words=about.other_words, form=about.form,
+                to_seed=about.to_seed,
             )
             for pixels, own, about in zip(pictures, indices, made, strict=True)
         ]  # fmt: skip
@@ -737,6 +809,7 @@ class _Made:
     changed: str = ""
     other_words: tuple[str, ...] = ()
     form: str = ""
+    to_seed: tuple[int, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from t2a_edge.image import UInt8Array
     from t2a_edge.pipeline import TextToArt
 
-TITLES = {"guidance_scale": "guidance", "form_strength": "strength"}
-FIRST = ("prompt", "blend", "amount", "changed", "seed", "size")  # entries, before all others
+TITLES = {"guidance_scale": "guidance", "form_strength": "strength", "to_seed": "to seed"}
+FIRST = ("prompt", "blend", "amount", "changed", "seed", "to_seed", "size")
+"""Entries that come before all others."""
 FROM_WORDS = ("", "tile")  # changes after which prompt and seed alone draw the picture again
 LONGEST_SHOWN = 100  # characters of an entry
 
@@ -132,7 +133,7 @@ def compare(engine: "TextToArt", path: Path, about: Mapping[str, Any]) -> dict[s
     _recipe(path, about)
     artwork, stored = engine.open(path), read_pixels(path)
     found = {"recipe": _difference(artwork.pixels, stored, path)}
-    named = artwork.prompt and artwork.seed is not None and not artwork.form
+    named = artwork.prompt and artwork.seed is not None and not (artwork.form or artwork.to_seed)
     if named and artwork.changed in FROM_WORDS:
         again = from_words(engine, artwork)
         found["words"] = _difference(again.pixels, stored, path)
