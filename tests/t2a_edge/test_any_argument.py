@@ -92,7 +92,10 @@ WAYS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     ),
     "tile": st.fixed_dictionaries({"prompt": TEXTS}, optional={**SAMPLING, "size": SIZES}),
     "interpolate": st.fixed_dictionaries(
-        {"first": TEXTS, "second": TEXTS}, optional={**SAMPLING, "frames": NUMBERS}
+        {"first": TEXTS, "second": TEXTS},
+        optional={
+            **SAMPLING, "frames": NUMBERS, "to_seed": NUMBERS, "loop": NUMBERS, "size": SIZES
+        },
     ),
     "draw": st.fixed_dictionaries(
         {"requests": st.lists(REQUESTS | NUMBERS, max_size=2)}

@@ -437,6 +437,64 @@ def test_an_interpolation_goes_from_one_prompt_to_the_other(engine):
             engine.interpolate("warm", "cool", frames=bad)
 
 
+def test_a_way_leads_from_one_seed_to_another(engine):
+    first, middle, last = engine.interpolate("warm", seed=7, to_seed=8, frames=3)
+    assert_same(first, engine.generate("warm", seed=7))
+    assert_same(last, engine.generate("warm", seed=8))
+    assert [art.to_seed for art in (first, middle, last)] == [(8, 0.0), (8, 0.5), (8, 1.0)]
+    assert (middle.pixels != first.pixels).any()
+    assert (middle.pixels != last.pixels).any()
+
+
+def test_prompt_and_seed_change_together(engine):
+    frames = engine.interpolate("warm dark", "pale cool", seed=7, to_seed=8, frames=3)
+    assert_same(frames[0], engine.generate("warm dark", seed=7))
+    assert_same(frames[2], engine.generate("pale cool", seed=8))
+
+
+@pytest.mark.parametrize(("second", "to_seed"), [(None, 8), ("cool", None), ("cool", 8)])
+def test_a_loop_comes_back_by_other_pictures(engine, second, to_seed):
+    frames = engine.interpolate("warm", second, seed=7, to_seed=to_seed, frames=6, loop=True)
+    assert_same(frames[0], engine.generate("warm", seed=7))
+    assert_same(frames[3], engine.generate(second or "warm", seed=to_seed or 7))
+    for there, back in ((1, 5), (2, 4)):
+        assert (frames[there].pixels != frames[back].pixels).any()
+    assert {art.changed for art in frames} == {"loop"}
+
+
+def test_a_walk_draws_a_frame_when_it_is_asked_for(engine):
+    steps = []
+    walk = engine.walk("warm", "cool", seed=7, frames=3, size=(384, 256), on_step=steps.append)
+    assert not steps
+    frame = next(walk)
+    assert (frame.size, len(steps)) == ((384, 256), engine.spec.steps)
+    assert_same(frame, engine.generate("warm", seed=7, size=(384, 256)))
+    walk.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "Both ends of the way are the same"),
+        ({"to_seed": 7}, "Both ends of the way are the same"),
+        ({"to_seed": -1}, "seed is -1"),
+        ({"to_seed": 8, "loop": 1}, "loop is 1; expected True or False"),
+        ({"to_seed": 8, "loop": True, "frames": 2}, "of a loop is 2"),
+        ({"to_seed": 8, "size": (9, 9)}, "width of the size is 9"),
+        ({"to_seed": 8, "steps": 0}, "number of steps is 0"),
+    ],
+)
+def test_a_way_that_leads_nowhere_is_refused_at_once(engine, arguments, said):
+    with pytest.raises(OptionError, match=said):
+        engine.walk("warm", seed=7, **arguments)
+
+
+def test_a_frame_between_seeds_opens_as_it_was_saved(engine, tmp_path):
+    frame = engine.interpolate("warm", seed=7, to_seed=8, frames=3)[1]
+    opened = engine.open(frame.save(tmp_path / "frame.png"))
+    assert opened == frame
+
+
 # ---- files and recipes
 
 
