@@ -464,11 +464,11 @@ def test_a_loop_comes_back_by_other_pictures(engine, second, to_seed):
 
 def test_a_walk_draws_a_frame_when_it_is_asked_for(engine):
     steps = []
-    walk = engine.walk("warm", "cool", seed=7, frames=3, size=(384, 256), on_step=steps.append)
+    walk = engine.walk("warm", "cool", seed=7, frames=3, size=(48, 32), on_step=steps.append)
     assert not steps
     frame = next(walk)
-    assert (frame.size, len(steps)) == ((384, 256), engine.spec.steps)
-    assert_same(frame, engine.generate("warm", seed=7, size=(384, 256)))
+    assert (frame.size, len(steps)) == ((48, 32), engine.spec.steps)
+    assert_same(frame, engine.generate("warm", seed=7, size=(48, 32)))
     walk.close()
 
 
