@@ -14,14 +14,15 @@ function squares(goals) {
   const far = Int16Array.from(goals, (goal) => (goal ? 0 : SIDE)); // in the cell's own column
   for (let i = SIDE; i < CELLS; i += 1) far[i] = Math.min(far[i], far[i - SIDE] + 1);
   for (let i = CELLS - SIDE - 1; i >= 0; i -= 1) far[i] = Math.min(far[i], far[i + SIDE] + 1);
-  const found = new Int16Array(CELLS);
-  for (let start = 0; start < CELLS; start += SIDE) {
-    for (let column = 0; column < SIDE; column += 1) {
-      let nearest = Infinity;
-      for (let other = 0; other < SIDE; other += 1) {
-        nearest = Math.min(nearest, far[start + other] ** 2 + (other - column) ** 2);
+  const found = far.map((cells) => cells * cells);
+  for (let place = 0; place < CELLS; place += 1) {
+    const start = place - (place % SIDE);
+    for (let away = 1; away * away < found[place]; away += 1) {
+      for (const other of [place - away, place + away]) {
+        if (other < start || other >= start + SIDE) continue;
+        const square = far[other] * far[other] + away * away;
+        if (square < found[place]) found[place] = square;
       }
-      found[start + column] = nearest;
     }
   }
   return found;
@@ -41,7 +42,8 @@ function covered(distances, area) {
   if (area <= 0) return new Int16Array(CELLS);
   let edge = -FARTHEST;
   for (let step = FARTHEST; step >= 1; step /= 2) {
-    const sum = distances.reduce((total, distance) => total + partOf(distance, edge + step), 0);
+    let sum = 0;
+    for (let i = 0; i < CELLS; i += 1) sum += partOf(distances[i], edge + step);
     if (sum >= area) edge += step;
   }
   return distances.map((distance) => partOf(distance, edge));
