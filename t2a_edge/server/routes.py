@@ -120,7 +120,8 @@ def cost_of(service: Service, one: PictureRequest, windows: int = 1) -> int:
 
 def picture(artwork: Artwork, encoded: bytes) -> schemas.Picture:
     """An artwork for JSON."""
-    blend, amount = artwork.blend or (None, None)
+    to_seed, amount = artwork.to_seed or (None, None)
+    blend, amount = artwork.blend or (None, amount)
     height, width = artwork.pixels.shape[:2]
     return schemas.Picture(
         image=base64.b64encode(encoded).decode(),
@@ -128,6 +129,7 @@ def picture(artwork: Artwork, encoded: bytes) -> schemas.Picture:
         blend=blend,
         amount=amount,
         seed=artwork.seed,
+        to_seed=to_seed,
         width=width,
         height=height,
         recipe=artwork.recipe,
@@ -192,19 +194,20 @@ async def generate(request: Request, asked: schemas.GenerateAsked) -> Response:
     },
 )
 async def interpolate(request: Request, asked: schemas.InterpolateAsked) -> Response:
-    """Draw the way from one prompt to another."""
+    """Draw the way from one prompt to another, from one seed to another, or both at once."""
     service, wanted = service_of(request), await accepted(request, asked.request())
     artworks = await service.results(request, works_of(service, wanted))
     if asked.format == "json":
         return await as_json(artworks)
-    content = await asyncio.to_thread(animated, artworks, asked.frame_ms)
+    content = await asyncio.to_thread(animated, artworks, asked.frame_ms, wanted.loop)
     return Response(content, media_type="image/webp", headers=headers_of(artworks[0]))
 
 
-def animated(artworks: Sequence[Artwork], frame_ms: int) -> bytes:
+def animated(artworks: Sequence[Artwork], frame_ms: int, loop: bool) -> bytes:
     """Artworks as one WebP that plays them for ever, and says how it was made."""
     about = about_frames(artworks[0], len(artworks), round(1000 / frame_ms, 3))
-    return encoded_animation([artwork.pixels for artwork in artworks], "webp", frame_ms, about)
+    pictures = [artwork.pixels for artwork in artworks]
+    return encoded_animation(pictures, "webp", frame_ms, about, closed=loop)
 
 
 @router.post("/v1/explain", responses=FAILURES)
