@@ -27,7 +27,7 @@ PTQ := .venv-post-training
 RTX := .venv-rtx
 
 .DEFAULT_GOAL := help
-.PHONY: help art cli-docs follow test test-slow test-rtx fuzz lint format studio train checkpoint export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples page wheel release clean web web-build web-test
+.PHONY: help art cli-docs follow motion test test-slow test-rtx fuzz lint format studio train checkpoint export bundle bench load peers roofline export-triton export-rtx post-training attributes samples docs examples page wheel release clean web web-build web-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -127,6 +127,10 @@ attributes: $(DEV)/.ready ## AUC of the attribute measures against the annotatio
 follow: $(DEV)/.ready ## whether pictures follow the words: seen, unseen, three at once, weights
 	$(DEV)/bin/python -m bench.follow --data $(DATA) --bundle dist/base-int8 \
 	  --reference dist/base-fp32 --json dist/follow.json
+
+motion: $(DEV)/.ready ## whether ways between prompts and seeds are smooth, and no frame is grey
+	$(DEV)/bin/python -m bench.motion --bundle dist/base-int8 --json dist/motion.json \
+	  --sheet dist/motion.png
 
 samples: $(RUNTIME)/.ready ## picture grids: eight prompts by six seeds, and 24 by eight
 	$(RUNTIME)/bin/python -m bench.samples --out docs/samples.png

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Int64Array = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
 
+TO_SEED = ("to_seed", "amount")  # entries of a picture between two seeds
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Artwork:
@@ -44,10 +46,11 @@ class Artwork:
         crop: left, top, width and height of what is shown of them, in pixels.
         recipe: the indices as text (`t2a_edge.recipe`); `TextToArt.decode` gives these pixels.
         changed: how the picture was made from another one, such as "vary"; "" if it was drawn
-            from its words and seed alone.
+            from its words and seed alone. "loop" is a frame of one.
         other_words: what was typed beside the adjectives, such as "a", "and", "not", "very".
         form: names the form that was given, the first 16 hexadecimal digits of its sha256; "" where
             the words chose one. Without that picture, words and seed do not draw this one again.
+        to_seed: a second seed, where the picture is on the way to it; and how far, 0 to 1.
     """
 
     pixels: UInt8Array
@@ -64,6 +67,7 @@ class Artwork:
     changed: str = ""
     other_words: tuple[str, ...] = ()
     form: str = ""
+    to_seed: tuple[int, float] | None = None
 
     def __eq__(self, other: object) -> bool:
         """Whether the other one is the same picture, made in the same way."""
@@ -107,11 +111,13 @@ class Artwork:
         """What a saved picture says about itself."""
         blend = {} if self.blend is None else {"blend": self.blend[0], "amount": self.blend[1]}
         changed = {"changed": self.changed} if self.changed else {}
+        to_seed = {} if self.to_seed is None else dict(zip(TO_SEED, self.to_seed, strict=True))
         return {
             "prompt": self.prompt,
             **blend,
             **changed,
             "seed": self.seed,
+            **to_seed,
             **asdict(self.options),
             **({"form": self.form} if self.form else {}),
             "size": list(self.size),

@@ -1,6 +1,6 @@
 """What is to be drawn: words, a seed, options, and what a drawing takes from another picture."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from t2a_edge.conditioning import Conditioning
 from t2a_edge.layout import Layout, window_cells
+from t2a_edge.noise import TO_THE_SIDE
 from t2a_edge.request import SamplingOptions
 from t2a_edge.spec import Spec
 
@@ -40,6 +41,23 @@ class Given:
     form_level: float | None = None
 
 
+@dataclass(frozen=True)
+class Travel:
+    """Where a drawing is on a way between the noise of two seeds.
+
+    Attributes:
+        seed: that the way leads to.
+        share: of the way from the form that the drawing's own seed chooses to that of this one,
+            0 to 1.
+        weights: of the noise of the drawing's own seed, of this one, and of a third noise that lies
+            to the side. Their squares add up to 1, so that the sum is standard normal noise.
+    """
+
+    seed: int
+    share: float
+    weights: tuple[float, float, float]
+
+
 @dataclass(frozen=True, eq=False)
 class Drawing:
     """One picture that is to be drawn.
@@ -51,6 +69,7 @@ class Drawing:
         form: (32 rows, 32 columns) float32 of spread 1 over the layout, such as
             `t2a_edge.fields.field_of` a picture; None lets the words choose one.
         given: what it takes from another picture.
+        travel: where it is on a way to another seed.
     """
 
     conditioning: Conditioning
@@ -58,6 +77,7 @@ class Drawing:
     options: SamplingOptions
     form: Float32Array | None = None
     given: Given | None = None
+    travel: Travel | None = None
 
     @property
     def level(self) -> float:
@@ -70,6 +90,41 @@ class Drawing:
         if self.given is not None and self.given.form_level is not None:
             return self.given.form_level
         return 1 - self.options.form_strength
+
+    @property
+    def choices(self) -> list[tuple[Float32Array, int]]:
+        """The words' weights (W,) and the seed that choose a form; two of each where two do."""
+        told = self.conditioning
+        other = told.form_weights if told.other_weights is None else told.other_weights
+        if self.travel is not None:
+            return [(told.form_weights, self.seed), (other, self.travel.seed)]
+        if told.other_weights is not None:
+            return [(told.form_weights, self.seed), (other, self.seed)]
+        return [(told.form_weights, self.seed)]
+
+    @property
+    def form_share(self) -> float:
+        """How far the form is from the first of the chosen ones to the second, 0 to 1."""
+        return self.conditioning.share if self.travel is None else self.travel.share
+
+    def noise(self, noise_of: Callable[[int, int], Float32Array]) -> Float32Array:
+        """Standard normal noise of its seed, or of where it is between two.
+
+        Args:
+            noise_of: makes the noise of a seed, whose positions have a number added.
+        """
+        if self.travel is None:
+            return noise_of(self.seed, 0)
+        places = (self.seed, 0), (self.travel.seed, 0), (self.seed, TO_THE_SIDE)
+        parts = [
+            np.float32(weight) * noise_of(*place)
+            for place, weight in zip(places, self.travel.weights, strict=True)
+            if weight
+        ]
+        total, *others = parts
+        for part in others:
+            total = total + part
+        return total
 
     @property
     def needs_choice(self) -> bool:

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from t2a_edge.drawing import Drawing
-from t2a_edge.form import SIDE, SPREAD, form_of
+from t2a_edge.form import SIDE, SPREAD, evened, form_of
 from t2a_edge.layout import CHUNK, TILES, Layout, window_cells
+from t2a_edge.morph import form_between
 from t2a_edge.noise import OF_FORM, choice_noise, crop_numbers, normal_noise
 from t2a_edge.runner import FormInputs, Runner
 from t2a_edge.spec import Spec
@@ -22,8 +23,6 @@ Float32Array = npt.NDArray[np.float32]
 UInt8Array = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 
-STEPS = 4096  # of a form's numbers, where a window's mean and spread are measured
-LEAST_SPREAD = 0.25  # of a window: one that is nearly plain stays so
 JOINED = 16  # cells from an edge that meets another over which they come together
 RAMP = 6  # cells beyond what stays over which one form becomes the other
 
@@ -140,26 +139,18 @@ def windows_of(field: Float32Array, layout: Layout) -> Float32Array:
     return cut.reshape(-1, SIDE, SIDE)
 
 
-def evened(windows: Float32Array) -> Float32Array:
-    """Each window with mean 0 and spread 1, measured in 4096ths: (windows, 64, 64) float32."""
-    whole = np.rint(windows * np.float32(STEPS)).astype(np.float64)
-    count = SIDE * SIDE
-    mean = whole.sum((1, 2), keepdims=True) / count
-    square = (whole * whole).sum((1, 2), keepdims=True) / count
-    spread = np.maximum(np.sqrt(square - mean * mean), LEAST_SPREAD * STEPS)
-    even: Float32Array = ((whole - mean) / spread).astype(np.float32)
-    return even
-
-
-def noise_field(seed: int, layout: Layout) -> Float32Array:
+def noise_field(seed: int, layout: Layout, offset: int = 0) -> Float32Array:
     """Normal noise on the form of a layout: (32 rows, 32 columns) float32.
 
     The top left window has that of a picture of one window; each window next to it counts on.
+
+    Args:
+        offset: added to the numbers of all positions.
     """
     height, width = layout.grid(SIDE)
     down, across = -(-height // SIDE), -(-width // SIDE)
     tiles = np.arange(down)[:, None] * TILES + np.arange(across)  # (down, across)
-    numbers = OF_FORM + tiles[:, :, None] * SIDE + np.arange(SIDE)  # (down, across, 64)
+    numbers = OF_FORM + offset + tiles[:, :, None] * SIDE + np.arange(SIDE)  # (down, across, 64)
     noise = normal_noise(seed, numbers.ravel(), SIDE).reshape(down, across, SIDE, SIDE)
     whole = noise.transpose(0, 2, 1, 3).reshape(down * SIDE, across * SIDE)
     return np.ascontiguousarray(whole[:height, :width])
@@ -174,25 +165,35 @@ def noised(form: Float32Array, noise: Float32Array, level: float) -> Float32Arra
 def chosen_forms(runner: Runner, spec: Spec, drawings: Sequence[Drawing]) -> list[Float32Array]:
     """The form that the words of each drawing choose, (64, 64) float32 each.
 
+    Where two prompts or two seeds choose one each, the form lies between them.
+
     Args:
         runner: runs the forms engine.
     """
+    choices = [(drawing, *choice) for drawing in drawings for choice in drawing.choices]
     forms: list[Float32Array] = []
-    for _, alike in groupby(drawings, lambda d: len(d.conditioning.form_weights)):
+    for _, alike in groupby(choices, lambda choice: len(choice[1])):
         group = list(alike)
         for start in range(0, len(group), CHUNK):
             chunk = group[start : start + CHUNK]
             noise = [
-                choice_noise(d.seed, spec.forms) * np.float32(d.options.temperature) for d in chunk
+                choice_noise(seed, spec.forms) * np.float32(d.options.temperature)
+                for d, _, seed in chunk
             ]
             inputs = FormInputs(
-                np.stack([d.conditioning.text_embedding for d in chunk]),
-                np.stack([d.conditioning.form_weights for d in chunk]),
+                np.stack([d.conditioning.text_embedding for d, _, _ in chunk]),
+                np.stack([weights for _, weights, _ in chunk]),
                 np.stack(noise),
-                np.stack([crop_numbers(d.seed) for d in chunk]),
+                np.stack([crop_numbers(seed) for _, _, seed in chunk]),
             )
             forms += list(runner.forms(inputs)[0])
-    return forms
+    ends = iter(forms)
+    return [
+        form_between(next(ends), next(ends), drawing.form_share)
+        if len(drawing.choices) == 2
+        else next(ends)
+        for drawing in drawings
+    ]
 
 
 def window_forms(
@@ -210,8 +211,8 @@ def window_forms(
         if not layout.is_plain or (drawing.given and drawing.given.share is not None):
             windows = evened(windows)
         if drawing.form_level:
-            noise = windows_of(noise_field(drawing.seed, layout), layout)
-            windows = noised(windows, noise, drawing.form_level)
+            noise = drawing.noise(lambda seed, off: noise_field(seed, layout, off))
+            windows = noised(windows, windows_of(noise, layout), drawing.form_level)
         forms.append(windows)
     return forms
 

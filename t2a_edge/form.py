@@ -24,12 +24,15 @@ Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
 SIDE = 64  # of a form
+CELLS = SIDE * SIDE
 SPREAD = 32  # of its numbers
 MOST = 127  # their largest magnitude
 LUMA = (77, 150, 29)  # of red, green and blue, in 256ths: Rec. 601
 STEPS = 256  # from one grey level to the next
 FAINTEST = 4.0  # spread of grey levels that counts as contrast: a plain picture stays plain
 NARROWEST = 5  # steps of 2 of 64 that a window is shorter than a form, at most
+PARTS = 4096  # of a form's numbers, where mean and spread are measured
+LEAST_SPREAD = 0.25  # that is made another one: what is nearly plain stays so
 WHOLE = 64  # what the weights of an output add up to
 WINDOWS = (
     (0, SIDE),
@@ -80,6 +83,23 @@ def resampling_matrices() -> Float32Array:
         matrix[rows, low] = WHOLE - part
         matrix[rows, np.minimum(low + 1, SIDE - 1)] += part
     return np.concatenate([matrices, matrices[:, ::-1]])
+
+
+def moments(forms: Float32Array) -> tuple[Float64Array, Float64Array]:
+    """Mean and spread of forms (n, 64, 64), measured in 4096ths: (n, 1, 1) each."""
+    whole = np.rint(forms * np.float32(PARTS)).astype(np.float64)
+    mean = whole.sum((1, 2), keepdims=True) / CELLS
+    square = (whole * whole).sum((1, 2), keepdims=True) / CELLS
+    return mean / PARTS, np.sqrt(square - mean * mean) / PARTS
+
+
+def evened(forms: Float32Array) -> Float32Array:
+    """Each form with mean 0 and spread 1, in 4096ths of what it was: (n, 64, 64) float32."""
+    mean, spread = moments(forms)
+    whole = np.rint(forms * np.float32(PARTS)).astype(np.float64)
+    spread = np.maximum(spread, LEAST_SPREAD)
+    even: Float32Array = ((whole - mean * PARTS) / (spread * PARTS)).astype(np.float32)
+    return even
 
 
 def _by_area(values: Float64Array, axis: int, cells: int) -> Float64Array:

@@ -39,6 +39,7 @@ OF_LATENTS = 2**20  # number of the first position of a picture's latents
 OF_CHOICE = 2**21  # of the choice of a form
 OF_CROP = OF_CHOICE + 1  # of the window that the form is cut to
 OF_FORM = 2**22  # of the first row of a form
+TO_THE_SIDE = 2**23  # added to positions of latents and forms: the third noise of a loop
 CROPS = (16, 32)  # windows down and across; the last 16 are mirrored
 
 

@@ -132,8 +132,8 @@ class TextToArt:
                 one, which the artwork names.
             on_step: is told how many steps are done, after each; of more pictures than are drawn
                 at one time, how much of all is done, in steps.
-            options: `blend`, `amount`, `size`, `tile`, `guidance_scale`, `temperature`, `steps`,
-                `form` and `form_strength`, as `t2a_edge.Request` has them.
+            options: `blend`, `to_seed`, `amount`, `loop`, `size`, `tile`, `guidance_scale`,
+                `temperature`, `steps`, `form` and `form_strength`, as `t2a_edge.Request` has them.
 
         Raises:
             PromptError: a prompt cannot be used.
@@ -217,15 +217,28 @@ class TextToArt:
         return self._drawn(Request(prompt, **told), on_step)
 
     def interpolate(
-        self, first: str, second: str, *, frames: int = 8, **options: Unpack[Options]
+        self,
+        first: str,
+        second: str | None = None,
+        *,
+        frames: int = 8,
+        on_step: OnStep | None = None,
+        **options: Unpack[Options],
     ) -> list[Artwork]:
-        """Draw the way from one prompt to another: blends from 0 to 1, all of one seed.
+        """Draw the way from one prompt to another, from one seed to another, or both at once.
 
         Args:
-            frames: how many pictures, 2 to 1000, both ends included. See `generate` for the others.
+            second: None stays with the first prompt.
+            frames: how many pictures, 2 to 1000, both ends included; of a loop 3 to 1000.
+            on_step: see `generate`.
+            options: `to_seed` leads to another seed, `loop` back to the first picture, which is not
+                drawn twice, by other pictures than it goes. See `generate` for the others.
+
+        Raises:
+            OptionError: both ends are the same, or as of `generate`.
         """
         told: dict[str, Any] = {**options, "blend": second, "frames": frames}
-        return self.draw(Request(first, **told))
+        return self.draw(Request(first, **told), on_step=on_step)
 
     # ---- changing
 
@@ -353,8 +366,10 @@ class TextToArt:
         artwork = self.decode(recipe)
         words, blend = about.get("prompt") or "", about.get("blend")
         changed, form, seed = about.get("changed", ""), about.get("form", ""), about.get("seed")
+        to_seed = about.get("to_seed")
         texts = all(isinstance(text, str) for text in (words, blend or "", changed, form))
-        if not texts or (blend is not None and "amount" not in about):
+        on_way = blend is not None or to_seed is not None
+        if not texts or (on_way and "amount" not in about):
             raise ImageError(
                 f"{name} has metadata that t2a-edge did not write; name another picture, or "
                 "decode its recipe."
@@ -370,6 +385,7 @@ class TextToArt:
             unknown_words=unknown_words(self.bundle, known),
             seed=None if seed is None else check_seed(seed), options=options,
             changed=changed, form=form,
+            to_seed=None if to_seed is None else (check_seed(to_seed), amount),
         )  # fmt: skip
 
     def explain(self, prompt: str | Iterable[str]) -> list[Meaning]:
@@ -470,6 +486,7 @@ class TextToArt:
             indices=indices, layout=layout, crop=crop,
             recipe=pack_recipe(Recipe(indices, layout, crop), self.spec, self.model),
             changed=made.changed, other_words=made.other_words, form=made.form,
+            to_seed=made.to_seed,
         )  # fmt: skip
 
     def _decoded(self, recipe: Recipe) -> Artwork:

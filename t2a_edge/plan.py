@@ -12,7 +12,7 @@ from t2a_edge.artwork import Artwork
 from t2a_edge.bundle import Bundle
 from t2a_edge.checks import shown, whole_number
 from t2a_edge.conditioning import conditioning
-from t2a_edge.drawing import Drawing, Given
+from t2a_edge.drawing import Drawing, Given, Travel
 from t2a_edge.edit import (
     Crop,
     cell_pixels,
@@ -55,6 +55,7 @@ class Made:
     changed: str = ""
     other_words: tuple[str, ...] = ()
     form: str = ""
+    to_seed: tuple[int, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer
@@ -114,16 +115,19 @@ class Planner:
         prompt, other, amount = self.words(request)
         usual = self.spec if request.picture is None else request.picture.options
         form, name = self._form(request, layout, crop)
+        seed = seed_or_fresh(request.seed)
+        travel = travel_of(request, seed)
         words = (*prompt.words, *(other.words if other else ()))
         made = Made(
             prompt.text,
             None if other is None else (other.text, amount),
             unknown_words(self.bundle, words),
-            seed_or_fresh(request.seed),
+            seed,
             SamplingOptions.of(request, usual),
             request.changed,
             (*prompt.other_words, *(other.other_words if other else ())),
             name,
+            (travel.seed, travel.share) if travel is not None and travel.seed != seed else None,
         )
         steered = self._once(
             ("words", prompt, other, amount),
@@ -131,12 +135,12 @@ class Planner:
         )
         under = self._under(request)
         given = self._given(request, layout, form)
-        drawing = Drawing(steered, made.seed or 0, made.options, form, given)
+        drawing = Drawing(steered, seed, made.options, form, given, travel)
         return Plan(made, drawing, layout, crop, under)
 
     def words(self, request: Request) -> tuple[Prompt, Prompt | None, float]:
         """The two prompts and the share of the second; of a changed picture its own by default."""
-        prompt, blend, amount = request.prompt, request.blend, request.amount
+        prompt, blend, amount = request.prompt, request.blend, request.frame.amount
         if prompt is None:
             prompt = request.picture.prompt
             if not prompt:
@@ -242,6 +246,15 @@ class Planner:
         )
         if len(found.indices) != len(artwork.indices):
             raise OptionError("The artwork's recipe is not that of its indices; open it again.")
+
+
+def travel_of(request: Request, seed: int) -> Travel | None:
+    """Where a picture is between the noise of two seeds; None where it has that of `seed`."""
+    to_seed = seed if request.to_seed is None else int(request.to_seed)
+    if to_seed == seed and not request.loop:
+        return None
+    frame = request.frame
+    return Travel(to_seed, frame.amount, frame.noise)
 
 
 def unknown_words(bundle: Bundle, words: Iterable[str]) -> tuple[str, ...]:

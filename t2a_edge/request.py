@@ -17,6 +17,7 @@ from t2a_edge.checks import (
     MAX_STEPS,
     MAX_TEMPERATURE,
     shown,
+    whole_number,
 )
 from t2a_edge.errors import OptionError, PromptError
 from t2a_edge.kinds import (
@@ -33,6 +34,7 @@ from t2a_edge.kinds import (
     Words,
 )
 from t2a_edge.seeds import MAX_SEED, run_of_seeds
+from t2a_edge.way import LEAST_LOOP, Frame, loop_at, open_at, places
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -122,9 +124,12 @@ class Request:
         count: how many pictures, from seeds that are `seed_step` apart.
         seed_step: from the seed of one picture to that of the next.
         blend: a second prompt to move towards.
-        amount: how far, from 0 (the first prompt) to 1 (the second).
-        frames: as many pictures on the way from `prompt` to `blend`, both ends included, in place
-            of one at `amount`.
+        to_seed: a second seed to move towards, which `blend` may come with; see `t2a_edge.way`.
+        amount: how far, from 0 (the first prompt and seed) to 1 (the second); of a loop how far
+            round, with the second ones at 0.5.
+        loop: whether the way leads back to its start, by other pictures than it goes.
+        frames: as many pictures on the way, both ends included, in place of one at `amount`; of a
+            loop, whose last frame is followed by its first, 3 or more.
         size: width and height in pixels, or one number for both, or "512x384"; a pair after the
             check. None is the size that the model was trained on.
         tile: whether opposite edges meet without a seam.
@@ -165,8 +170,17 @@ class Request:
         default=1,
     )
     blend: str | None = asked(Words(), "A second prompt to move towards.", called="The blend")
+    to_seed: int | str | None = asked(
+        Seed(), "A second seed to move towards.", called="The second seed", flag="--seeds"
+    )
     amount: float = asked(
         Number(0, 1), "How far towards it, from 0 to 1.", called="The amount", default=0.5
+    )
+    loop: bool = asked(
+        Flag(),
+        "There and back by other frames; no jump at the end.",
+        called="The loop",
+        default=False,
     )
     frames: int | None = asked(
         Whole(2, MAX_FRAMES),
@@ -233,18 +247,27 @@ class Request:
             object.__setattr__(self, name, option.check(getattr(self, name)))
         if self.prompt is None and self.picture is None:
             raise PromptError("There is no prompt; name adjectives, such as warm dark fluid.")
-        if self.frames is not None and self.blend is None:
-            raise OptionError(
-                f"{self.frames} frames are asked for, and no second prompt; name one as blend."
-            )
         if self.count * (self.frames or 1) > MAX_PICTURES:
             raise OptionError(
                 f"{self.count} times {self.frames} frames are asked for; expected at most "
                 f"{MAX_PICTURES} pictures in all."
             )
+        seeds = []
         if self.seed is not None:
-            run_of_seeds(self.seed, self.count, self.seed_step)  # the last of them too
+            seeds = run_of_seeds(self.seed, self.count, self.seed_step)  # the last of them too
+        self._check_way(seeds)
         self._check_kept()
+
+    def _check_way(self, seeds: Sequence[int]) -> None:
+        """A way has two ends, and a loop room for both and for a way back."""
+        if self.loop and self.frames is not None:
+            whole_number("The number of frames of a loop", self.frames, LEAST_LOOP, MAX_FRAMES)
+        if not (self.loop or self.frames is not None or self.to_seed is not None):
+            return
+        if self.blend is None and (self.to_seed is None or self.to_seed in seeds):
+            raise OptionError(
+                "Both ends of the way are the same; expected a second prompt or another seed."
+            )
 
     def _check_kept(self) -> None:
         """What is kept of another picture, and how it is changed, go together."""
@@ -255,6 +278,8 @@ class Request:
             return
         if self.tile or self.size is not None:
             raise OptionError("A changed picture has its own size and edges; leave them out.")
+        if self.loop or self.to_seed is not None:
+            raise OptionError("to_seed and loop are for a new picture; leave them out of a change.")
         ways = [self.strength is not None, self.mask is not None, self.margins is not None]
         if sum(ways) > 1:
             raise OptionError(
@@ -274,19 +299,27 @@ class Request:
 
     @property
     def changed(self) -> str:
-        """How a picture is made of another one: "vary", "inpaint", "outpaint"; "tile"; or ""."""
+        """How it is made: of another picture "vary", "inpaint", "outpaint"; "loop", "tile", ""."""
+        if self.loop:
+            return "loop"
         if self.picture is None:
             return "tile" if self.tile else ""
         if self.mask is not None:
             return "inpaint"
         return "vary" if self.margins is None else "outpaint"
 
+    @property
+    def frame(self) -> Frame:
+        """Where a request of one picture is on its way."""
+        one_seed = self.to_seed in (None, self.seed)
+        return loop_at(self.amount, one_seed=one_seed) if self.loop else open_at(self.amount)
+
     def pictures(self) -> "list[Request]":
         """A request for each of its pictures, of one seed and one amount each."""
         seeds = run_of_seeds(self.seed, self.count, self.seed_step)
         amounts = [self.amount]
         if self.frames is not None:
-            amounts = [round(i / (self.frames - 1), 6) for i in range(self.frames)]
+            amounts = places(self.frames, loop=self.loop)
         one = replace(self, count=1, seed_step=1, frames=None)
         return [replace(one, seed=seed, amount=amount) for seed in seeds for amount in amounts]
 
@@ -334,6 +367,7 @@ OPTIONS: dict[str, Option] = {
 }
 WORDS = ("prompt", "blend", "amount")
 SEEDS = ("seed", "count", "seed_step")
+WAY = ("to_seed", "loop")
 ROOM = ("size", "tile")
 
 
@@ -386,7 +420,9 @@ class Options(Sampling, total=False):
     """What a new picture takes beside its prompt; see `Request`."""
 
     blend: str | None
+    to_seed: int | str | None
     amount: float
+    loop: bool
     size: Sequence[int] | int | str | None
     tile: bool
 

@@ -71,7 +71,8 @@ class _Canvas:
         self.x, self.seen = np.empty((2, *shape), dtype=np.float32)
         numbers = latent_numbers(layout, spec.side)
         for x, drawing in zip(self.x, drawings, strict=True):
-            x[:] = _start(drawing, normal_noise(drawing.seed, numbers, spec.depth))
+            noise = drawing.noise(lambda seed, off: normal_noise(seed, numbers + off, spec.depth))
+            x[:] = _start(drawing, noise)
         self.forms = window_forms(runner, spec, drawings, layout)  # (B, windows, 64, 64)
         self.drawn = drawn_windows(spec, drawings, layout)
 

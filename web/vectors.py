@@ -16,9 +16,10 @@ from PIL import Image
 
 from t2a_edge.artwork import Artwork
 from t2a_edge.errors import PromptError
-from t2a_edge.fields import evened, field_of_form, noise_field, shares_beyond, stretched, windows_of
-from t2a_edge.form import SIDE, form_of
+from t2a_edge.fields import field_of_form, noise_field, shares_beyond, stretched, windows_of
+from t2a_edge.form import SIDE, SPREAD, evened, form_of
 from t2a_edge.layout import Layout, latent_numbers, window_cells, window_weights
+from t2a_edge.morph import form_between
 from t2a_edge.pixels import sent_pixels
 from t2a_edge.prompt import parse_prompt
 from t2a_edge.recipe import Pasted, Recipe, pack_recipe
@@ -35,6 +36,8 @@ SPEC = Spec(
 )  # fmt: skip
 MODEL = "0123456789abcdef" * 4
 OPTIONS = SamplingOptions(guidance_scale=2.5, steps=8, form_strength=1.0, temperature=0.5)
+SHARES = (0.0, 1e-6, 0.1, 0.333333, 0.5, 0.75, 0.999, 1.0)
+BETWEEN = [([64, 64], [90, 130]), ([90, 130], [300, 40]), ([1, 1], [64, 64])]
 RULES = ((7, 3), (0, 511), (131, 17))
 NAMED: tuple[tuple[Any, ...], ...] = (
     ("warm dark fluid", None, "", 7, (2, 2, False)),
@@ -140,6 +143,19 @@ def form_vectors() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def between_vectors() -> list[dict[str, Any]]:
+    """Forms on the way between those of two pictures."""
+    found = []
+    for one, other in BETWEEN:
+        first, second = (
+            form_of(picture(*shape)).astype(np.float32) / np.float32(SPREAD)
+            for shape in (one, other)
+        )
+        forms = [form_between(first, second, share) for share in SHARES]
+        found.append({"shapes": [one, other], "forms": [checked(form) for form in forms]})
+    return found
+
+
 def layout_vectors() -> list[dict[str, Any]]:
     """What is made of a picture's form, of noise and of positions over several layouts."""
     found = []
@@ -191,6 +207,8 @@ def vectors() -> dict[str, Any]:
         "pasted": pasted_vector(),
         "names": [name_vector(*named) for named in NAMED],
         "forms": form_vectors(),
+        "shares": list(SHARES),
+        "between": between_vectors(),
         "layouts": layout_vectors(),
         "weights": {str(side): checked(window_weights(side)) for side in (2, 8, 16, 256)},
         "pngs": png_vectors(),

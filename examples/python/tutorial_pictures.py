@@ -38,8 +38,10 @@ def main() -> None:
         for strength in (1.0, 0.6)
     ]
     strip([first.image, *lent], "lent.jpg")
-    way = engine.interpolate("warm dark", "cool pale", frames=5, seed=7)
+    way = engine.interpolate("calm minimal blue", "chaotic dense red", frames=6, seed=7)
     strip([art.image for art in way], "way.jpg")
+    between = engine.interpolate("golden round", frames=6, seed=3, to_seed=9)
+    strip([art.image for art in between], "between.jpg")
     tile = engine.tile("mossy earthy", seed=5).image
     wall = Image.new("RGB", (512, 512))
     for corner in ((0, 0), (256, 0), (0, 256), (256, 256)):

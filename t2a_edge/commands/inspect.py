@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from t2a_edge.image import UInt8Array
     from t2a_edge.pipeline import TextToArt
 
-TITLES = {"guidance_scale": "guidance", "form_strength": "strength"}
-FIRST = ("prompt", "blend", "amount", "changed", "seed", "size")  # entries, before all others
+TITLES = {"guidance_scale": "guidance", "form_strength": "strength", "to_seed": "to seed"}
+FIRST = ("prompt", "blend", "amount", "changed", "seed", "to_seed", "size")
+"""Entries that come before all others."""
 FROM_WORDS = ("", "tile")  # changes after which prompt and seed alone draw the picture again
 LONGEST_SHOWN = 100  # characters of an entry
 
@@ -141,12 +142,13 @@ def compare(engine: "TextToArt", path: Path, about: Mapping[str, Any]) -> dict[s
 
 
 def from_words(engine: "TextToArt", artwork: "Artwork") -> "Artwork":
-    """The picture of an artwork's prompt, seed, options and size."""
-    blend, amount = artwork.blend or (None, 0.5)
+    """The picture of an artwork's prompts, seeds, options and size."""
+    to_seed, amount = artwork.to_seed or (None, 0.5)
+    blend, amount = artwork.blend or (None, amount)
     return engine.draw(
         Request(
-            artwork.prompt, seed=artwork.seed, blend=blend, amount=amount, size=artwork.size,
-            tile=artwork.layout.wrap, **asdict(artwork.options),
+            artwork.prompt, seed=artwork.seed, blend=blend, to_seed=to_seed, amount=amount,
+            size=artwork.size, tile=artwork.layout.wrap, **asdict(artwork.options),
         )
     )[0]  # fmt: skip
 

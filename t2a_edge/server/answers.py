@@ -80,7 +80,8 @@ async def answered(
 
 def picture(artwork: Artwork, encoded: bytes) -> schemas.Picture:
     """An artwork for JSON."""
-    blend, amount = artwork.blend or (None, None)
+    to_seed, amount = artwork.to_seed or (None, None)
+    blend, amount = artwork.blend or (None, amount)
     height, width = artwork.pixels.shape[:2]
     return schemas.Picture(
         image=base64.b64encode(encoded).decode(),
@@ -88,6 +89,7 @@ def picture(artwork: Artwork, encoded: bytes) -> schemas.Picture:
         blend=blend,
         amount=amount,
         seed=artwork.seed,
+        to_seed=to_seed,
         width=width,
         height=height,
         recipe=artwork.recipe,

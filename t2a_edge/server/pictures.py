@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 
 from t2a_edge import __version__
 from t2a_edge.onnx_runtime import onnx_runtime
-from t2a_edge.request import HOW, OPTIONS, ROOM, WORDS, SamplingOptions
+from t2a_edge.request import HOW, OPTIONS, ROOM, WAY, WORDS, SamplingOptions
 from t2a_edge.request import Request as PictureRequest
 from t2a_edge.server.answers import (
     JSON,
@@ -29,7 +29,7 @@ from t2a_edge.server.routes import FAILURES, PROBLEM, accepted, service_of, work
 from t2a_edge.server.service import RefusalError, Service
 
 NAMES = tuple(
-    name for name in (*WORDS, "seed", *ROOM, *HOW) if OPTIONS[name].kind.in_address
+    name for name in (*WORDS, "seed", *WAY, *ROOM, *HOW) if OPTIONS[name].kind.in_address
 )  # of a query, beside `format`
 A_YEAR = "max-age=31536000, immutable"
 EXACT = "int8"  # the precision of a bundle that draws the same bits on every processor

@@ -153,19 +153,20 @@ async def generate(request: Request, asked: schemas.GenerateAsked) -> Response:
     },
 )
 async def interpolate(request: Request, asked: schemas.InterpolateAsked) -> Response:
-    """Draw the way from one prompt to another."""
+    """Draw the way from one prompt to another, from one seed to another, or both at once."""
     service, wanted = service_of(request), await accepted(request, asked.request())
     artworks = await service.results(request, works_of(service, wanted))
     if asked.format == "json":
         return await as_json(artworks)
-    content = await asyncio.to_thread(animated, artworks, asked.frame_ms)
+    content = await asyncio.to_thread(animated, artworks, asked.frame_ms, wanted.loop)
     return Response(content, media_type="image/webp", headers=headers_of(artworks[0]))
 
 
-def animated(artworks: Sequence[Artwork], frame_ms: int) -> bytes:
+def animated(artworks: Sequence[Artwork], frame_ms: int, loop: bool) -> bytes:
     """Artworks as one WebP that plays them for ever, and says how it was made."""
     about = about_frames(artworks[0], len(artworks), round(1000 / frame_ms, 3))
-    return encoded_animation([artwork.pixels for artwork in artworks], "webp", frame_ms, about)
+    pictures = [artwork.pixels for artwork in artworks]
+    return encoded_animation(pictures, "webp", frame_ms, about, closed=loop)
 
 
 @router.post("/v1/explain", responses=FAILURES)

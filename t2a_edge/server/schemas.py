@@ -6,7 +6,17 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
 from t2a_edge.kinds import whole
-from t2a_edge.request import HOW, MARGINS, OPTIONS, ROOM, SAMPLING, SEEDS, WORDS, Request
+from t2a_edge.request import (
+    HOW,
+    MARGINS,
+    OPTIONS,
+    ROOM,
+    SAMPLING,
+    SEEDS,
+    WAY,
+    WORDS,
+    Request,
+)
 
 # The limits of a number stand before WHOLE, inside "or none": elsewhere the document loses them.
 WHOLE = BeforeValidator(whole)
@@ -57,12 +67,12 @@ class Asked(BaseModel):
         return {name for name in OPTIONS if name in type(self).model_fields} - {"format"}
 
 
-@keys_of_request(*WORDS, "seed", *HOW, required=("prompt",))
+@keys_of_request(*WORDS, "seed", *WAY, *HOW, required=("prompt",))
 class PictureAsked(Asked):
     """One picture."""
 
 
-@keys_of_request(*WORDS, *SEEDS, *ROOM, *HOW, required=("prompt",))
+@keys_of_request(*WORDS, *SEEDS, *WAY, *ROOM, *HOW, required=("prompt",))
 class GenerateAsked(Asked):
     """Pictures of one prompt; more than one need the format json."""
 
@@ -125,12 +135,12 @@ class Measured(BaseModel):
     )
 
 
-@keys_of_request("seed", *HOW)
+@keys_of_request("seed", *WAY, *HOW)
 class InterpolateAsked(Asked):
-    """A way from one prompt to another."""
+    """A way from one prompt to another, from one seed to another, or both at once."""
 
     first: Words
-    second: Words
+    second: Words | None = None
     frames: Annotated[Any, WithJsonSchema(OPTIONS["frames"].schema(required=True))] = 8
     frame_ms: Annotated[int, Field(ge=20, le=10_000), WHOLE] = 120
     format: Literal["webp", "json"] = "webp"
@@ -157,6 +167,7 @@ class Picture(BaseModel):
     blend: str | None
     amount: float | None
     seed: int | None
+    to_seed: int | None
     width: int
     height: int
     recipe: str = Field(description="The picture's codes as text; t2a-edge decodes them.")

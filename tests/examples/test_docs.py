@@ -94,7 +94,7 @@ def test_every_command_of_the_tutorial_does_what_it_says(tmp_path):
         assert f"```text\n{said[command]}```" in text
     assert said["t2a-edge inspect first.png --redraw"].count("the same pixels") == 2
     with Image.open(tmp_path / "wide.png") as wide, Image.open(tmp_path / "way.gif") as way:
-        assert (wide.size, way.n_frames) == ((768, 256), 46)
+        assert (wide.size, way.n_frames) == ((768, 256), 24)
 
 
 def shown_commands(program):

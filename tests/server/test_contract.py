@@ -37,12 +37,12 @@ def test_the_document_tells_this_servers_limits(serving, engine):
 
 NUMBERS = {  # what is checked: the least and the most; None where the model or the server says
     "GenerateAsked": {
-        "seed": (0, MAX_SEED), "guidance_scale": (0, MAX_GUIDANCE),
+        "seed": (0, MAX_SEED), "to_seed": (0, MAX_SEED), "guidance_scale": (0, MAX_GUIDANCE),
         "temperature": (0, MAX_TEMPERATURE), "steps": (1, MAX_STEPS), "form_strength": (0, 1),
         "amount": (0, 1), "count": (1, 8), "seed_step": (1, MAX_SEED),
     },
     "InterpolateAsked": {
-        "seed": (0, MAX_SEED), "guidance_scale": (0, MAX_GUIDANCE),
+        "seed": (0, MAX_SEED), "to_seed": (0, MAX_SEED), "guidance_scale": (0, MAX_GUIDANCE),
         "temperature": (0, MAX_TEMPERATURE), "steps": (1, MAX_STEPS), "form_strength": (0, 1),
         "frames": (2, 32), "frame_ms": (20, 10_000),
     },

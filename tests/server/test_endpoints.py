@@ -163,6 +163,23 @@ def test_a_way_between_two_prompts(live, engine, tmp_path):
     assert (about["prompt"], about["blend"], about["seed"]) == ("warm", "icy", 4)
 
 
+def test_a_loop_from_seed_to_seed(live, engine):
+    asked = {"seed": "alice", "to_seed": "bob", "frames": 4, "loop": True}
+    own = engine.interpolate("warm", **asked)
+    images = live.post("/v1/interpolate", first="warm", format="json", **asked).json()["images"]
+    assert [(image["to_seed"], image["amount"]) for image in images] == [
+        artwork.to_seed for artwork in own
+    ]
+    for image, artwork in zip(images, own, strict=True):
+        np.testing.assert_array_equal(pixels_of(base64.b64decode(image["image"])), artwork.pixels)
+    one = live.post("/v1/generate", prompt="warm", amount=0.25, seed="alice", to_seed="bob",
+                    loop=True)  # fmt: skip
+    np.testing.assert_array_equal(pixels_of(one.content), own[1].pixels)
+    played = live.post("/v1/interpolate", first="warm", **asked)
+    with Image.open(io.BytesIO(played.content)) as animation:
+        assert animation.n_frames == 4
+
+
 def test_words_are_explained(live, engine):
     words = live.post("/v1/explain", prompt="warm:2 -xyzzy").json()["words"]
     assert [(w["word"], w["weight"], w["known"]) for w in words] == [
@@ -309,7 +326,7 @@ BAD = [
         {"prompt": "warm", "seed": MAX_SEED, "count": 2, "format": "json"},
         "2 seeds from 9007199254740991 go past the largest",
     ),
-    ("/v1/interpolate", {"first": "warm"}, "second is missing"),
+    ("/v1/interpolate", {"first": "warm"}, "Both ends of the way are the same"),
     ("/v1/interpolate", {"first": "warm", "second": "icy", "frames": None}, "frames is None"),
     ("/v1/generate", {"prompt": "warm", "tile": True, "size": [264, 256]}, "multiple of 128"),
     ("/v1/generate", {"prompt": "warm", "picture": "art.png"}, "picture is no key"),

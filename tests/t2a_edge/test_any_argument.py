@@ -84,7 +84,8 @@ SEEDS = NUMBERS | st.lists(NUMBERS, max_size=3) | st.just(np.arange(2))
 WANTED = st.fixed_dictionaries(
     {"prompt": TEXTS},
     optional={**SAMPLING, "seed": SEEDS, "blend": TEXTS, "amount": NUMBERS, "size": SIZES,
-              "tile": NUMBERS, "count": st.just(2) | st.none(), "frames": st.just(2) | st.none(),
+              "tile": NUMBERS, "to_seed": NUMBERS, "loop": NUMBERS,
+              "count": st.just(2) | st.none(), "frames": st.just(2) | st.none(),
               "strength": NUMBERS, "left": NUMBERS, "format": TEXTS},
 )  # fmt: skip
 WAYS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
@@ -97,7 +98,10 @@ WAYS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     ),
     "tile": st.fixed_dictionaries({"prompt": TEXTS}, optional={**SAMPLING, "size": SIZES}),
     "interpolate": st.fixed_dictionaries(
-        {"first": TEXTS, "second": TEXTS}, optional={**SAMPLING, "frames": NUMBERS}
+        {"first": TEXTS, "second": TEXTS},
+        optional={
+            **SAMPLING, "frames": NUMBERS, "to_seed": NUMBERS, "loop": NUMBERS, "size": SIZES
+        },
     ),
     "draw": st.fixed_dictionaries({"requests": st.lists(WANTED | NUMBERS, max_size=2)}),
     "explain": st.fixed_dictionaries({"prompt": TEXTS}),

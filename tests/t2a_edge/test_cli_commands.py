@@ -418,10 +418,60 @@ def test_frames_can_be_one_file_that_moves(tiny, out, suffix):
     assert np.abs(frames[0] - first).mean() < 12  # 256 colours, or lossy
 
 
+def test_a_way_leads_from_seed_to_seed(tiny):
+    ended = tiny("interpolate", "warm", "--seeds", "3..9", "--frames", 3)
+    assert (ended.code, ended.err, len(ended.out)) == (0, [], 3)
+    for path, seed in ((ended.out[0], 3), (ended.out[2], 9)):
+        assert (pixels_of(path) == pixels_of(tiny("generate", "warm", "--seed", seed).out[0])).all()
+    told = tiny("inspect", "--redraw", ended.out[1])
+    assert "to seed     9" in "\n".join(told.out)
+    assert "amount      0.5" in "\n".join(told.out)
+    assert [line for line in told.out if "redrawn" in line] == [
+        "  redrawn     from its recipe: the same pixels",
+        "  redrawn     from its words and seed: the same pixels",
+    ]
+
+
+def test_a_way_leads_from_name_to_name(tiny):
+    first, last = tiny("interpolate", "warm", "--seeds", "alice..bob", "--frames", 2).out
+    for path, seed in ((first, "alice"), (last, "bob")):
+        assert (pixels_of(path) == pixels_of(tiny("generate", "warm", "--seed", seed).out[0])).all()
+
+
+def test_a_loop_is_drawn_once_and_says_so(tiny, out):
+    arguments = ["warm", "cool", "--seeds", "3..9", "--frames", 4, "--loop", "--json"]
+    (line,) = tiny("interpolate", *arguments, "--out", out / "loop.webp").json
+    assert (line["frames"], line["changed"], line["to_seed"]) == (4, "loop", 9)
+    with Image.open(out / "loop.webp") as opened:
+        assert opened.n_frames == 4
+    frames = tiny("interpolate", *arguments, "--out", out / "frames/").json
+    assert [frame["amount"] for frame in frames] == [0, 0.5, 1, 0.5]
+    shown = [pixels_of(frame["path"]) for frame in frames]
+    ends = [["warm", "--seed", 3], ["cool", "--seed", 9]]
+    for place, end in zip((0, 2), ends, strict=True):
+        assert (shown[place] == pixels_of(tiny("generate", *end).out[0])).all()
+    assert (shown[1] != shown[3]).any()
+
+
+def test_a_video_needs_its_extra(tiny, out, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    ended = tiny("interpolate", "warm", "cool", "--out", out / "way.mp4")
+    assert_refused(ended, out, 'pip install "t2a-edge[video]"')
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["warm"], "Missing argument 'SECOND'"),
+        (["warm"], "Both ends of the way are the same; expected a second prompt or another seed"),
+        (["warm", "--seeds", "3..3"], "Both ends of the way are the same"),
+        (["warm", "--seeds", "3-9"], "'3-9' is no way between seeds; expected two such as 3..9"),
+        (["warm", "--seeds", "..9"], "is no way between seeds"),
+        (["warm", "--seeds", "1..2..3"], "is no way between seeds"),
+        (["warm", "--seeds", "alice..?"], "seed is '?'"),
+        (["warm", "--seeds", f"0..{2**53}"], f"seed is {2**53}"),
+        (["warm", "--seeds", "3..9", "--seed", 3], "--seed and --seeds; expected one of them"),
+        (["warm", "cool", "--loop", "--frames", 2], "of a loop is 2; expected a whole number from"),
+        (["warm", "cool", "--loop", "--bounce", "--out", "a.gif"], "--bounce and --loop"),
         (["warm", "cool", "dark"], "unexpected extra argument"),
         (["warm", ","], "no adjectives"),
         (["", "warm"], "no adjectives"),
@@ -432,7 +482,7 @@ def test_frames_can_be_one_file_that_moves(tiny, out, suffix):
         (["warm", "cool", "--bounce"], "--bounce is for a file that moves"),
         (["warm", "cool", "--seed", -1], "seed is '-1'"),
         (["warm", "cool", "--size", "9x9"], "width of the size is 9"),
-        (["warm", "cool", "--out", "way.png"], "expected a .gif .webp file or a folder"),
+        (["warm", "cool", "--out", "way.png"], "expected a .gif .webp .mp4 .webm file or"),
         (["warm", "cool", "--format", "png", "--out", "way.gif"], "--format is png"),
     ],
 )

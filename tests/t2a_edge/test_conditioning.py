@@ -38,12 +38,12 @@ def test_the_words_of_a_blend_share_their_weights():
     assert found.word_weights[:4].tolist() == [0.75, -1.5, 0.25, 0.125]
 
 
-@pytest.mark.parametrize(
-    ("amount", "expected"), [(0.25, [1, -2, 0, 0]), (0.5, [1, -2, 0, 0]), (0.75, [0, 0, 1, 0.5])]
-)
-def test_the_prompt_with_the_larger_share_chooses_the_form(amount, expected):
+@pytest.mark.parametrize("amount", [0.25, 0.5, 0.75])
+def test_each_prompt_of_a_blend_chooses_a_form_of_its_own(amount):
     found = told("warm -dark:2", "cool pale:0.5", amount)
-    assert found.form_weights[:4].tolist() == expected
+    assert found.form_weights[:4].tolist() == [1, -2, 0, 0]
+    assert found.other_weights[:4].tolist() == [0, 0, 1, 0.5]
+    assert found.share == amount
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,8 @@ def test_either_end_of_a_blend_is_a_prompt_alone(amount, alone):
     np.testing.assert_array_equal(found.text_embedding, expected.text_embedding)
     np.testing.assert_array_equal(found.word_weights, expected.word_weights)
     np.testing.assert_array_equal(found.form_weights, expected.form_weights)
-
-
-def test_a_prompt_that_is_blended_with_itself_chooses_the_form_once():
-    assert told("warm", "warm", 0.25).form_weights[:3].tolist() == [1, 0, 0]
+    assert found.other_weights is None
+    assert found.share == 0
 
 
 def test_a_blend_of_many_words_has_room_for_all():

@@ -149,7 +149,9 @@ def test_the_trained_size_is_the_plain_picture(engine, artwork, size):
     ],
 )
 def test_a_size_that_cannot_be_had_is_an_error(engine, size):
-    with pytest.raises(OptionError, match=r"expected (width and height|a whole.*from 32 to 256)"):
+    with pytest.raises(
+        OptionError, match=r"expected (width and height|a whole.*from (1 to 65535|32 to 256))"
+    ):
         engine.generate("warm", seed=1, size=size)
 
 
@@ -454,6 +456,65 @@ def test_an_interpolation_goes_from_one_prompt_to_the_other(engine):
     for bad in (1, 1001, 2.0, True):
         with pytest.raises(OptionError, match="from 2 to 1000"):
             engine.interpolate("warm", "cool", frames=bad)
+
+
+def test_a_way_leads_from_one_seed_to_another(engine):
+    first, middle, last = engine.interpolate("warm", seed=7, to_seed=8, frames=3)
+    assert_same(first, engine.generate("warm", seed=7))
+    assert_same(last, engine.generate("warm", seed=8))
+    assert [art.to_seed for art in (first, middle, last)] == [(8, 0.0), (8, 0.5), (8, 1.0)]
+    assert (middle.pixels != first.pixels).any()
+    assert (middle.pixels != last.pixels).any()
+
+
+def test_prompt_and_seed_change_together(engine):
+    frames = engine.interpolate("warm dark", "pale cool", seed=7, to_seed=8, frames=3)
+    assert_same(frames[0], engine.generate("warm dark", seed=7))
+    assert_same(frames[2], engine.generate("pale cool", seed=8))
+
+
+@pytest.mark.parametrize(("second", "to_seed"), [(None, 8), ("cool", None), ("cool", 8)])
+def test_a_loop_comes_back_by_other_pictures(engine, second, to_seed):
+    frames = engine.interpolate("warm", second, seed=7, to_seed=to_seed, frames=6, loop=True)
+    assert_same(frames[0], engine.generate("warm", seed=7))
+    assert_same(frames[3], engine.generate(second or "warm", seed=to_seed or 7))
+    for there, back in ((1, 5), (2, 4)):
+        assert (frames[there].pixels != frames[back].pixels).any()
+    assert {art.changed for art in frames} == {"loop"}
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_frame_of_a_way_is_a_picture_of_its_own(engine, loop):
+    asked = {"seed": "alice", "to_seed": "bob", "loop": loop, "size": (48, 32)}
+    steps = []
+    frames = engine.interpolate("warm", "cool", frames=5, on_step=steps.append, **asked)
+    assert steps == list(range(1, engine.spec.steps + 1))
+    place = 0.4 if loop else 0.5
+    assert_same(frames[2], engine.generate("warm", blend="cool", amount=place, **asked))
+    assert frames[2].size == (48, 32)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "Both ends of the way are the same"),
+        ({"to_seed": 7}, "Both ends of the way are the same"),
+        ({"to_seed": -1}, "seed is -1"),
+        ({"to_seed": 8, "loop": 1}, "The loop is 1; expected true or false"),
+        ({"to_seed": 8, "loop": True, "frames": 2}, "of a loop is 2"),
+        ({"to_seed": 8, "size": (9, 9)}, "width of the size is 9"),
+        ({"to_seed": 8, "steps": 0}, "number of steps is 0"),
+    ],
+)
+def test_a_way_that_leads_nowhere_is_refused_at_once(engine, arguments, said):
+    with pytest.raises(OptionError, match=said):
+        engine.interpolate("warm", seed=7, **arguments)
+
+
+def test_a_frame_between_seeds_opens_as_it_was_saved(engine, tmp_path):
+    frame = engine.interpolate("warm", seed=7, to_seed=8, frames=3)[1]
+    opened = engine.open(frame.save(tmp_path / "frame.png"))
+    assert opened == frame
 
 
 # ---- files and recipes

@@ -24,6 +24,7 @@ from t2a_edge.request import (
     OPTIONS,
     SAMPLING,
     SEEDS,
+    WAY,
     Options,
     Request,
     Sampling,
@@ -38,6 +39,8 @@ SOUND: dict[str, tuple[Any, str, Any]] = {  # as Python has it, as it is typed, 
     "count": (np.int64(3), "3", 3.0),
     "seed_step": (10, "10", 10),
     "blend": ("icy", "icy", "icy"),
+    "to_seed": (np.uint8(9), "9", 9.0),
+    "loop": (True, "yes", True),
     "amount": (0.25, ".25", 0.25),
     "frames": (4, "4", 4.0),
     "size": ((512, 384), "512x384", [512.0, 384]),
@@ -56,6 +59,9 @@ BAD: list[tuple[str, Any, str]] = [
     ("seed", "?", r"The seed is '\?'; expected a whole number from 0 .* such as alice"),
     ("seed", 1.5, "The seed is 1.5"),
     ("seed", True, "The seed is True"),
+    ("to_seed", -1, "The seed is -1"),
+    ("to_seed", "?", r"The seed is '\?'"),
+    ("loop", 1, "The loop is 1; expected true or false"),
     ("count", 0, "The count is 0; expected a whole number from 1 to 1000"),
     ("count", None, "The count is None"),
     ("seed_step", 0, "The seed step is 0"),
@@ -78,7 +84,7 @@ BAD: list[tuple[str, Any, str]] = [
 
 def other_words(name: str) -> dict[str, Any]:
     """What an option needs beside it."""
-    return {"prompt": "warm"} | ({"blend": "icy"} if name == "frames" else {})
+    return {"prompt": "warm"} | ({"blend": "icy"} if name in ("frames", "loop") else {})
 
 
 # ---- each option
@@ -169,7 +175,17 @@ def test_a_form_is_read_once_whatever_it_is(tmp_path: Path) -> None:
     ("told", "error", "said"),
     [
         ({}, PromptError, "There is no prompt"),
-        ({"prompt": "warm", "frames": 3}, OptionError, "3 frames .* no second prompt"),
+        ({"prompt": "warm", "frames": 3}, OptionError, "Both ends of the way are the same"),
+        ({"prompt": "warm", "loop": True}, OptionError, "a second prompt or another seed"),
+        ({"prompt": "warm", "seed": 7, "to_seed": 7}, OptionError, "Both ends of the way are"),
+        ({"prompt": "warm", "seed": 7, "to_seed": 9, "count": 3}, OptionError, "Both ends of the"),
+        ({"prompt": "warm", "seed": "bob", "to_seed": " bob "}, OptionError, "Both ends of the"),
+        (
+            {"prompt": "warm", "to_seed": 9, "loop": True, "frames": 2},
+            OptionError, "frames of a loop is 2; expected a whole number from 3",
+        ),
+        ({"picture": 1, "to_seed": 9}, OptionError, "to_seed and loop are for a new picture"),
+        ({"picture": 1, "blend": "icy", "loop": True}, OptionError, "are for a new picture"),
         ({"prompt": "warm", "strength": 0.5}, OptionError, "strength is for a picture"),
         ({"prompt": "warm", "left": 8}, OptionError, "left is for a picture"),
         ({"picture": 1, "strength": 1, "mask": [[1]]}, OptionError, "one of strength, mask and"),
@@ -200,6 +216,23 @@ def test_a_request_is_for_each_of_its_pictures_one_of_a_seed_and_an_amount() -> 
     (fresh,) = Request("warm").pictures()
     assert isinstance(fresh.seed, int)
     assert Request("warm").seed is None
+
+
+def test_the_pictures_of_a_way_are_those_of_its_places() -> None:
+    asked: dict[str, Any] = {"seed": "alice", "to_seed": "bob", "blend": "icy"}
+    way = Request("warm", frames=3, **asked).pictures()
+    assert way == [Request("warm", amount=place, **asked) for place in (0, 0.5, 1)]
+    assert way[1].to_seed == seed_of_text("bob")
+    loop = Request("warm", frames=4, loop=True, **asked).pictures()
+    assert loop == [Request("warm", amount=i / 4, loop=True, **asked) for i in range(4)]
+    assert [one.frame.amount for one in loop] == [0, 0.5, 1, 0.5]
+    assert loop[1].frame.noise[2] == -loop[3].frame.noise[2] != 0
+
+
+def test_a_loop_of_one_seed_leaves_its_noise_for_a_third_alone() -> None:
+    for to_seed in (None, 7):
+        own = Request("warm", seed=7, to_seed=to_seed, blend="icy", loop=True, amount=0.25)
+        assert own.frame.noise[1] == 0 != own.frame.noise[2]
 
 
 def test_a_text_is_a_seed_from_then_on_a_number() -> None:
@@ -312,6 +345,8 @@ def test_the_servers_bodies_have_them_too_and_say_the_same() -> None:
     for body in (schemas.GenerateAsked, schemas.PictureAsked, schemas.InterpolateAsked):
         told = body.model_json_schema()["properties"]
         for name in HOW:
+            assert told[name]["description"] == OPTIONS[name].help
+        for name in WAY:
             assert told[name]["description"] == OPTIONS[name].help
     answered = schemas.Picture.model_json_schema()
     assert set(SAMPLING) <= set(answered["required"])

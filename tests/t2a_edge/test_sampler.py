@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from export.torch_runner import TorchRunner
+from t2a_edge.drawing import Travel
 from t2a_edge.errors import OptionError
-from t2a_edge.fields import chosen_forms, evened, field_of, stretched, windows_of
+from t2a_edge.fields import chosen_forms, field_of, stretched, windows_of
+from t2a_edge.form import evened
 from t2a_edge.layout import (
     CHUNK,
     MOST_HALVES,
@@ -13,6 +17,7 @@ from t2a_edge.layout import (
     window_cells,
     window_weights,
 )
+from t2a_edge.morph import form_between
 from t2a_edge.noise import OF_CHOICE, OF_LATENTS, normal_noise
 from t2a_edge.sampler import composed, decoded, draw_indices, paint_steps, previews
 from t2a_edge.seeds import MAX_SEED
@@ -257,17 +262,43 @@ def test_a_blend_of_nothing_is_the_first_prompt(runner):
     )
 
 
-def test_the_form_of_a_blend_is_that_of_the_prompt_with_the_larger_share(runner):
+def test_the_form_of_a_blend_lies_between_those_of_its_prompts(runner):
     drawings = [
         drawing_of(runner, TINY, "warm", blend="-warm", amount=amount, temperature=0)
-        for amount in (0, 0.3, 0.7, 1)
+        for amount in (0, 0.001, 0.3, 0.7, 0.999, 1)
     ]
     drawings.append(drawing_of(runner, TINY, "-warm", temperature=0))
-    first, near_first, near_second, last, second = chosen_forms(runner, TINY, drawings)
-    np.testing.assert_array_equal(near_first, first)
-    for form in (near_second, last):
-        np.testing.assert_array_equal(form, second)
+    *forms, second = chosen_forms(runner, TINY, drawings)
+    first, last = forms[0], forms[-1]
+    np.testing.assert_array_equal(last, second)
     assert (first != second).any()  # it can fail
+    for share, form in zip((0.3, 0.7), forms[2:4], strict=True):
+        np.testing.assert_array_equal(form, form_between(first, second, share))
+    for near, end in ((forms[1], first), (forms[4], last)):
+        assert 0 < np.abs(near - end).mean() < 0.02 * np.abs(first - last).mean()
+
+
+def test_a_travelling_drawing_is_that_of_its_seeds_at_either_end(runner):
+    plain = [drawing_of(runner, TINY, "warm", seed, form_strength=0.5) for seed in (7, 8)]
+    ends = [
+        replace(plain[0], travel=Travel(8, share, weights))
+        for share, weights in ((0.0, (1.0, 0.0, 0.0)), (1.0, (0.0, 1.0, 0.0)))
+    ]
+    for end, drawing in zip(ends, plain, strict=True):
+        np.testing.assert_array_equal(finished(runner, TINY, end), finished(runner, TINY, drawing))
+    middle = replace(plain[0], travel=Travel(8, 0.5, (0.6, 0.64, -0.48)))
+    found = finished(runner, TINY, middle)
+    for drawing in plain:
+        assert np.abs(found - finished(runner, TINY, drawing)).max() > 0.01
+
+
+def test_the_noise_of_a_travelling_drawing_stays_standard_normal(runner):
+    numbers = np.arange(4096)
+    drawing = replace(drawing_of(runner, TINY, "warm"), travel=Travel(8, 0.5, (0.6, 0.64, -0.48)))
+    noise = drawing.noise(lambda seed, offset: normal_noise(seed, numbers + offset, 16))
+    assert abs(noise.mean()) < 0.02
+    assert abs(noise.std() - 1) < 0.02
+    assert noise.dtype == np.float32
 
 
 def test_a_blend_goes_smoothly_from_one_prompt_to_the_other(runner):

@@ -1,24 +1,23 @@
 // What a prompt, or the way from one prompt to another, tells the engines: t2a_edge/conditioning.py in JavaScript.
 import { modelInputs } from "./prompt.js";
 
-const MIDDLE = 0.5; // of the way to the second prompt, beyond which it chooses the form
-
 /**
- * { embedding (W, T), weights (W,), formWeights (W,) } of the terms of a prompt and perhaps of a second one.
+ * { embedding (W, T), weights (W,), formWeights (W,), otherWeights, share } of a prompt's terms, perhaps of a second one's.
  *
- * Words of the first prompt fade as those of the second one grow; the one with the larger share chooses the form.
+ * Words of the first prompt fade as those of the second one grow. Each chooses a form, by formWeights and otherWeights
+ * (null where one prompt chooses), and the picture's lies between them, at the share.
  */
 export async function conditioning(runner, spec, terms, blend = null) {
   const amount = blend?.amount ?? 0;
-  const parts = [[terms, 1 - amount, amount <= MIDDLE], [blend?.terms ?? [], amount, amount > MIDDLE]];
-  const typed = parts
-    .filter(([, share]) => share > 0)
-    .flatMap(([own, share, chooses]) =>
-      own.map(({ word, weight }) => ({ word, weight: share * weight, formWeight: chooses ? weight : 0 })),
-    );
+  const parts = [[terms, 1 - amount], [blend?.terms ?? [], amount]].filter(([, share]) => share > 0);
+  const typed = parts.flatMap(([own, share]) => own.map(({ word, weight }) => ({ word, weight: share * weight })));
   const size = Math.max(spec.max_words, typed.length);
   const { textBytes, wordWeights: weights } = modelInputs(typed, { ...spec, max_words: size });
-  const formWeights = new Float32Array(size);
-  typed.forEach(({ formWeight }, i) => (formWeights[i] = formWeight));
-  return { embedding: await runner.text(textBytes, size), weights, formWeights };
+  let start = 0;
+  const [formWeights, otherWeights = null] = parts.map(([own]) => {
+    const choosing = new Float32Array(size);
+    own.forEach(({ weight }) => (choosing[start++] = weight));
+    return choosing;
+  });
+  return { embedding: await runner.text(textBytes, size), weights, formWeights, otherWeights, share: amount };
 }

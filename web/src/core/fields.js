@@ -1,13 +1,12 @@
 // Forms of pictures of any size: t2a_edge/fields.py in JavaScript.
 //
 // A field is (32 rows, 32 columns) float32 of a layout, row by row; a window sees 64 x 64 of it.
-import { SIDE, SPREAD, formOf } from "./form.js";
+import { SIDE, SPREAD, evened, formOf } from "./form.js";
 import { TILES, gridOf, isPlain, windowCells, windowsOf } from "./layout.js";
+import { formBetween } from "./morph.js";
 import { OF_FORM, choiceNoise, cropNumbers, normalNoise } from "./noise.js";
 import { clipped, divided, each, f32, rounded } from "./numbers.js";
 
-const STEPS = 4096; // of a form's numbers, where a window's mean and spread are measured
-const LEAST_SPREAD = 0.25; // of a window: one that is nearly plain stays so
 const JOINED = 16; // cells from an edge that meets another over which they come together
 const RAMP = 6; // cells beyond what stays over which one form becomes the other
 
@@ -105,16 +104,6 @@ export const mixed = (old, fresh, share) => old.map((here, i) => here + f32(f32(
 export const windowFields = (field, layout) =>
   windowsOf(layout).map((window) => Float32Array.from(windowCells(layout, SIDE, window), (cell) => field[cell]));
 
-/** A window with mean 0 and spread 1, measured in 4096ths. */
-export function evened(window) {
-  const whole = Float64Array.from(window, (value) => rounded(f32(value * STEPS)));
-  const count = SIDE * SIDE;
-  const mean = whole.reduce((sum, value) => sum + value, 0) / count;
-  const square = whole.reduce((sum, value) => sum + value * value, 0) / count;
-  const spread = Math.max(Math.sqrt(square - mean * mean), LEAST_SPREAD * STEPS);
-  return Float32Array.from(whole, (value) => (value - mean) / spread);
-}
-
 /** Normal noise on the form of a layout. */
 export function noiseField(seed, layout) {
   const [height, width] = gridOf(layout, SIDE);
@@ -135,11 +124,13 @@ export function noised(values, noise, level) {
   return values.map((value, i) => f32(rest * value) + f32(much * noise[i]));
 }
 
-/** The form that the words of a drawing choose, (64, 64). */
+/** The form that the words of a drawing choose, (64, 64); of a blend, between those that either prompt chooses. */
 async function chosenForm(runner, spec, { words, seed, options }) {
   const heat = f32(options.temperature);
   const noise = choiceNoise(seed, spec.forms).map((value) => value * heat);
-  return runner.forms(words.embedding, words.formWeights, noise, cropNumbers(seed));
+  const chosen = (weights) => runner.forms(words.embedding, weights, noise, cropNumbers(seed));
+  const form = await chosen(words.formWeights);
+  return words.otherWeights ? formBetween(form, await chosen(words.otherWeights), words.share) : form;
 }
 
 async function newField(runner, spec, drawing, layout) {

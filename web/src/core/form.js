@@ -2,7 +2,10 @@
 import { clipped, divided, rounded } from "./numbers.js";
 
 export const SIDE = 64; // of a form
+export const CELLS = SIDE * SIDE;
 export const SPREAD = 32; // of its numbers
+export const LEAST_SPREAD = 0.25; // that is made another one: what is nearly plain stays so
+const PARTS = 4096; // of a form's numbers, where mean and spread are measured
 const MOST = 127; // their largest magnitude
 const LUMA = [77, 150, 29]; // of red, green and blue, in 256ths
 const STEPS = 256; // from one grey level to the next
@@ -44,4 +47,23 @@ function withoutMean(whole) {
   const square = whole.reduce((sum, value) => sum + value * value, 0) / whole.length;
   const factor = SPREAD / Math.max(Math.sqrt(Math.max(square - mean * mean, 0)), FAINTEST * STEPS);
   return Int8Array.from(whole, (value) => clipped(rounded((value - mean) * factor), -MOST, MOST));
+}
+
+/** { mean, spread } of a form, measured in 4096ths. */
+export function moments(form) {
+  let [sum, squares] = [0, 0];
+  for (const value of form) {
+    const whole = rounded(value * PARTS);
+    sum += whole;
+    squares += whole * whole;
+  }
+  const mean = sum / CELLS;
+  return { mean: mean / PARTS, spread: Math.sqrt(squares / CELLS - mean * mean) / PARTS };
+}
+
+/** A form with mean 0 and spread 1, in 4096ths of what it was. */
+export function evened(form) {
+  const { mean, spread } = moments(form);
+  const divisor = Math.max(spread, LEAST_SPREAD) * PARTS;
+  return form.map((value) => (rounded(value * PARTS) - mean * PARTS) / divisor);
 }

@@ -1,7 +1,7 @@
 // From noise to a picture, step by step: t2a_edge/sampler.py in JavaScript, each float32 operation rounded by itself.
 //
 // A drawing is { words, seed, options, form, formLevel, given }:
-//   words      { embedding, weights, formWeights }, see conditioning.js
+//   words      { embedding, weights, formWeights, otherWeights, share }, see conditioning.js
 //   options    { guidance_scale, temperature, steps, form_strength }
 //   form       a field, see fields.js; null lets the words choose
 //   formLevel  share of noise on the form

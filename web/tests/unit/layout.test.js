@@ -4,11 +4,12 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { sha256 } from "../../src/core/digest.js";
 import { PageError } from "../../src/core/errors.js";
-import { evened, fieldOfForm, noiseField, sharesBeyond, stretched, windowFields } from "../../src/core/fields.js";
-import { SIDE, formOf } from "../../src/core/form.js";
+import { fieldOfForm, noiseField, sharesBeyond, stretched, windowFields } from "../../src/core/fields.js";
+import { SIDE, SPREAD, evened, formOf } from "../../src/core/form.js";
 import {
   PLAIN, gridOf, latentNumbers, layoutOfSize, sideOf, windowCells, windowWeights, windowsOf,
 } from "../../src/core/layout.js";
+import { formBetween } from "../../src/core/morph.js";
 import { rounded } from "../../src/core/numbers.js";
 import { checked, layoutOf, manifest, picture, vectors } from "../vectors.js";
 
@@ -19,6 +20,17 @@ for (const { shape, form, wide } of vectors.forms) {
     const { pixels, width, height } = picture(...shape);
     assert.equal(checked(formOf(pixels, width, height)), form);
     assert.equal(checked(formOf(pixels, width, height, [SIDE, 160])), wide);
+  });
+}
+
+for (const { shapes, forms } of vectors.between) {
+  test(`forms between those of pictures of ${shapes.join(" and ")}`, () => {
+    const ends = shapes.map(([height, width]) => {
+      const { pixels } = picture(height, width);
+      return Float32Array.from(formOf(pixels, width, height), (value) => value / SPREAD);
+    });
+    const found = vectors.shares.map((share) => checked(formBetween(...ends, share)));
+    assert.deepEqual(found, forms);
   });
 }
 
