@@ -99,12 +99,6 @@ function listen() {
   window.addEventListener("hashchange", openOrDraw);
 }
 
-async function manifest() {
-  const answer = await fetch(new URL("manifest.json", MODELS)).catch((error) => ({ statusText: error.message }));
-  if (!answer.ok) throw new PageError(`The model could not be loaded (${answer.statusText}); load the page again.`);
-  return answer.json();
-}
-
 /** From now on the page opens without its server too, where the browser allows it (HTTPS, or this machine). */
 function keepForOffline() {
   if (import.meta.env.PROD) navigator.serviceWorker?.register("offline.js").catch(() => {});
@@ -115,15 +109,29 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   $("prompt").focus();
 });
 
+/** The share of what comes before the first picture that is done: files, engines, the drawing. */
+const SHARES = { bytes: 0.6, started: 0.25, drawn: 0.15 };
+const reached = { bytes: 0, started: 0, drawn: 0 };
+
+function heard(told) {
+  const { manifest } = state.engine;
+  if (told.manifest) {
+    buildFields(guarded, settled);
+    fillFields(stateFrom(location.hash));
+  }
+  if (!$("arriving")) return;
+  if (told.bytes && manifest) {
+    const all = Object.values(manifest.bytes).reduce((sum, bytes) => sum + bytes, __RUNTIME_BYTES__);
+    reached.bytes = Math.min(1, told.bytes / all);
+  }
+  Object.assign(reached, told.started && { started: told.started, bytes: 1 }, told.drawn && { drawn: told.drawn });
+  $("arriving").value = Object.keys(SHARES).reduce((sum, part) => sum + SHARES[part] * reached[part], 0);
+}
+
 guarded(async () => {
-  const about = await manifest();
-  const all = Object.values(about.bytes).reduce((sum, bytes) => sum + bytes, __RUNTIME_BYTES__);
-  state.engine = new Engine(about, (received) => ($("arriving").value = Math.min(1, received / all)));
-  buildFields(guarded, settled);
   $("axes-box").open = !matchMedia(NARROW).matches;
-  fillFields(stateFrom(location.hash));
-  await state.engine.load(MODELS);
-  $("arriving").remove();
+  state.engine = new Engine(MODELS, heard);
+  await state.engine.loaded;
   listen();
   for (const button of document.querySelectorAll("[data-needs=model]")) button.disabled = false;
   await openOrDraw();

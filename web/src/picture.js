@@ -49,10 +49,10 @@ export const termsOf = ({ prompt }) => termsIn(prompt);
 /** The second prompt of a picture, { terms, amount }, or null. */
 export const blendOf = ({ blend }) => blend && { terms: termsIn(blend[0]), amount: blend[1] };
 
-/** Draw; `how` and `about` are those of `Engine.draw`, and `request` has all that it takes. */
-export async function drawOne(request, how = "draw", about = {}, previewed = null) {
+/** Draw; `how`, `about` and what is `shown` are those of `Engine.draw`, and `request` has all that it takes. */
+export async function drawOne(request, how = "draw", about = {}, ...shown) {
   const { terms, blend, seed, options } = request;
-  const drawn = await state.engine.draw(how, request, about, previewed);
+  const drawn = await state.engine.draw(how, request, about, ...shown);
   const second = blend && [promptText(blend.terms), blend.amount];
   return { ...drawn, prompt: promptText(terms), blend: second, seed, options, changed: how === "draw" ? "" : how };
 }
@@ -76,6 +76,7 @@ async function present(art, mine) {
   const recipe = await packRecipe(art, state.engine.manifest);
   if (mine !== state.turn) return false;
   forming = false;
+  $("arriving")?.remove();
   hang(art);
   press(stages.length - 1);
   state.current = { ...art, said: saidOf(art, recipe), recipe, stages };
@@ -97,16 +98,25 @@ function press(number) {
   stages.forEach(({ button }, i) => (button.ariaPressed = String(i === number)));
 }
 
-/** Another picture among the stages beneath the print. */
-function addStage(picture, name) {
+/** Another picture among the stages beneath the print, the last of them or at a place. */
+function addStage(picture, name, place = stages.length) {
   const stage = thumbnail(name, () => {
     hang(picture);
     press(stages.indexOf(stage));
     tell(`${name}.`);
   });
   show(stage.canvas, picture);
-  stages.push(stage);
-  $("stages").append(stage.button);
+  $("stages").insertBefore(stage.button, stages[place]?.button ?? null);
+  stages.splice(place, 0, stage);
+}
+
+const stageName = ({ done, steps }) => `Step ${done} of ${steps}`;
+
+/** The stages of a picture that was shown without them. */
+async function addEarlierStages(mine) {
+  const earlier = await state.engine.steps();
+  if (mine !== state.turn) return;
+  earlier.forEach((picture, place) => addStage(picture, stageName(picture), place));
 }
 
 function emptyStages() {
@@ -134,6 +144,7 @@ function noteOn(art) {
 
 /** Draw a picture and put it on show, as it forms; `others` are words that were typed beside the adjectives. */
 export async function drawAndShow(request, { how = "draw", about = {}, others = [] } = {}) {
+  const later = !state.current || stillness(); // the picture itself first
   const mine = begin();
   tell("Drawing.");
   const started = performance.now();
@@ -145,19 +156,19 @@ export async function drawAndShow(request, { how = "draw", about = {}, others = 
   };
   const previewed = (preview) => {
     if (mine !== state.turn) return;
-    shown(preview, `Step ${preview.done} of ${preview.steps}`);
-    if (stillness()) return;
+    shown(preview, stageName(preview));
     hang(preview);
     press(stages.length - 1);
   };
   try {
-    const art = await drawOne(request, how, about, previewed);
+    const art = await drawOne(request, how, about, previewed, later);
     if (mine !== state.turn) return;
     const took = ((performance.now() - started) / 1000).toFixed(1);
     shown(art, "The picture");
     if (!(await present(art, mine))) return;
     const read = others.length ? ` Read as "${art.prompt}".` : "";
     finish(`Drawn in ${took} s.${read}${noteOn(art)}`);
+    if (later) await addEarlierStages(mine);
   } catch (error) {
     if (mine === state.turn) restore();
     throw error;
