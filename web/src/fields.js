@@ -1,43 +1,14 @@
-// The prompt, the seed and the options; the sliders and words that write into the prompt.
+// The fields filled in; the sliders and words that write into the prompt.
 import { axisSliders, follow } from "./axes.js";
 import { PageError } from "./core/errors.js";
 import { promptText, readPrompt, withWeight } from "./core/prompt.js";
-import { MAX_SEED } from "./link.js";
 import { $, state } from "./page.js";
+import { OPTIONS, OTHER_SIZE, termsTyped } from "./request.js";
 
-const FRESH_SEEDS = 2 ** 32;
-export const OPTIONS = ["guidance", "temperature", "steps", "strength"]; // as a link names them, too
 let sliders = [];
 let chips = [];
 
 const manifest = () => state.engine.manifest;
-
-export const freshSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % FRESH_SEEDS;
-
-/** The seed that is typed; a PageError if it is none. */
-export function seedTyped() {
-  const text = $("seed").value.trim();
-  const seed = /^\d+$/u.test(text) ? Number(text) : NaN;
-  const right = seed <= MAX_SEED;
-  $("seed").setAttribute("aria-invalid", String(!right));
-  if (!right) throw new PageError(`The seed is "${text}"; expected a whole number from 0 to ${MAX_SEED}.`);
-  return seed;
-}
-
-/** What a field is read as, terms and other words; a PageError if it is no prompt. */
-export function promptTyped(id = "prompt") {
-  try {
-    const read = readPrompt($(id).value, manifest());
-    $(id).setAttribute("aria-invalid", "false");
-    return read;
-  } catch (error) {
-    $(id).setAttribute("aria-invalid", "true");
-    throw error;
-  }
-}
-
-/** The terms of a field; a PageError if they are none. */
-export const termsTyped = (id) => promptTyped(id).terms;
 
 /** The terms, or none where what is typed cannot be used yet. */
 function termsSoFar() {
@@ -48,17 +19,9 @@ function termsSoFar() {
   }
 }
 
-/** The options as the model takes them. */
-export function optionsChosen() {
-  const [guidance, temperature, steps, formStrength] = OPTIONS.map((name) => Number($(name).value));
-  return { guidance, temperature, steps, formStrength };
-}
-
-/** Width and height, and whether edges meet. */
-export const sizeChosen = () => ({ size: $("size").value.split("x").map(Number), tile: $("tile").checked });
-
 /** Sliders, words and numbers show what the fields hold. */
 export function followFields() {
+  $("sides").hidden = $("size").value !== OTHER_SIZE;
   const terms = termsSoFar();
   follow(sliders, terms);
   for (const { word, button } of chips) {
@@ -87,8 +50,9 @@ export function fillFields(said) {
   if (!said.changed) {
     const size = said.size ?? `${spec.image_size}x${spec.image_size}`;
     const offered = [...$("size").options].some(({ value }) => value === size);
-    if (!offered) $("size").add(new Option(size.replace("x", " × "), size));
+    if (!offered) $("size").add(new Option(size.replace("x", " × "), size), $("size").querySelector(`[value=${OTHER_SIZE}]`));
     $("size").value = size;
+    [$("width").value, $("height").value] = size.split("x");
     $("tile").checked = said.tile;
   }
   followFields();
@@ -114,6 +78,13 @@ function chip(word, changed) {
   button.ariaPressed = "false";
   button.addEventListener("click", () => changed([[word, button.ariaPressed === "true" ? 0 : 1]]));
   return { word, button };
+}
+
+/** Put a word in the place of another one. */
+export function replaceWord(word, other) {
+  const terms = termsTyped().map((term) => (term.word === word ? { ...term, word: other } : term));
+  $("prompt").value = promptText(terms);
+  followFields();
 }
 
 /** Build sliders and words. `guarded` tells what goes wrong; `settled` hears when a change is made. */

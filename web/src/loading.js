@@ -7,7 +7,7 @@ export const RUNTIME = new URL(runtime, self.location.href).href;
 // web/prepare.py has optimized the engines
 const OPTIONS = { executionProviders: ["wasm"], graphOptimizationLevel: "disabled" };
 const AT_FIRST = ["text", "forms", "painter", "composer", "decoder"]; // what draws; the encoder only changes pictures
-const TOLD_EVERY_MS = 50;
+const TOLD_EVERY_MS = 100;
 
 /** What hears of bytes; it tells of them now and then. */
 function counter(tell) {

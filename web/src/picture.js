@@ -2,12 +2,14 @@
 //
 // A picture on show is what core/model.js makes, { indices, layout, crop, pasted, pixels, width, height }, with its
 // story, { prompt, blend, changed, seed, options, form }; see core/description.js.
-import { fadeTo, meanColour, show, thumbnail } from "./canvas.js";
+import { fadeTo, fourTimes, meanColour, show, thumbnail } from "./canvas.js";
 import { PageError } from "./core/errors.js";
 import { isPlain } from "./core/layout.js";
 import { digits, parsePrompt, promptText } from "./core/prompt.js";
 import { packRecipe, unpackRecipe } from "./core/recipe.js";
-import { fillFields } from "./fields.js";
+import { fillFields, replaceWord } from "./fields.js";
+import { addToGallery } from "./gallery.js";
+import { showNearest } from "./ideas.js";
 import { fragmentFrom } from "./link.js";
 import { $, begin, finish, state, stillness, tell } from "./page.js";
 
@@ -65,10 +67,20 @@ function saidOf({ prompt, blend, seed, options, changed, form, layout, width, he
   return { prompt, blend: second, amount, seed, guidance, temperature, steps, strength, size, tile: layout.wrap, changed, form, recipe };
 }
 
-/** Show a picture in the frame. */
+let hung = null;
+
+/** Show a picture in the frame; a tile four times, where that is wanted. */
 function hang(picture) {
+  hung = picture;
+  const repeated = $("repeat").ariaPressed === "true" && !$("repeat").hidden;
   $("print").style.aspectRatio = `${picture.width} / ${picture.height}`;
-  fadeTo($("picture"), $("veil"), picture);
+  fadeTo($("picture"), $("veil"), repeated ? fourTimes(picture) : picture);
+}
+
+/** Show a tile beside itself, or alone again. */
+export function repeat() {
+  $("repeat").ariaPressed = String($("repeat").ariaPressed !== "true");
+  hang(hung);
 }
 
 /** Put a picture on show; its address becomes a step of the browser's history. */
@@ -76,7 +88,7 @@ async function present(art, mine) {
   const recipe = await packRecipe(art, state.engine.manifest);
   if (mine !== state.turn) return false;
   forming = false;
-  $("arriving")?.remove();
+  $("repeat").hidden = !art.layout.wrap;
   hang(art);
   press(stages.length - 1);
   state.current = { ...art, said: saidOf(art, recipe), recipe, stages };
@@ -91,6 +103,7 @@ async function present(art, mine) {
   else if (address !== location.hash) history.pushState(null, "", address);
   ownAddress = location.hash;
   for (const button of document.querySelectorAll("[data-needs=picture]")) button.disabled = false;
+  addToGallery(state.current.said, nameOf(art), $("stages").lastElementChild?.firstElementChild ?? $("picture"));
   return true;
 }
 
@@ -134,12 +147,24 @@ export function restore() {
   press(stages.length - 1);
 }
 
-function noteOn(art) {
-  const { vocabulary } = state.engine.manifest;
-  const terms = [...termsOf(art), ...(blendOf(art)?.terms ?? [])];
-  const unknown = terms.filter(({ word }) => !vocabulary.includes(word));
-  if (!unknown.length) return "";
-  return ` Not among the known adjectives, drawn all the same: ${unknown.map(({ word }) => word).join(", ")}.`;
+/** Finish, and say which words are not known, with the known ones that they are nearest to. */
+async function finishWith(text, art, mine) {
+  const { manifest } = state.engine;
+  const words = [...termsOf(art), ...(blendOf(art)?.terms ?? [])].map(({ word }) => word);
+  const unknown = [...new Set(words)].filter((word) => !manifest.vocabulary.includes(word));
+  finish(text);
+  showNearest([], null);
+  if (!unknown.length) return;
+  const nearest = await state.engine.nearest(unknown);
+  if (mine !== state.turn) return;
+  const names = unknown.map((word, i) => (nearest[i] ? `${word} (near ${nearest[i].word})` : word));
+  tell(`${text} Not among the known adjectives, drawn all the same: ${names.join(", ")}.`);
+  const pairs = unknown.flatMap((word, i) => (nearest[i] ? [[word, nearest[i].word]] : []));
+  showNearest(pairs, (word, near) => {
+    replaceWord(word, near);
+    $("form").requestSubmit();
+    $("prompt").focus();
+  });
 }
 
 /** Draw a picture and put it on show, as it forms; `others` are words that were typed beside the adjectives. */
@@ -167,7 +192,7 @@ export async function drawAndShow(request, { how = "draw", about = {}, others = 
     shown(art, "The picture");
     if (!(await present(art, mine))) return;
     const read = others.length ? ` Read as "${art.prompt}".` : "";
-    finish(`Drawn in ${took} s.${read}${noteOn(art)}`);
+    await finishWith(`Drawn in ${took} s.${read}`, art, mine);
     if (later) await addEarlierStages(mine);
   } catch (error) {
     if (mine === state.turn) restore();
@@ -179,11 +204,11 @@ export async function drawAndShow(request, { how = "draw", about = {}, others = 
 async function showThere(art, mine, text) {
   fillFields(saidOf(art, null));
   emptyStages();
-  if (await present(art, mine)) finish(text);
+  if (await present(art, mine)) await finishWith(text, art, mine);
 }
 
 /** Put a picture of a strip on show. */
-export const showAgain = (art) => showThere(art, begin(), `On show: ${nameOf(art)}.${noteOn(art)}`);
+export const showAgain = (art) => showThere(art, begin(), `On show: ${nameOf(art)}.`);
 
 /** Open the picture that a recipe holds, with what else a link or a file says of it. */
 export async function showRecipe(text, said) {
