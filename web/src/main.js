@@ -142,13 +142,14 @@ function heard(told) {
   }
   if (told.bytes && manifest) {
     const all = Object.values(manifest.bytes).reduce((sum, bytes) => sum + bytes, __RUNTIME_BYTES__);
-    reached.bytes = Math.min(1, told.bytes / all);
+    reached.bytes = Math.max(reached.bytes, Math.min(1, told.bytes / all));
     const [here, whole] = [told.bytes, all].map((bytes) => Math.round(Math.min(bytes, all) / MEGABYTE));
     $("arrived").textContent = `${here} of ${whole} MB`;
   }
-  if (told.started) {
-    Object.assign(reached, { started: told.started, bytes: 1 });
-    $("arrived").textContent = "Starting the engines";
+  if (told.started) reached.started = told.started;
+  if (told.started === 1) {
+    reached.bytes = 1;
+    $("arrived").textContent = "Drawing";
   }
   const before = SHARES.bytes * reached.bytes + SHARES.started * reached.started;
   $("arriving").value = state.current ? (told.drawn ?? 0) : before + SHARES.drawn * (told.drawn ?? 0);

@@ -127,9 +127,14 @@ const stageName = ({ done, steps }) => `Step ${done} of ${steps}`;
 
 /** The stages of a picture that was shown without them. */
 async function addEarlierStages(mine) {
-  const earlier = await state.engine.steps();
-  if (mine !== state.turn) return;
-  earlier.forEach((picture, place) => addStage(picture, stageName(picture), place));
+  $("stages").ariaBusy = "true";
+  try {
+    const earlier = await state.engine.steps();
+    if (mine !== state.turn) return;
+    earlier.forEach((picture, place) => addStage(picture, stageName(picture), place));
+  } finally {
+    $("stages").ariaBusy = "false";
+  }
 }
 
 function emptyStages() {
@@ -147,12 +152,11 @@ export function restore() {
   press(stages.length - 1);
 }
 
-/** Finish, and say which words are not known, with the known ones that they are nearest to. */
-async function finishWith(text, art, mine) {
+/** After what the status says, which words are not known, and the known ones that they are nearest to. */
+async function tellUnknown(text, art, mine) {
   const { manifest } = state.engine;
   const words = [...termsOf(art), ...(blendOf(art)?.terms ?? [])].map(({ word }) => word);
   const unknown = [...new Set(words)].filter((word) => !manifest.vocabulary.includes(word));
-  finish(text);
   showNearest([], null);
   if (!unknown.length) return;
   const nearest = await state.engine.nearest(unknown);
@@ -192,8 +196,10 @@ export async function drawAndShow(request, { how = "draw", about = {}, others = 
     shown(art, "The picture");
     if (!(await present(art, mine))) return;
     const read = others.length ? ` Read as "${art.prompt}".` : "";
-    await finishWith(`Drawn in ${took} s.${read}`, art, mine);
+    const text = `Drawn in ${took} s.${read}`;
+    finish(text);
     if (later) await addEarlierStages(mine);
+    await tellUnknown(text, art, mine);
   } catch (error) {
     if (mine === state.turn) restore();
     throw error;
@@ -204,7 +210,9 @@ export async function drawAndShow(request, { how = "draw", about = {}, others = 
 async function showThere(art, mine, text) {
   fillFields(saidOf(art, null));
   emptyStages();
-  if (await present(art, mine)) await finishWith(text, art, mine);
+  if (!(await present(art, mine))) return;
+  finish(text);
+  await tellUnknown(text, art, mine);
 }
 
 /** Put a picture of a strip on show. */

@@ -55,6 +55,10 @@ export async function openPage({ browser, origin }, { fragment = "", ...options 
   return { page, context, seen };
 }
 
-/** Wait until nothing is being drawn. */
+/** Wait until nothing is being drawn, and the stages of the picture are there. */
 export const settled = (page, states = ["ready"]) =>
-  page.waitForFunction((wanted) => wanted.includes(document.body.dataset.state), states, { timeout: READY_MS });
+  page.waitForFunction(
+    (wanted) => wanted.includes(document.body.dataset.state) && document.getElementById("stages").ariaBusy !== "true",
+    states,
+    { timeout: READY_MS },
+  );
