@@ -1,7 +1,7 @@
 // The pictures of this session, newest first. The browser keeps them until its tab is closed.
 //
 // An entry is { said, name, seen }: what a link says of the picture, its name, and a small JPEG of it.
-import { stateFrom } from "./link.js";
+import { fragmentFrom, stateFrom } from "./link.js";
 import { $, guarded, state } from "./page.js";
 
 const MOST = 60;
@@ -44,10 +44,9 @@ function show() {
     button.append(image);
     return button;
   });
-  const focused = [...$("gallery").children].indexOf(document.activeElement);
-  const had = entries.length && focused >= 0 ? document.activeElement.ariaLabel : null;
+  const focused = $("gallery").contains(document.activeElement) && document.activeElement.ariaLabel;
   $("gallery").replaceChildren(...buttons);
-  if (had !== null) (buttons.find(({ ariaLabel }) => ariaLabel === had) ?? buttons[0]).focus();
+  if (focused) buttons.find(({ ariaLabel }) => ariaLabel === focused)?.focus(); // it stays where it was
 }
 
 /** A picture is on show: it is the newest, or has its place already. */
@@ -64,9 +63,9 @@ export function buildGallery(open) {
   opened = open;
   try {
     const { bundle, entries: kept } = JSON.parse(sessionStorage.getItem(KEY));
-    const whole = ({ said, name, seen }) => said.recipe && typeof name === "string" && seen.startsWith("data:image/jpeg");
-    if (bundle === state.engine.manifest.bundle) entries = kept.filter(whole).slice(0, MOST);
-    for (const entry of entries) entry.said = stateFrom(new URLSearchParams(Object.entries(entry.said).filter(([, value]) => value !== null)).toString());
+    if (bundle === state.engine.manifest.bundle) {
+      entries = kept.map(({ said, name, seen }) => ({ said: stateFrom(fragmentFrom(said)), name: String(name), seen: String(seen) }));
+    }
   } catch {
     entries = []; // nothing there, or nothing that can be read
   }

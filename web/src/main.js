@@ -1,8 +1,8 @@
+import { play, saveGif } from "./animation.js";
 import { drawBeyond, drawPart, listenForMarks, takeForm, takeFormOf, takeFormShown } from "./changes.js";
 import { PageError } from "./core/errors.js";
 import { parsePrompt } from "./core/prompt.js";
 import { Engine } from "./engine.js";
-import { play, saveGif } from "./animation.js";
 import { buildFields, fillFields, followFields, untouched } from "./fields.js";
 import { buildGallery } from "./gallery.js";
 import { buildIdeas } from "./ideas.js";

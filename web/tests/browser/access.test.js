@@ -101,7 +101,7 @@ test("everything is reached by Tab, in the order of the page, and shows that it 
     assert.ok(outlined, `${id} does not show its focus`);
     reached.push(id);
   }
-  const order = ["To the words", "Step 1 of 2", "The picture", "Clear", "warm, seed 1", "prompt", "draw", "surprise",
+  const order = ["To the words", "Step 1 of 2", "The picture", "gallery-clear", "warm, seed 1", "prompt", "draw", "surprise",
     "calm minimal blue", "seed", "reseed", "size", "tile", "download", "copy-link", "open",
     "Axes", "axis-temperature", "axis-weight", "Hues and moods", "Form", "Strength and chance", "Recipe", "changed",
     "vary", "part", "redraw", "side", "margin", "extend", "second", "count", "interpolate"];
