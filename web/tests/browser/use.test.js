@@ -113,7 +113,7 @@ withPage("sliders write words into the prompt and follow it", async (page) => {
 
 withPage("hues and moods are put in and taken out", async (page) => {
   await page.click("#words-box summary");
-  const teal = page.getByRole("button", { name: "teal" });
+  const teal = page.getByRole("button", { name: "teal", exact: true });
   await drawn(page, () => teal.click());
   assert.equal(await page.inputValue("#prompt"), "warm dark fluid teal");
   assert.equal(await teal.getAttribute("aria-pressed"), "true");
