@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from t2a_edge import Artwork, TextToArt
+from web.prepare import write_models
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -24,6 +25,7 @@ CASES: tuple[dict[str, Any], ...] = (
     {"prompt": "dark:1.4 calm:0.5 glowing", "seed": 123456789, "temperature": 2.5},
     {"prompt": "vibrant dense chaotic", "seed": 0, "guidance_scale": 1.5, "form_strength": 0.75},
 )
+UNKNOWN = ("joyous", "qwzx", "тёплый")
 ASKED: dict[str, Any] = {"prompt": "warm cool:0.7 -striped", "seed": 11}
 
 
@@ -57,13 +59,16 @@ def write_reference(folder: Path, bundle: Path | None = None) -> None:
 
 
 def write_drawn(folder: Path, bundle: Path | None = None) -> None:
-    """Draw and change pictures in every way that there is, by any model, into drawn.json."""
+    """Draw and change pictures in every way that there is, by any model, into drawn.json.
+
+    The model's engines lie beside it as the page has them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     model = TextToArt(bundle, provider="cpu")
-    spec = model.spec
-    about = {"spec": spec.to_json(), "checkpoint": model.model}
+    write_models(model.bundle, folder / "models")
     rows = [{"name": name, **row} for name, row in _drawn(model)]
-    whole = {"bundle": str(model.bundle.folder), "manifest": about, "rows": rows}
+    nearest = {word: model.nearest_words(word, 1)[0] for word in UNKNOWN}
+    whole = {"rows": rows, "nearest": nearest}
     (folder / "drawn.json").write_text(json.dumps(whole), encoding="utf-8")
 
 

@@ -1,5 +1,6 @@
 """The page in `web/`: its words against Python's, and the built page in a real browser."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -8,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from t2a_edge import TextToArt
-from t2a_edge.bundle import load_bundle
+from t2a_edge.bundle import ENGINES, load_bundle
 from t2a_edge.image import read_pixels
 from web.options import MODULE, module
-from web.prepare import manifest
+from web.prepare import knowledge, write_models
 from web.reference import write_drawn, write_reference
 from web.vectors import PROMPTS, VECTORS, prompt_vectors, vectors
 
@@ -69,6 +71,33 @@ def node(*arguments: str, **variables: str) -> None:
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
+def test_the_engines_of_the_page_are_named_by_what_they_hold(tiny_bundle, tmp_path):
+    bundle = load_bundle(tiny_bundle)
+    write_models(bundle, tmp_path / "models")
+    (tmp_path / "models" / "left-over").touch()
+    write_models(bundle, tmp_path / "models")
+    written = json.loads((tmp_path / "models" / "manifest.json").read_text(encoding="utf-8"))
+    assert set(written["files"]) == set(ENGINES)
+    files = {path.name: path for path in (tmp_path / "models").iterdir()}
+    assert set(files) == {*written["files"].values(), "manifest.json"}
+    for name, file in written["files"].items():
+        content = files[file].read_bytes()
+        assert file == f"{name}-{hashlib.sha256(content).hexdigest()[:8]}.ort"
+        assert len(content) == written["bytes"][name]
+
+
+def test_everything_that_the_page_is_installed_with_is_there():
+    public = WEB / "public"
+    about = json.loads((public / "app.webmanifest").read_text(encoding="utf-8"))
+    assert {about[name] for name in ("id", "start_url", "scope")} == {"./"}  # below any prefix
+    for icon in about["icons"]:
+        if icon["sizes"] == "any":
+            assert (public / icon["src"]).read_text(encoding="utf-8").startswith("<svg")
+        else:
+            with Image.open(public / icon["src"]) as image:
+                assert "x".join(map(str, image.size)) == icon["sizes"]
+
+
 @pytest.mark.slow
 def test_the_pages_own_functions():
     need()
@@ -85,8 +114,11 @@ def test_javascript_draws_and_changes_pictures_as_python_does(tiny_bundle, tmp_p
 @pytest.mark.slow
 def test_the_built_page_is_of_the_shipped_bundle_and_small_enough():
     need(built=True)
-    written = json.loads((WEB / "dist" / "models" / "manifest.json").read_text(encoding="utf-8"))
-    assert written == manifest(load_bundle(None))
+    models = WEB / "dist" / "models"
+    written = json.loads((models / "manifest.json").read_text(encoding="utf-8"))
+    sizes, files = written.pop("bytes"), written.pop("files")
+    assert written == knowledge(load_bundle(None))
+    assert sizes == {name: (models / file).stat().st_size for name, file in files.items()}
     subprocess.run(["node", "check-size.js"], cwd=WEB, check=True)
 
 

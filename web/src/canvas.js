@@ -16,7 +16,19 @@ export function show(canvas, { pixels, width, height }) {
   canvas.getContext("2d").putImageData(new ImageData(data, width, height), 0, 0);
 }
 
-/** The same, while a veil with what was there before fades away. */
+/** A picture beside and above itself. */
+export function fourTimes({ pixels, width, height }) {
+  const row = 3 * width;
+  const whole = new Uint8Array(4 * pixels.length);
+  for (let y = 0; y < 2 * height; y += 1) {
+    const from = pixels.subarray((y % height) * row, ((y % height) + 1) * row);
+    whole.set(from, 2 * y * row);
+    whole.set(from, (2 * y + 1) * row);
+  }
+  return { pixels: whole, width: 2 * width, height: 2 * height };
+}
+
+/** Draw a picture onto a canvas, while a veil with what was there before fades away. */
 export function fadeTo(canvas, veil, picture) {
   const alike = canvas.width === picture.width && canvas.height === picture.height;
   if (alike && !stillness()) {

@@ -3,9 +3,9 @@ import { pictureIn, show } from "./canvas.js";
 import { formOf, SIDE } from "./core/form.js";
 import { PageError } from "./core/errors.js";
 import { freshSeed } from "./core/seeds.js";
-import { optionsChosen, promptTyped } from "./fields.js";
 import { $, guarded, state } from "./page.js";
 import { blendOf, captionOf, drawAndShow, pictureOf } from "./picture.js";
+import { promptTyped, requestFor } from "./request.js";
 
 const PARTS = { // left, top, width and height, as shares of the picture
   middle: [0.25, 0.25, 0.5, 0.5],
@@ -20,11 +20,11 @@ const [MIDDLE_GREY, GREY_OF_A_FORM] = [128, 2]; // grey levels to one of a form'
 let marked = null;
 
 /** The words that are typed, or the picture's own where they are the same, with a fresh seed. */
-function requestTyped() {
+function requestChanged() {
   const { current } = state;
   const { terms, others } = promptTyped();
   const blend = $("prompt").value.trim() === current.prompt ? blendOf(current) : null;
-  return { request: { terms, blend, seed: freshSeed(), options: optionsChosen(), form: state.form }, others };
+  return { request: requestFor(terms, { blend, seed: freshSeed() }), others };
 }
 
 /** 1 in a rectangle of shares of the picture, else 0: (height, width). */
@@ -39,7 +39,7 @@ function maskOf({ width, height }, [left, top, across, down]) {
 
 const change = (how, about) =>
   guarded(async () => {
-    const { request, others } = requestTyped();
+    const { request, others } = requestChanged();
     await drawAndShow(request, { how, about: { picture: pictureOf(state.current), ...about() }, others });
     unmark();
   }, "change-problem");

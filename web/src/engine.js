@@ -3,29 +3,29 @@ import { Dropped, PageError } from "./core/errors.js";
 
 export class Engine {
   #worker;
-  #told;
+  #heard;
   #queue = []; // questions; the first one is with the worker
 
-  /** `told` hears how many bytes of the models and their runtime have arrived. */
-  constructor(manifest, told) {
-    this.manifest = manifest;
-    this.#told = told;
-  }
-
-  /** Start the worker and load the engines from their folder. */
-  async load(models) {
-    let received = 0;
+  /**
+   * Start the worker, which loads the engines of a folder. `heard` gets what it tells of that, see loading.js, and
+   * { drawn }, the share of a drawing that is done. `loaded` is a promise.
+   */
+  constructor(models, heard) {
+    this.#heard = heard;
     this.#worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     this.#worker.onmessage = ({ data }) => {
-      if (data.received) this.#told((received += data.received));
+      if ("result" in data || "error" in data) this.#answered(data);
       else if (data.preview) this.#queue[0].previewed(data.preview);
-      else this.#answered(data);
+      else {
+        if (data.manifest) this.manifest = data.manifest;
+        this.#heard(data);
+      }
     };
     this.#worker.onerror = (event) => {
       const error = new PageError(`The model could not be started (${event.message}); load the page again.`);
       for (const { reject } of this.#queue.splice(0)) reject(error);
     };
-    await this.#ask("load", { models, spec: this.manifest.spec });
+    this.loaded = this.#ask("load", { models });
   }
 
   #answered({ result, error, dropped, told }) {
@@ -37,7 +37,7 @@ export class Engine {
     else reject(new PageError(told ? error : `The model could not be ${what} (${error}); load the page again.`));
   }
 
-  #ask(kind, job, previewed = () => {}) {
+  #ask(kind, job = {}, previewed = () => {}) {
     return new Promise((resolve, reject) => {
       const message = { kind, job };
       this.#queue.push({ message, previewed, resolve, reject });
@@ -54,10 +54,21 @@ export class Engine {
   /**
    * A picture of a request, see core/model.js, and the name of its form. `how` is "draw" with { size, tile }, or
    * with a picture "vary" and { strength }, "inpaint" and { mask }, "outpaint" and { margins }; `previewed` hears of
-   * pictures as they form.
+   * pictures as they form. With `later` they are kept for `steps` instead, and the picture itself is there sooner.
    */
-  draw(how, request, about, previewed = null) {
-    return this.#ask("draw", { how, request, ...about, previews: previewed !== null }, previewed ?? undefined);
+  draw(how, request, about, previewed = null, later = false) {
+    const previews = later ? "later" : previewed ? "now" : "";
+    return this.#ask("draw", { how, request, ...about, previews }, previewed ?? undefined);
+  }
+
+  /** The pictures of the steps that the newest drawing has kept. */
+  steps() {
+    return this.#ask("steps");
+  }
+
+  /** The known word nearest to each word, { word, likeness }, or null where it is too far. */
+  nearest(words) {
+    return this.#ask("nearest", { words, vocabulary: this.manifest.vocabulary });
   }
 
   /** The picture of what a recipe says. */

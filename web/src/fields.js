@@ -1,33 +1,15 @@
-// The prompt, the seed and the options; the sliders and words that write into the prompt.
+// The fields filled in; the sliders and words that write into the prompt.
 import { axisSliders, follow } from "./axes.js";
 import { PageError } from "./core/errors.js";
-import { SAMPLING } from "./core/options.js";
 import { promptText, readPrompt, withWeight } from "./core/prompt.js";
 import { settled } from "./core/request.js";
-import { seedOf } from "./core/seeds.js";
 import { $, state } from "./page.js";
+import { OTHER_SIZE, termsTyped } from "./request.js";
 
 let sliders = [];
 let chips = [];
 
 const manifest = () => state.engine.manifest;
-
-/** What a field holds; a PageError, and a field that is marked, where it cannot be read. */
-function typed(id, read) {
-  $(id).setAttribute("aria-invalid", "true");
-  const found = read($(id).value);
-  $(id).setAttribute("aria-invalid", "false");
-  return found;
-}
-
-/** The seed that is typed, a number or a text; a PageError if it is none. */
-export const seedTyped = () => typed("seed", seedOf);
-
-/** What a field is read as, terms and other words; a PageError if it is no prompt. */
-export const promptTyped = (id = "prompt") => typed(id, (text) => readPrompt(text, manifest()));
-
-/** The terms of a field; a PageError if they are none. */
-export const termsTyped = (id) => promptTyped(id).terms;
 
 /** The terms, or none where what is typed cannot be used yet. */
 function termsSoFar() {
@@ -38,14 +20,9 @@ function termsSoFar() {
   }
 }
 
-/** The options as the model takes them. */
-export const optionsChosen = () => Object.fromEntries(SAMPLING.map((name) => [name, Number($(name).value)]));
-
-/** Width and height, and whether edges meet. */
-export const sizeChosen = () => ({ size: $("size").value.split("x").map(Number), tile: $("tile").checked });
-
 /** Sliders, words and numbers show what the fields hold. */
 export function followFields() {
+  $("sides").hidden = $("size").value !== OTHER_SIZE;
   const terms = termsSoFar();
   follow(sliders, terms);
   for (const { word, button } of chips) {
@@ -72,8 +49,9 @@ export function fillFields(said) {
   if (!said.changed) {
     const size = said.size ?? `${spec.image_size}x${spec.image_size}`;
     const offered = [...$("size").options].some(({ value }) => value === size);
-    if (!offered) $("size").add(new Option(size.replace("x", " × "), size));
+    if (!offered) $("size").add(new Option(size.replace("x", " × "), size), $("size").querySelector(`[value=${OTHER_SIZE}]`));
     $("size").value = size;
+    [$("width").value, $("height").value] = size.split("x");
     $("tile").checked = said.tile;
   }
   followFields();
@@ -99,6 +77,13 @@ function chip(word, changed) {
   button.ariaPressed = "false";
   button.addEventListener("click", () => changed([[word, button.ariaPressed === "true" ? 0 : 1]]));
   return { word, button };
+}
+
+/** Put a word in the place of another one. */
+export function replaceWord(word, other) {
+  const terms = termsTyped().map((term) => (term.word === word ? { ...term, word: other } : term));
+  $("prompt").value = promptText(terms);
+  followFields();
 }
 
 /** Build sliders and words. `guarded` tells what goes wrong; `settled` hears when a change is made. */

@@ -8,16 +8,22 @@ import { showRecipe } from "./picture.js";
 
 const DOWNLOAD_MS = 10_000; // how long a browser may take to begin with a download
 
+/** Have the browser save something. */
+export function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_MS);
+}
+
 export async function download() {
   const { current: art, engine } = state;
   const description = descriptionOf(art, art, art.recipe, engine.manifest.bundle);
   const png = await pngFrom(art.pixels, art.width, art.height, description);
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([png], { type: "image/png" }));
-  link.download = fileName(art, art);
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_MS);
-  tell(`Saved as ${link.download}, with its recipe inside.`);
+  const name = fileName(art, art);
+  save(new Blob([png], { type: "image/png" }), name);
+  tell(`Saved as ${name}, with its recipe inside.`);
 }
 
 /** Copy a text; where the browser refuses, say where else it is. */

@@ -1,14 +1,18 @@
+import { play, saveGif } from "./animation.js";
 import { drawBeyond, drawPart, listenForMarks, takeForm, takeFormOf, takeFormShown } from "./changes.js";
 import { PageError } from "./core/errors.js";
 import { SAMPLING } from "./core/options.js";
 import { parsePrompt } from "./core/prompt.js";
 import { freshSeed } from "./core/seeds.js";
 import { Engine } from "./engine.js";
-import { buildFields, fillFields, followFields, optionsChosen, promptTyped, seedTyped, sizeChosen, untouched } from "./fields.js";
+import { buildFields, fillFields, followFields, untouched } from "./fields.js";
+import { buildGallery } from "./gallery.js";
+import { buildIdeas } from "./ideas.js";
 import { copy, download, openFile, openRecipe } from "./keep.js";
 import { stateFrom } from "./link.js";
 import { $, guarded, state } from "./page.js";
-import { drawAndShow, showRecipe } from "./picture.js";
+import { drawAndShow, repeat, showRecipe } from "./picture.js";
+import { OTHER_SIZE, promptTyped, requestFor, sizeChosen } from "./request.js";
 import { drawBetween, drawVariations } from "./strips.js";
 
 const MODELS = new URL("models/", document.baseURI).href;
@@ -16,11 +20,18 @@ const NARROW = "(max-width: 52rem)";
 
 function draw(blend = null) {
   const { terms, others } = promptTyped();
-  const request = { terms, blend, seed: seedTyped(), options: optionsChosen(), form: state.form };
-  return drawAndShow(request, { about: sizeChosen(), others });
+  return drawAndShow(requestFor(terms, { blend }), { about: sizeChosen(), others });
 }
 
 const drawTyped = () => guarded(() => draw());
+
+/** Draw a prompt that was suggested. */
+function drawIdea(prompt, anew) {
+  $("prompt").value = prompt;
+  if (anew) $("seed").value = freshSeed();
+  followFields();
+  return drawTyped();
+}
 
 /** A slider or a word has changed the prompt; nothing to draw while it is empty or as it was. */
 const settled = () => {
@@ -77,7 +88,15 @@ function listen() {
     drawTyped();
   });
   for (const name of [...SAMPLING, "changed"]) on(name, "input", followFields);
-  for (const name of [...SAMPLING, "size", "tile"]) on(name, "change", drawTyped);
+  for (const name of [...SAMPLING, "tile", "width", "height"]) on(name, "change", drawTyped);
+  on("size", "change", () => {
+    followFields();
+    if ($("size").value === OTHER_SIZE) $("width").focus();
+    else drawTyped();
+  });
+  on("repeat", "click", repeat);
+  on("play", "click", play);
+  on("save-gif", "click", () => guarded(saveGif, "between-problem"));
   on("vary", "click", drawVariations);
   on("redraw", "click", drawPart);
   on("extend", "click", drawBeyond);
@@ -101,12 +120,6 @@ function listen() {
   window.addEventListener("hashchange", openOrDraw);
 }
 
-async function manifest() {
-  const answer = await fetch(new URL("manifest.json", MODELS)).catch((error) => ({ statusText: error.message }));
-  if (!answer.ok) throw new PageError(`The model could not be loaded (${answer.statusText}); load the page again.`);
-  return answer.json();
-}
-
 /** From now on the page opens without its server too, where the browser allows it (HTTPS, or this machine). */
 function keepForOffline() {
   if (import.meta.env.PROD) navigator.serviceWorker?.register("offline.js").catch(() => {});
@@ -117,16 +130,53 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   $("prompt").focus();
 });
 
+/** The share of what comes before the first picture that is done: files, engines, the drawing. */
+const SHARES = { bytes: 0.6, started: 0.25, drawn: 0.15 };
+const reached = { bytes: 0, started: 0 };
+const MEGABYTE = 1e6;
+
+/** The bar follows what the worker tells: first of what arrives, then of the drawing alone. */
+function heard(told) {
+  const { manifest } = state.engine;
+  if (told.manifest) {
+    buildFields(guarded, settled);
+    fillFields(stateFrom(location.hash));
+  }
+  if (told.bytes && manifest) {
+    const all = Object.values(manifest.bytes).reduce((sum, bytes) => sum + bytes, __RUNTIME_BYTES__);
+    reached.bytes = Math.max(reached.bytes, Math.min(1, told.bytes / all));
+    const [here, whole] = [told.bytes, all].map((bytes) => Math.round(Math.min(bytes, all) / MEGABYTE));
+    $("arrived").textContent = `${here} of ${whole} MB`;
+  }
+  if (told.started) reached.started = told.started;
+  if (told.started === 1) {
+    reached.bytes = 1;
+    $("arrived").textContent = "Drawing";
+  }
+  const before = SHARES.bytes * reached.bytes + SHARES.started * reached.started;
+  $("arriving").value = state.current ? (told.drawn ?? 0) : before + SHARES.drawn * (told.drawn ?? 0);
+}
+
+/** Browsers that can install the page say so; then a button does it. */
+window.addEventListener("beforeinstallprompt", (event) => {
+  event.preventDefault();
+  $("install").hidden = false;
+  $("install").onclick = async () => {
+    $("install").hidden = true;
+    await event.prompt();
+  };
+});
+
 guarded(async () => {
-  const about = await manifest();
-  const all = Object.values(about.bytes).reduce((sum, bytes) => sum + bytes, __RUNTIME_BYTES__);
-  state.engine = new Engine(about, (received) => ($("arriving").value = Math.min(1, received / all)));
-  buildFields(guarded, settled);
+  buildIdeas(drawIdea);
   $("axes-box").open = !matchMedia(NARROW).matches;
-  fillFields(stateFrom(location.hash));
-  await state.engine.load(MODELS);
-  $("arriving").remove();
+  state.engine = new Engine(MODELS, heard);
+  await state.engine.loaded;
   listen();
+  buildGallery(async (said) => {
+    fillFields(said);
+    await showRecipe(said.recipe, said);
+  });
   for (const button of document.querySelectorAll("[data-needs=model]")) button.disabled = false;
   await openOrDraw();
   keepForOffline();

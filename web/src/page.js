@@ -23,6 +23,7 @@ const mark = (what) => {
 /** A new request begins: older ones stop. Gives its number. */
 export function begin() {
   mark("busy");
+  if (state.current) $("arriving").value = 0; // else it goes on from the loading
   state.engine.drop();
   state.turn += 1;
   return state.turn;

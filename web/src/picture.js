@@ -2,13 +2,15 @@
 //
 // A picture on show is what core/model.js makes, { indices, layout, crop, pasted, pixels, width, height }, with its
 // story, { prompt, blend, changed, seed, options, form }; see core/description.js.
-import { fadeTo, meanColour, show, thumbnail } from "./canvas.js";
+import { fadeTo, fourTimes, meanColour, show, thumbnail } from "./canvas.js";
 import { PageError } from "./core/errors.js";
 import { isPlain } from "./core/layout.js";
 import { digits, parsePrompt, promptText } from "./core/prompt.js";
 import { packRecipe, unpackRecipe } from "./core/recipe.js";
 import { settled } from "./core/request.js";
-import { fillFields } from "./fields.js";
+import { fillFields, replaceWord } from "./fields.js";
+import { addToGallery } from "./gallery.js";
+import { showNearest } from "./ideas.js";
 import { fragmentFrom } from "./link.js";
 import { $, begin, finish, state, stillness, tell } from "./page.js";
 
@@ -50,10 +52,10 @@ export const termsOf = ({ prompt }) => termsIn(prompt);
 /** The second prompt of a picture, { terms, amount }, or null. */
 export const blendOf = ({ blend }) => blend && { terms: termsIn(blend[0]), amount: blend[1] };
 
-/** Draw; `how` and `about` are those of `Engine.draw`, and `request` has all that it takes. */
-export async function drawOne(request, how = "draw", about = {}, previewed = null) {
+/** Draw; `how`, `about` and what is `shown` are those of `Engine.draw`, and `request` has all that it takes. */
+export async function drawOne(request, how = "draw", about = {}, ...shown) {
   const { terms, blend, seed, options } = request;
-  const drawn = await state.engine.draw(how, request, about, previewed);
+  const drawn = await state.engine.draw(how, request, about, ...shown);
   const second = blend && [promptText(blend.terms), blend.amount];
   return { ...drawn, prompt: promptText(terms), blend: second, seed, options, changed: how === "draw" ? "" : how };
 }
@@ -65,10 +67,20 @@ function saidOf({ prompt, blend, seed, options, changed, form, layout, width, he
   return { prompt, blend: second, amount, seed, ...options, size, tile: layout.wrap, changed, form, recipe };
 }
 
-/** Show a picture in the frame. */
+let hung = null;
+
+/** Show a picture in the frame; a tile four times, where that is wanted. */
 function hang(picture) {
+  hung = picture;
+  const repeated = $("repeat").ariaPressed === "true" && !$("repeat").hidden;
   $("print").style.aspectRatio = `${picture.width} / ${picture.height}`;
-  fadeTo($("picture"), $("veil"), picture);
+  fadeTo($("picture"), $("veil"), repeated ? fourTimes(picture) : picture);
+}
+
+/** Show a tile beside itself, or alone again. */
+export function repeat() {
+  $("repeat").ariaPressed = String($("repeat").ariaPressed !== "true");
+  hang(hung);
 }
 
 /** Put a picture on show; its address becomes a step of the browser's history. */
@@ -76,6 +88,7 @@ async function present(art, mine) {
   const recipe = await packRecipe(art, state.engine.manifest);
   if (mine !== state.turn) return false;
   forming = false;
+  $("repeat").hidden = !art.layout.wrap;
   hang(art);
   press(stages.length - 1);
   state.current = { ...art, said: saidOf(art, recipe), recipe, stages };
@@ -90,6 +103,7 @@ async function present(art, mine) {
   else if (address !== location.hash) history.pushState(null, "", address);
   ownAddress = location.hash;
   for (const button of document.querySelectorAll("[data-needs=picture]")) button.disabled = false;
+  addToGallery(state.current.said, nameOf(art), $("stages").lastElementChild?.firstElementChild ?? $("picture"));
   return true;
 }
 
@@ -97,16 +111,30 @@ function press(number) {
   stages.forEach(({ button }, i) => (button.ariaPressed = String(i === number)));
 }
 
-/** Another picture among the stages beneath the print. */
-function addStage(picture, name) {
+/** Another picture among the stages beneath the print, the last of them or at a place. */
+function addStage(picture, name, place = stages.length) {
   const stage = thumbnail(name, () => {
     hang(picture);
     press(stages.indexOf(stage));
     tell(`${name}.`);
   });
   show(stage.canvas, picture);
-  stages.push(stage);
-  $("stages").append(stage.button);
+  $("stages").insertBefore(stage.button, stages[place]?.button ?? null);
+  stages.splice(place, 0, stage);
+}
+
+const stageName = ({ done, steps }) => `Step ${done} of ${steps}`;
+
+/** The stages of a picture that was shown without them. */
+async function addEarlierStages(mine) {
+  $("stages").ariaBusy = "true";
+  try {
+    const earlier = await state.engine.steps();
+    if (mine !== state.turn) return;
+    earlier.forEach((picture, place) => addStage(picture, stageName(picture), place));
+  } finally {
+    $("stages").ariaBusy = "false";
+  }
 }
 
 function emptyStages() {
@@ -124,16 +152,28 @@ export function restore() {
   press(stages.length - 1);
 }
 
-function noteOn(art) {
-  const { vocabulary } = state.engine.manifest;
-  const terms = [...termsOf(art), ...(blendOf(art)?.terms ?? [])];
-  const unknown = terms.filter(({ word }) => !vocabulary.includes(word));
-  if (!unknown.length) return "";
-  return ` Not among the known adjectives, drawn all the same: ${unknown.map(({ word }) => word).join(", ")}.`;
+/** After what the status says, which words are not known, and the known ones that they are nearest to. */
+async function tellUnknown(text, art, mine) {
+  const { manifest } = state.engine;
+  const words = [...termsOf(art), ...(blendOf(art)?.terms ?? [])].map(({ word }) => word);
+  const unknown = [...new Set(words)].filter((word) => !manifest.vocabulary.includes(word));
+  showNearest([], null);
+  if (!unknown.length) return;
+  const nearest = await state.engine.nearest(unknown);
+  if (mine !== state.turn) return;
+  const names = unknown.map((word, i) => (nearest[i] ? `${word} (near ${nearest[i].word})` : word));
+  tell(`${text} Not among the known adjectives, drawn all the same: ${names.join(", ")}.`);
+  const pairs = unknown.flatMap((word, i) => (nearest[i] ? [[word, nearest[i].word]] : []));
+  showNearest(pairs, (word, near) => {
+    replaceWord(word, near);
+    $("form").requestSubmit();
+    $("prompt").focus();
+  });
 }
 
 /** Draw a picture and put it on show, as it forms; `others` are words that were typed beside the adjectives. */
 export async function drawAndShow(request, { how = "draw", about = {}, others = [] } = {}) {
+  const later = !state.current || stillness(); // the picture itself first
   const mine = begin();
   tell("Drawing.");
   const started = performance.now();
@@ -145,19 +185,21 @@ export async function drawAndShow(request, { how = "draw", about = {}, others = 
   };
   const previewed = (preview) => {
     if (mine !== state.turn) return;
-    shown(preview, `Step ${preview.done} of ${preview.steps}`);
-    if (stillness()) return;
+    shown(preview, stageName(preview));
     hang(preview);
     press(stages.length - 1);
   };
   try {
-    const art = await drawOne(request, how, about, previewed);
+    const art = await drawOne(request, how, about, previewed, later);
     if (mine !== state.turn) return;
     const took = ((performance.now() - started) / 1000).toFixed(1);
     shown(art, "The picture");
     if (!(await present(art, mine))) return;
     const read = others.length ? ` Read as "${art.prompt}".` : "";
-    finish(`Drawn in ${took} s.${read}${noteOn(art)}`);
+    const text = `Drawn in ${took} s.${read}`;
+    finish(text);
+    if (later) await addEarlierStages(mine);
+    await tellUnknown(text, art, mine);
   } catch (error) {
     if (mine === state.turn) restore();
     throw error;
@@ -168,11 +210,13 @@ export async function drawAndShow(request, { how = "draw", about = {}, others = 
 async function showThere(art, mine, text) {
   fillFields(saidOf(art, null));
   emptyStages();
-  if (await present(art, mine)) finish(text);
+  if (!(await present(art, mine))) return;
+  finish(text);
+  await tellUnknown(text, art, mine);
 }
 
 /** Put a picture of a strip on show. */
-export const showAgain = (art) => showThere(art, begin(), `On show: ${nameOf(art)}.${noteOn(art)}`);
+export const showAgain = (art) => showThere(art, begin(), `On show: ${nameOf(art)}.`);
 
 /** Open the picture that a recipe holds, with what else a link or a file says of it. */
 export async function showRecipe(text, said) {

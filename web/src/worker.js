@@ -1,41 +1,30 @@
 // Runs the engines beside the page, so that it stays responsive.
-import * as ort from "onnxruntime-web/wasm";
-import runtime from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import { PageError } from "./core/errors.js";
 import { windowsOf } from "./core/layout.js";
 import { Model, formName } from "./core/model.js";
-import { ENGINES, Runner } from "./core/runner.js";
+import { each } from "./core/numbers.js";
+import { nearestWords } from "./core/words.js";
+import { loadedRunner } from "./loading.js";
 
-const OPTIONS = { executionProviders: ["wasm"], graphOptimizationLevel: "all" };
 const MOST_DECODED = 8; // windows that are decoded for one picture, all its previews together
+const COSTS = { painter: 1, composer: 1, decoder: 6 }; // of a window, about
 let model = null;
 let stopped = false;
+let work = null; // of the drawing under way: { done, all }, or null before it is known how much that is
+let kept = []; // steps of the newest drawing that are to be looked at later
 
 class Stopped extends Error {}
 
-/** Bytes of a file; `told` hears of each part that arrives. */
-async function bytesOf(url, told) {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new Error(`${url.pathname.split("/").at(-1)}: ${answer.status} ${answer.statusText}`);
-  const parts = [];
-  for (let reader = answer.body.getReader(); ; ) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    parts.push(value);
-    told(value.length);
-  }
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
+/** An engine has run for some windows. */
+function ran(name, windows) {
+  if (!work) return;
+  work.done += (COSTS[name] ?? 0) * windows;
+  self.postMessage({ drawn: Math.min(1, work.done / work.all) });
 }
 
-async function load({ models, spec }) {
-  const told = (received) => self.postMessage({ received });
-  const files = [runtime, ...ENGINES.map((name) => `${models}${name}.onnx`)];
-  const [wasm, ...engines] = await Promise.all(files.map((file) => bytesOf(new URL(file, self.location.href), told)));
-  ort.env.wasm.numThreads = 1; // more need headers that a plain static server does not send
-  ort.env.wasm.wasmBinary = wasm.buffer;
-  const sessions = {};
-  for (const [i, name] of ENGINES.entries()) sessions[name] = await ort.InferenceSession.create(engines[i], OPTIONS);
-  model = new Model(new Runner(ort, sessions, spec), spec);
+async function load({ models }) {
+  const { runner, spec } = await loadedRunner(models, (told) => self.postMessage(told), ran);
+  model = new Model(runner, spec);
   return {};
 }
 
@@ -45,15 +34,28 @@ function isShown(done, steps, layout) {
   return Math.floor((done * count) / steps) > Math.floor(((done - 1) * count) / steps);
 }
 
-/** What hears of each step: it lets the page speak, and shows it how the picture looks so far. */
-const listener = (previews) => async (step) => {
+/** Let the page speak, and leave off where it wants something newer. */
+async function pause() {
   await new Promise((resolve) => setTimeout(resolve));
   if (stopped) throw new Stopped();
-  const { done, drawing, layout } = step;
-  const { steps } = drawing.options;
-  if (previews && isShown(done, steps, layout)) {
-    self.postMessage({ preview: { ...(await model.preview(step)), done, steps } });
-  }
+}
+
+const pictureAt = async (step) => ({ ...(await model.preview(step)), done: step.done, steps: step.drawing.options.steps });
+
+/** How much is to be done for a picture: each step, the picture, and the previews that are decoded now. */
+function workOf({ drawing: { options: { steps } }, layout }, previews) {
+  const shown = previews === "now" ? each(steps - 1).filter((i) => isShown(i + 1, steps, layout)).length : 0;
+  return windowsOf(layout).length * (steps * COSTS.painter + (shown + 1) * (COSTS.composer + COSTS.decoder));
+}
+
+/** What hears of each step and shows it: "now", "later", when the page asks for it, or never, "". */
+const listener = (previews) => async (step) => {
+  await pause();
+  const { steps } = step.drawing.options;
+  work ??= { done: windowsOf(step.layout).length * COSTS.painter, all: workOf(step, previews) };
+  if (!previews || !isShown(step.done, steps, step.layout)) return;
+  if (previews === "later") kept.push(step);
+  else self.postMessage({ preview: await pictureAt(step) });
 };
 
 const ACTS = {
@@ -64,11 +66,28 @@ const ACTS = {
 };
 
 async function draw({ how, previews, ...job }) {
+  [kept, work] = [[], null];
   const picture = await ACTS[how](job, listener(previews));
+  work = null;
   return { ...picture, form: formName(job.request.form) };
 }
 
-const JOBS = { load, draw, decode: ({ recipe }) => model.decode(recipe) };
+async function steps() {
+  const pictures = [];
+  for (const step of kept.splice(0)) {
+    await pause();
+    pictures.push(await pictureAt(step));
+  }
+  return pictures;
+}
+
+const JOBS = {
+  load,
+  draw,
+  steps,
+  decode: ({ recipe }) => model.decode(recipe),
+  nearest: ({ words, vocabulary }) => nearestWords(model.runner, model.spec, words, vocabulary),
+};
 
 self.onmessage = async ({ data: { kind, job } }) => {
   if (kind === "stop") {

@@ -23,12 +23,20 @@ export function descriptionOf({ layout, width, height }, { prompt, blend, change
   };
 }
 
+/** Words as a file name has them, of letters, digits and minuses. */
+function slugOf([words, ...others]) {
+  const spelled = [words.replace(/(^| )-/gu, "$1not "), ...others].join(" ");
+  let slug = [...spelled.replace(/[^\p{L}\p{N}_]+/gu, "-").replace(/^[-_]+|[-_]+$/gu, "")];
+  while (new TextEncoder().encode(slug.join("")).length > MOST_SLUG_BYTES) slug = slug.slice(0, -1);
+  return slug.join("") || "art";
+}
+
 /** As `Artwork.file_name` has it. */
 export function fileName({ layout, width, height }, { prompt, blend, changed, seed }) {
   const words = blend ? `${prompt} to ${blend[0]} ${digits(Number(blend[1].toPrecision(6)))}` : prompt;
   const size = isPlain(layout) ? "" : `${width}x${height}`;
-  const spelled = [words.replace(/(^| )-/gu, "$1not "), changed, size].join(" ");
-  let slug = [...spelled.replace(/[^\p{L}\p{N}_]+/gu, "-").replace(/^[-_]+|[-_]+$/gu, "")];
-  while (new TextEncoder().encode(slug.join("")).length > MOST_SLUG_BYTES) slug = slug.slice(0, -1);
-  return `${slug.join("") || "art"}${seed === null ? "" : `-${seed}`}.png`;
+  return `${slugOf([words, changed, size])}${seed === null ? "" : `-${seed}`}.png`;
 }
+
+/** The file name of an animation from one picture to another. */
+export const animationName = (first, last) => `${slugOf([`${first.prompt} to ${last.prompt}`])}-${first.seed}.gif`;

@@ -77,25 +77,29 @@ export function normal(level) {
   return 2 * level < L - 1 && size ? -size : size;
 }
 
-const table = (value) => {
-  let made = null;
-  return () => (made ??= Float32Array.from({ length: L }, (_, level) => value(level)));
-};
-const gumbels = table(gumbel);
-const normals = table(normal);
+/** A function of levels that works each value out once: a picture needs a part of them. */
+function remembered(value) {
+  const known = new Float32Array(L).fill(NaN);
+  return (level) => {
+    if (Number.isNaN(known[level])) known[level] = value(level);
+    return known[level];
+  };
+}
+const gumbelOf = remembered(gumbel);
+const normalOf = remembered(normal);
 
 /** Standard normal noise of some positions, (positions, codes), row by row. */
 export function normalNoise(seed, positions, codes) {
   const noise = new Float32Array(positions.length * codes);
   positions.forEach((position, row) => {
-    noise.set(levels(seed, position, codes).map((level) => normals()[level]), row * codes);
+    noise.set(levels(seed, position, codes).map(normalOf), row * codes);
   });
   return noise;
 }
 
 /** Standard Gumbel noise on the score of each form of a bank. */
 export const choiceNoise = (seed, forms) =>
-  Float32Array.from(levels(seed, OF_CHOICE, forms), (level) => gumbels()[level]);
+  Float32Array.from(levels(seed, OF_CHOICE, forms), gumbelOf);
 
 /** Which windows a form is cut to, down and across. */
 export const cropNumbers = (seed) => levels(seed, OF_CROP, CROPS.length).map((level, axis) => level % CROPS[axis]);

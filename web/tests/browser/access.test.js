@@ -33,6 +33,10 @@ async function filled(page) {
   await page.click("#form-own");
   await act("#vary");
   await act("#interpolate");
+  await page.click("#play");
+  await page.fill("#prompt", "joyous");
+  await act("#draw");
+  await page.waitForSelector("#near .chip");
 }
 
 for (const [device, size] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
@@ -56,7 +60,7 @@ for (const [device, size] of Object.entries({ desktop: DESKTOP, phone: PHONE }))
   }
 }
 
-for (const width of [390, 320]) test(`fits a phone of ${width} pixels: nothing scrolls sideways, and what is touched is large enough`, async () => {
+for (const width of [2560, 768, 390, 320]) test(`fits ${width} pixels: nothing scrolls sideways, and what is touched is large enough`, async () => {
   const viewport = { width, height: 700 };
   const { page, context } = await openPage(chromium, { ...PHONE, viewport, fragment: "prompt=warm&seed=1&steps=2" });
   await shot(page, `phone-${width}`);
@@ -90,16 +94,17 @@ const focused = (page) =>
 test("everything is reached by Tab, in the order of the page, and shows that it has the focus", async () => {
   const { page, context } = await openPage(chromium, { ...DESKTOP, fragment: "prompt=warm&seed=1&steps=2" });
   const reached = [];
-  for (let step = 0; step < 60; step += 1) {
+  for (let step = 0; step < 90; step += 1) {
     await page.keyboard.press("Tab");
     const { id, outlined } = await focused(page);
     if (reached.includes(id) || id.startsWith("To the words\n")) break;
     assert.ok(outlined, `${id} does not show its focus`);
     reached.push(id);
   }
-  const order = ["To the words", "Step 1 of 2", "The picture", "prompt", "draw", "seed", "reseed", "download", "copy-link", "open",
-    "Axes", "axis-temperature", "axis-weight", "Hues and moods", "Form", "Strength, chance and size", "Recipe", "changed",
-    "vary", "part", "redraw", "side", "margin", "extend", "second", "interpolate"];
+  const order = ["To the words", "Step 1 of 2", "The picture", "gallery-clear", "warm, seed 1", "prompt", "draw", "surprise",
+    "calm minimal blue", "seed", "reseed", "size", "tile", "download", "copy-link", "open",
+    "Axes", "axis-temperature", "axis-weight", "Hues and moods", "Form", "Strength and chance", "Recipe", "changed",
+    "vary", "part", "redraw", "side", "margin", "extend", "second", "count", "interpolate"];
   const places = order.map((id) => reached.indexOf(id));
   assert.ok(places.every((place, i) => place >= 0 && (i === 0 || place > places[i - 1])), JSON.stringify({ reached, places }));
   await context.close();
@@ -113,7 +118,7 @@ test("words, a variation and a recipe by keyboard alone", async () => {
     await settled(page);
   };
   const to = async (wanted) => {
-    for (let step = 0; step < 80; step += 1) {
+    for (let step = 0; step < 120; step += 1) {
       if ((await focused(page)).id.startsWith(wanted)) return;
       await page.keyboard.press("Tab");
     }

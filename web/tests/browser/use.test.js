@@ -113,7 +113,7 @@ withPage("sliders write words into the prompt and follow it", async (page) => {
 
 withPage("hues and moods are put in and taken out", async (page) => {
   await page.click("#words-box summary");
-  const teal = page.getByRole("button", { name: "teal" });
+  const teal = page.getByRole("button", { name: "teal", exact: true });
   await drawn(page, () => teal.click());
   assert.equal(await page.inputValue("#prompt"), "warm dark fluid teal");
   assert.equal(await teal.getAttribute("aria-pressed"), "true");
@@ -284,18 +284,138 @@ withPage("a picture lends its form until the words choose again", async (page) =
 });
 
 withPage("sizes and tiles: wide, and with edges that meet; each opens from its link", async (page) => {
-  await page.click("summary:text('Strength, chance and size')");
   await drawn(page, () => page.selectOption("#size", "512x256"));
   assert.deepEqual(await sizeOn(page), [512, 256]);
   assert.equal(await page.textContent("#details"), "seed 7, 512 × 256");
   await drawn(page, () => page.check("#tile"));
   assert.equal(await page.textContent("#details"), "seed 7, 512 × 256, a tile");
   assert.equal((await saidOn(page)).layout.wrap, true);
+  const once = await pixelsOn(page, "#picture");
+  await page.click("#repeat");
+  assert.deepEqual(await sizeOn(page), [1024, 512]);
+  const repeated = await pixelsOn(page, "#picture");
+  const at = (x, y, width) => 4 * (y * width + x);
+  for (const [x, y] of [[3, 5], [500, 200]]) {
+    const own = once.slice(at(x, y, 512), at(x, y, 512) + 4);
+    for (const [right, down] of [[0, 0], [512, 0], [0, 256], [512, 256]]) {
+      const place = at(x + right, y + down, 1024);
+      assert.deepEqual(repeated.slice(place, place + 4), own);
+    }
+  }
+  await page.click("#repeat");
+  assert.deepEqual(await pixelsOn(page, "#picture"), once);
   const other = await openPage(chromium, { fragment: (await page.url()).split("#")[1] });
   assert.equal(await recipeOn(other.page), await recipeOn(page));
   assert.equal(await other.page.inputValue("#size"), "512x256");
   assert.ok(await other.page.isChecked("#tile"));
   await other.context.close();
+});
+
+withPage("another size is typed; one that cannot be drawn is told in a sentence", async (page) => {
+  await page.selectOption("#size", "other");
+  assert.ok(await page.isVisible("#width"));
+  await drawn(page, async () => {
+    await page.fill("#width", "264");
+    await page.press("#width", "Tab");
+  });
+  assert.deepEqual(await sizeOn(page), [264, 256]);
+  await page.fill("#height", "100");
+  await page.press("#height", "Tab");
+  await settled(page, ["error"]);
+  assert.match(await problemOn(page), /The height of the size is 100; expected a whole number from 256 to 2048/u);
+  assert.deepEqual(await sizeOn(page), [264, 256]);
+});
+
+withPage("ideas: an example with the seed that is there, a surprise with a new one", async (page) => {
+  const example = page.getByRole("button", { name: "calm minimal blue" });
+  await drawn(page, () => example.click());
+  assert.equal(await page.textContent("#caption"), "calm minimal blue");
+  assert.equal(await page.textContent("#details"), "seed 7");
+  await drawn(page, () => page.click("#surprise"));
+  assert.equal((await page.textContent("#caption")).split(" ").length, 3);
+  assert.notEqual(await page.textContent("#details"), "seed 7");
+});
+
+withPage("an unknown word is named with the known one that it is nearest to, which can take its place", async (page) => {
+  await page.fill("#prompt", "joyous:1.5 warm");
+  await page.press("#prompt", "Enter");
+  const near = page.getByRole("button", { name: "Use “joyful” for “joyous”" });
+  await near.waitFor();
+  assert.match(await page.textContent("#status"), / Not among the known adjectives, drawn all the same: joyous \(near joyful\)\.$/u);
+  await settled(page);
+  await drawn(page, () => near.click());
+  assert.equal(await page.textContent("#caption"), "joyful:1.5 warm");
+  assert.equal(await near.count(), 0);
+});
+
+withPage("the pictures of the session stay, also after the page is loaded again", async (page) => {
+  const first = await recipeOn(page);
+  await drawn(page, () => page.click("#reseed"));
+  const thumbs = page.locator("#gallery .thumb");
+  assert.equal(await thumbs.count(), 2);
+  assert.equal(await thumbs.first().getAttribute("aria-pressed"), "true");
+  await drawn(page, () => thumbs.nth(1).click());
+  assert.equal(await recipeOn(page), first);
+  assert.equal(await page.textContent("#details"), "seed 7");
+  assert.equal(await thumbs.count(), 2);
+  await drawn(page, () => page.reload());
+  assert.equal(await thumbs.count(), 2);
+  assert.equal(await thumbs.nth(1).getAttribute("aria-label"), "warm dark fluid, seed 7");
+  await page.click("#gallery-clear");
+  assert.ok(!(await page.isVisible("#gallery-box")));
+});
+
+withPage("the steps to other words are played and saved as a GIF", async (page) => {
+  assert.ok(!(await page.isVisible("#save-gif")));
+  await drawn(page, () => page.click("#interpolate"));
+  await page.click("#play");
+  assert.ok(await page.isVisible("#film"));
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save-gif")]);
+  assert.equal(download.suggestedFilename(), "warm-dark-fluid-to-icy-geometric-7.gif");
+  const gif = readFileSync(await download.path());
+  assert.equal(gif.toString("latin1", 0, 6), "GIF89a");
+  assert.equal(gif.toString("latin1").split("\x21\xf9\x04").length - 1, 12); // there and back
+  await page.click("#play");
+  assert.ok(!(await page.isVisible("#film")));
+});
+
+test("can be installed: a manifest, its icons, and a worker that opens it without a server", async () => {
+  const { page, context } = await openPage(chromium, { fragment: START });
+  const session = await context.newCDPSession(page);
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}));
+  const { url, errors } = await session.send("Page.getAppManifest");
+  assert.equal(url, `${chromium.origin}/app.webmanifest`);
+  assert.deepEqual(errors, []);
+  const { installabilityErrors } = await session.send("Page.getInstallabilityErrors");
+  assert.deepEqual(installabilityErrors.filter(({ errorId }) => errorId !== "in-incognito"), []);
+  await context.close();
+});
+
+test("works below a prefix, and a bar moves while it loads", async () => {
+  const context = await chromium.browser.newContext({ reducedMotion: "reduce" });
+  const page = await context.newPage();
+  const asked = [];
+  await context.route(`${chromium.origin}/**`, async (route) => {
+    const url = new URL(route.request().url());
+    asked.push(url.pathname);
+    if (!url.pathname.startsWith("/art/")) return route.fulfill({ status: 404, body: "" });
+    return route.fulfill({ response: await route.fetch({ url: `${url.origin}${url.pathname.slice(4)}` }) });
+  });
+  await page.addInitScript(() => {
+    window.values = [];
+    new MutationObserver(() => {
+      const bar = document.getElementById("arriving");
+      if (bar && document.body.dataset.state !== "ready") window.values.push(bar.value);
+    }).observe(document, { subtree: true, attributes: true });
+  });
+  await page.goto(`${chromium.origin}/art/#${START}`);
+  await settled(page);
+  assert.deepEqual(asked.filter((path) => !path.startsWith("/art/")), []);
+  const values = await page.evaluate(() => window.values);
+  const moved = new Set(values);
+  assert.ok(moved.size >= 5, `${[...moved]}`);
+  assert.deepEqual(values, values.toSorted((a, b) => a - b));
+  await context.close();
 });
 
 withPage("a part is drawn anew, and the rest stays", async (page) => {
@@ -476,7 +596,8 @@ test("the page's own policy refuses a request to another origin", async () => {
 
 for (const [what, pattern, words] of [
   ["manifest", "**/manifest.json", /The model could not be loaded \(.+\); load the page again/u],
-  ["model", "**/painter.onnx", /The model could not be loaded \(painter\.onnx: 404 .*\); load the page again/u],
+  ["model", "**/painter-*.ort", /The model could not be loaded \(painter-\w+\.ort: 404 .*\); load the page again/u],
+  ["runtime", "**/*.wasm", /The model could not be loaded \(.+\); load the page again/u],
 ]) {
   test(`a missing ${what} is told in a sentence`, async () => {
     const context = await chromium.browser.newContext();

@@ -7,15 +7,18 @@ import { crc32 } from "../../src/core/bytes.js";
 import { formName } from "../../src/core/model.js";
 import { parsePrompt } from "../../src/core/prompt.js";
 import { packRecipe, unpackRecipe } from "../../src/core/recipe.js";
+import { LIKELY, nearestWords } from "../../src/core/words.js";
 import { loaded } from "./wasm.js";
 
-const FILE = join(process.env.REFERENCE ?? "/nowhere", "drawn.json");
+const FOLDER = process.env.REFERENCE ?? "/nowhere";
+const FILE = join(FOLDER, "drawn.json");
 if (!existsSync(FILE)) throw new Error("REFERENCE names no folder with drawn.json; `python -m web.reference` writes one.");
-const { bundle, manifest, rows } = JSON.parse(readFileSync(FILE, "utf-8"));
-let model;
+const { rows, nearest } = JSON.parse(readFileSync(FILE, "utf-8"));
+const MOST_APART = 1e-5; // of a cosine similarity
+let model, manifest;
 
 before(async () => {
-  model = await loaded(bundle, manifest.spec);
+  ({ model, manifest } = await loaded(join(FOLDER, "models")));
 });
 
 const bytesOf = (told) => told && new Uint8Array(Buffer.from(told.bytes, "hex"));
@@ -62,4 +65,15 @@ test("each step but the last is shown, nearer and nearer to the picture", async 
   assert.equal(previews.length, row.options.steps - 1);
   const away = (pixels) => pixels.reduce((sum, value, i) => sum + Math.abs(value - found.pixels[i]), 0);
   assert.ok(away(previews.at(-1).pixels) < away(previews[0].pixels));
+});
+
+test("unknown words are near to the words that Python says", async () => {
+  const found = await nearestWords(model.runner, model.spec, Object.keys(nearest), manifest.vocabulary);
+  for (const [i, [word, likeness]] of Object.values(nearest).entries()) {
+    if (likeness < LIKELY) assert.equal(found[i], null);
+    else {
+      assert.equal(found[i].word, word);
+      assert.ok(Math.abs(found[i].likeness - likeness) < MOST_APART);
+    }
+  }
 });
