@@ -92,7 +92,8 @@ class FormCodec:
     @property
     def patch(self) -> int:
         """Side of a patch."""
-        return round(self.tables.shape[-1] ** 0.5)
+        side: int = round(self.tables.shape[-1] ** 0.5)
+        return side
 
     def encode(self, forms: Tensor) -> Tensor:
         """(M, 64, 64) int8 -> codes (M, N, S) int16, stage by stage the nearest row."""
