@@ -10,10 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import onnxruntime as ort
-
 from t2a_edge.bundle import ENGINES, Bundle, engine_file, load_bundle
 from t2a_edge.errors import T2AEdgeError
+from t2a_edge.onnx_runtime import onnx_runtime
 from t2a_edge.vocabulary import AXES, HUES, MOODS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +24,7 @@ HASH_DIGITS = 8  # of a file's content, in its name
 
 def optimized(source: Path, target: Path) -> None:
     """Write an engine as ONNX Runtime keeps it once it is loaded, so that loading it costs less."""
+    ort = onnx_runtime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3

@@ -16,10 +16,11 @@ from t2a_edge.errors import EXIT_USAGE, OptionError, T2AEdgeError
 from t2a_edge.server.logs import log
 
 ROOM = 262_144  # bytes of the memory that a worker shares with the others
-HEAD = struct.Struct("<?II")  # ready, bytes that follow, their checksum
+HEAD = struct.Struct("<?III")  # ready; where a value starts, its bytes, their checksum
+HALVES = (HEAD.size, HEAD.size + (ROOM - HEAD.size) // 2)  # where a value can start
 LOOK_S = 0.1  # between two looks at the workers
 AGAIN_S = 1.0  # before a worker that ended is replaced
-TRIES = 3  # to read what its owner is just writing
+TRIES = 3  # to read a value, in case its owner has written two more meanwhile
 
 
 class Worker:
@@ -49,21 +50,25 @@ class Worker:
         struct.pack_into("<?", self._shared, self._start(self.number), ready)
 
     def publish(self, told: Any) -> None:
-        """Let the others read a JSON value, in place of the last one; too long a one is left."""
+        """Let the others read a JSON value, in place of the last one; too long a one is left.
+
+        The last one stays where it is until the new one is whole: who reads always finds one.
+        """
         content = zlib.compress(json.dumps(told).encode(), level=1)
-        if HEAD.size + len(content) > ROOM:
+        if HALVES[1] + len(content) > ROOM:
             return
-        start = self._start(self.number) + HEAD.size
-        self._shared[start : start + len(content)] = content
-        about = HEAD.pack(self.ready, len(content), zlib.crc32(content))
-        self._shared[start - HEAD.size : start] = about
+        own, place = self._start(self.number), self._head(self.number)[1]
+        place = HALVES[1] if place == HALVES[0] else HALVES[0]
+        self._shared[own + place : own + place + len(content)] = content
+        about = HEAD.pack(self.ready, place, len(content), zlib.crc32(content))
+        self._shared[own : own + HEAD.size] = about
 
     def published(self, number: int | None = None) -> Any:
         """What a worker has published, or this one's predecessor; None where that is nothing."""
         own = self.number if number is None else number
-        start = self._start(own) + HEAD.size
         for _ in range(TRIES):
-            _, length, checksum = self._head(own)
+            _, place, length, checksum = self._head(own)
+            start = self._start(own) + place
             content = self._shared[start : start + length]
             if length and zlib.crc32(content) == checksum:
                 return json.loads(zlib.decompress(content))
@@ -78,9 +83,9 @@ class Worker:
     def _start(self, number: int) -> int:
         return (number - 1) * ROOM
 
-    def _head(self, number: int) -> tuple[bool, int, int]:
-        ready, length, checksum = HEAD.unpack_from(self._shared, self._start(number))
-        return ready, length, checksum
+    def _head(self, number: int) -> tuple[bool, int, int, int]:
+        ready, place, length, checksum = HEAD.unpack_from(self._shared, self._start(number))
+        return ready, place, length, checksum
 
 
 def supervise(count: int, work: Callable[[Worker], None]) -> None:

@@ -116,12 +116,15 @@ def shown_commands(program):
 
 def check_parses(command, words, where):
     """Have click read the words as the command would; nothing is run."""
+    parent = None
     while isinstance(command, click.Group):
-        inner = command.get_command(click.Context(command), words[0])
+        # with its parent, as a command keeps the help option of its first context
+        parent = command.make_context(command.name, [], parent=parent, resilient_parsing=True)
+        inner = command.get_command(parent, words[0])
         assert inner is not None, where
         command, words = inner, words[1:]
     try:
-        command.make_context(command.name, list(words))
+        command.make_context(command.name, list(words), parent=parent)
     except (T2AEdgeError, click.ClickException) as exc:
         raise AssertionError(f"{where}: {exc}") from exc
 

@@ -54,7 +54,8 @@ def test_every_option_reaches_the_model(live, engine):
     np.testing.assert_array_equal(pixels_of(base64.b64decode(told.pop("image"))), own.pixels)
     assert told.pop("recipe") == own.recipe
     assert told == {
-        "prompt": "warm:0.5", "width": 256, "height": 256, "unknown_words": [], **options,
+        "prompt": "warm:0.5", "width": 256, "height": 256, "unknown_words": [], "to_seed": None,
+        **options,
     }  # fmt: skip
 
 

@@ -33,6 +33,15 @@ def broken(self, requests):
     raise RuntimeError("the engine broke")
 TextToArt.draw = broken
 """
+SLOW = """
+import time
+from t2a_edge.pipeline import TextToArt
+draw = TextToArt.draw
+def slow(self, requests, **options):
+    time.sleep(1.5)  # so long that the others are told of it
+    return draw(self, requests, **options)
+TextToArt.draw = slow
+"""
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 
 
@@ -154,11 +163,11 @@ def test_a_worker_whose_engine_hangs_is_replaced():
 
 
 def test_what_workers_accepted_is_answered_before_the_end():
-    large = {"prompt": "warm", "seed": 1, "size": [512, 512]}
-    with group(workers=2) as server, ThreadPoolExecutor(4) as pool:
+    asked = {"prompt": "warm", "seed": 1}
+    with group(SLOW, workers=2) as server, ThreadPoolExecutor(4) as pool:
         server.ready(2)
         answers = [
-            pool.submit(httpx.post, server.url + "/v1/generate", json=large, timeout=PATIENCE_S)
+            pool.submit(httpx.post, server.url + "/v1/generate", json=asked, timeout=PATIENCE_S)
             for _ in range(4)
         ]
         busy = "t2a_edge_requests_in_progress"

@@ -30,8 +30,24 @@ def test_what_is_half_written_or_too_long_is_not_read():
     second.publish("kept")
     second.publish([str(number) * 7 for number in range(200_000)])
     assert first.others() == ["kept"]
-    shared[ROOM + HEAD.size] ^= 1
+    _, place, _, _ = HEAD.unpack_from(shared, ROOM)
+    shared[ROOM + place] ^= 1
     assert first.others() == []
+
+
+def test_the_last_value_stays_until_the_next_is_whole():
+    first, second, shared = pair()
+    last: list[str] = []
+    for told in ("one", "two", "three"):
+        before = HEAD.unpack_from(shared, ROOM)
+        second.publish(told)
+        after = HEAD.unpack_from(shared, ROOM)
+        assert first.others() == [told]
+        assert after[1] != before[1]
+        shared[ROOM : ROOM + HEAD.size] = HEAD.pack(*before)  # as it was while `told` was written
+        assert first.others() == last
+        shared[ROOM : ROOM + HEAD.size] = HEAD.pack(*after)
+        last = [told]
 
 
 def of(requests: int, silent: float) -> list:

@@ -196,7 +196,7 @@ def test_a_path_below_a_file_is_refused(generate, out, tmp_path, name):
     ("name", "said"),
     [
         ("file", "which is no folder"),
-        ("art.bmp", "expected a .png .webp .jpg .jpeg .npy file or a folder"),
+        ("art.bmp", "expected a .png .webp .jpg .jpeg .avif .npy file or a folder"),
         (LONG_NAME, "File name too long"),
         (f"{LONG_NAME}.png", "File name too long"),
     ],
