@@ -516,7 +516,7 @@ withPage("what cannot be used is told in a sentence, and the picture stays", asy
   const cases = [
     ["#prompt", "", /no adjectives; type some/u],
     ["#prompt", "warm:9", /expected a weight from 0 to 4/u],
-    ["#seed", "seven", /The seed is "seven"; expected a whole number from 0 to 9007199254740991/u],
+    ["#seed", "1.5", /The seed is "1\.5"; expected a whole number from 0 to 9007199254740991/u],
   ];
   for (const [field, typed, words] of cases) {
     const kept = await page.inputValue(field);
