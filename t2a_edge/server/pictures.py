@@ -88,10 +88,10 @@ def tag_of(service: Service, asked: PictureRequest, name: str) -> str:
     exact = engine.bundle.manifest["precision"] == EXACT and engine.provider == "cpu"
     wanted = {own: getattr(asked, own) for own in NAMES} | asdict(SamplingOptions.of(asked, spec))
     wanted |= {"prompt": engine.parse(asked.prompt or "").text, "size": asked.size or (side, side)}
-    if asked.blend is None:
-        del wanted["amount"]
-    else:
+    if asked.blend is not None:
         wanted["blend"] = engine.parse(asked.blend).text
+    elif asked.to_seed is None:  # then there is no way that it could be on
+        del wanted["amount"]
     drawn_by = [versions(), engine.bundle.bundle_hash, None if exact else service.nonce]
     decides = json.dumps([drawn_by, name, wanted], sort_keys=True)
     return f'"{hashlib.sha256(decides.encode()).hexdigest()[:32]}"'

@@ -76,6 +76,7 @@ def test_another_picture_has_another_tag_and_the_same_one_the_same(live):
         {"prompt": "dark"}, {"seed": 2}, {"seed": "alice"}, {"size": "264x256"}, {"steps": 4},
         {"format": "webp"}, {"format": "json"}, {"tile": "true"}, {"blend": "icy"},
         {"blend": "icy", "amount": 0.9}, {"temperature": 0}, {"form_strength": 0.5},
+        {"to_seed": 3}, {"to_seed": 3, "amount": 0.9}, {"to_seed": 3, "loop": "true"},
     ]  # fmt: skip
     assert len({tag(), *(tag(**query) for query in others)}) == len(others) + 1
 
