@@ -360,6 +360,7 @@ class FixedForms:
         weight_scale, score_unit, form_unit: powers of two, of a word's weight, of a form's score
             and of cropped forms.
         rows: (S * K, P) int8, the rows of all tables.
+        patch: side of the patches that codes stand for.
         places: (M, S * N), which row of its table each part of a form is, table by table; uint8
             where 256 rows are all that a table has, else int16.
         starts: (S * N,) int64, where each part's table begins in `rows`.
@@ -382,6 +383,7 @@ class FixedForms:
         self.codes = bank.codes.numpy().astype(np.int16)
         tables = bank.codec.tables.numpy().astype(np.int8)  # (S, K, P)
         stages, count = tables.shape[:2]
+        self.patch = bank.codec.patch
         self.rows = tables.reshape(-1, tables.shape[-1])
         places = self.codes.transpose(0, 2, 1).reshape(len(keys), -1)  # (M, S * N)
         self.places = places.astype(np.uint8 if count <= BYTE else np.int16)
@@ -412,8 +414,8 @@ class FixedForms:
         total = np.zeros((len(choice), self.codes.shape[1], tables.shape[2]), dtype=np.int64)
         for stage, table in enumerate(tables):
             total += table[self.codes[choice, :, stage]]
-        count = round(total.shape[1] ** 0.5)
-        cut = total.clip(-MOST, MOST).reshape(len(choice), count, count, SIDE // count, -1)
+        count = SIDE // self.patch
+        cut = total.clip(-MOST, MOST).reshape(len(choice), count, count, self.patch, -1)
         whole_form = cut.transpose(0, 1, 3, 2, 4).reshape(-1, SIDE, SIDE).astype(np.float32)
         matrices = resampling_matrices()
         down, across = matrices[crop[:, 0]], matrices[crop[:, 1]].transpose(0, 2, 1)

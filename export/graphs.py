@@ -350,7 +350,7 @@ class EngineGraph(Network):
 
     def form(self, forms: FixedForms, choice: str, crop: str) -> str:
         """`FixedForms.form`: (B,), (B, 2) -> (B, 64, 64) of spread 1."""
-        stages, patch = forms.codes.shape[2], round(forms.rows.shape[1] ** 0.5)
+        stages, patch = forms.codes.shape[2], forms.patch
         side = FORM_SIDE // patch
         places = forms.places.reshape(-1, stages, side, side)
         starts = forms.starts.reshape(stages, side, side)

@@ -55,6 +55,27 @@ def layout_of_size(spec: Spec, size: tuple[int, int], *, wrap: bool = False) -> 
     return layout, (0, 0, width, height)
 
 
+def mask_of(name: str, pixels: UInt8Array, size: tuple[int, int], to_do: str) -> UInt8Array:
+    """The grey levels of a mask that was given as a picture, (H, W) uint8.
+
+    Args:
+        name: begins an error's sentence.
+        pixels: (H, W, 3).
+        size: width and height that it must have.
+        to_do: ends an error's sentence.
+
+    Raises:
+        ImageError: it has another size.
+    """
+    height, width = pixels.shape[:2]
+    if (width, height) != size:
+        raise ImageError(
+            f"{name} has {width} x {height} pixels and the picture {size[0]} x {size[1]}; {to_do}"
+        )
+    grey: UInt8Array = np.rint(pixels.mean(-1)).astype(np.uint8)
+    return grey
+
+
 def covered(mask: npt.ArrayLike, size: tuple[int, int]) -> BoolArray:
     """A mask as (H, W) bool: what is more than half of the way to white.
 

@@ -198,13 +198,21 @@ class Planner:
         if request.mask is None:
             return None
         artwork = request.picture
-        here, cell = covered(request.mask, artwork.size), cell_pixels(self.spec)
+        here, cell = self._here(request), cell_pixels(self.spec)
         soft = cell if request.feather is None else request.feather
         soft = whole_number("The feather", soft, 0, cell)
         pasted = Pasted(here, soft, unpack_recipe(artwork.recipe, self.spec, self.bundle.model))
         own = Recipe(artwork.indices, artwork.layout, artwork.crop, pasted)
         pack_recipe(own, self.spec, self.bundle.model)  # an error before anything is drawn
         return None if here.all() else (artwork.pixels, pasted)
+
+    def _here(self, request: Request) -> npt.NDArray[np.bool_]:
+        """Where a mask is white, (H, W) of the picture."""
+        mask, artwork = request.mask, request.picture
+        return self._once(
+            ("here", id(mask), id(artwork)),
+            lambda: covered(mask, artwork.size),  # type: ignore[arg-type]
+        )
 
     def _given(self, request: Request, layout: Layout, form: Float32Array | None) -> Given | None:
         """What a drawing takes from the picture that is changed."""
@@ -217,8 +225,7 @@ class Planner:
             lambda: encoded(self.runner, self.spec, artwork.indices, artwork.layout),
         )
         if request.changed == "inpaint":
-            here = covered(request.mask, artwork.size)  # type: ignore[arg-type]
-            return masked(self.spec, own, layout, whole, artwork.crop, here)
+            return masked(self.spec, own, layout, whole, artwork.crop, self._here(request))
         if request.margins is not None:
             _, _, at = extended_layout(self.spec, artwork.layout, artwork.crop, request.margins)
             return extended(self.spec, own, artwork.layout, whole, layout, at)

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from t2a_edge.errors import ImageError
+from t2a_edge.edit import mask_of
 from t2a_edge.pixels import UInt8Array, read_pixels
 
 
@@ -17,12 +15,4 @@ def read_mask(path: Path, size: tuple[int, int]) -> UInt8Array:
     Raises:
         ImageError: the file is missing, no picture, or of another size.
     """
-    pixels = read_pixels(path)
-    height, width = pixels.shape[:2]
-    if (width, height) != size:
-        raise ImageError(
-            f"The mask {path} has {width} x {height} pixels and the picture {size[0]} x {size[1]}; "
-            "give it the same size."
-        )
-    grey: UInt8Array = np.rint(pixels.mean(-1)).astype(np.uint8)
-    return grey
+    return mask_of(f"The mask {path}", read_pixels(path), size, "give it the same size.")

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from t2a_edge.artwork import Artwork
 from t2a_edge.attributes import attribute_scores
-from t2a_edge.edit import extended_layout
+from t2a_edge.edit import extended_layout, mask_of
 from t2a_edge.errors import ImageError, RecipeError
 from t2a_edge.image import read_metadata
 from t2a_edge.pixels import UInt8Array, sent_pixels
@@ -25,6 +24,7 @@ from t2a_edge.server.batching import Kind, Work
 from t2a_edge.server.routes import (
     FAILURES,
     MAX_FORM_PIXELS,
+    check_most,
     check_prompts,
     cost_of,
     service_of,
@@ -114,14 +114,7 @@ def check_size(service: Service, name: str, size: tuple[int, int]) -> None:
 def read_mask(text: str, size: tuple[int, int]) -> UInt8Array:
     """The grey levels of a mask, (H, W) uint8, of a picture's size."""
     pixels = sent_pixels("The mask", bytes_of("The mask", text), most=MAX_FORM_PIXELS)
-    height, width = pixels.shape[:2]
-    if (width, height) != size:
-        raise ImageError(
-            f"The mask has {width} x {height} pixels and the picture {size[0]} x {size[1]}; "
-            "send one of the same size."
-        )
-    grey: UInt8Array = np.rint(pixels.mean(-1)).astype(np.uint8)
-    return grey
+    return mask_of("The mask", pixels, size, "send one of the same size.")
 
 
 async def changed(
@@ -139,9 +132,7 @@ async def changed(
     check_prompts(request, values.get("prompt"), values.get("blend"))
     count = values.get("count", 1)
     check_count(count, name)
-    most = service.settings.max_count
-    if count > most:
-        raise RefusalError(422, f"count is {count}; this server allows {most} or fewer.")
+    check_most("count", count, service.settings.max_count)
     sent = await asyncio.to_thread(read_sent, service, asked.picture, asked.recipe)
     values |= await asyncio.to_thread(given, sent)
 
@@ -151,8 +142,7 @@ async def changed(
         return service.engine.draw([loaded], on_step=lambda _: work.check_wanted())
 
     windows = count * len(grown(service, sent, values).windows)
-    steps = PictureRequest("", steps=values.get("steps"))
-    cost = sent.cost + cost_of(service, steps, windows)
+    cost = sent.cost + cost_of(service, values.get("steps"), windows)
     (artworks,) = await service.results(request, [Work(alone=draw, kind=Kind.CHANGE, cost=cost)])
     return await answered(artworks, name)
 

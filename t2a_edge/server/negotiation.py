@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 
+A_YEAR = "max-age=31536000, immutable"  # of Cache-Control, for what never changes
 QUALITY = re.compile(r"q\s*=\s*([01](?:\.[0-9]{0,3})?)", re.IGNORECASE)
 TAG = re.compile(r'(?:W/)?("[^"]*")')
 

@@ -17,13 +17,13 @@ from starlette.types import Scope
 
 from t2a_edge.bundle import SHIPPED
 from t2a_edge.documents import is_file
-from t2a_edge.server.negotiation import accepts_coding
+from t2a_edge.server.negotiation import A_YEAR, accepts_coding
 
 INDEX = "index.html"
 PACKED = "packed.json"  # of the packaged page: its model, and files that are the bundle's
 PACKAGED = Path(__file__).resolve().parents[1] / "page"
 HASHED = re.compile(r"assets/.*-[A-Za-z0-9_-]{8}\.[a-z0-9]+")  # another content has another name
-FOR_EVER = "public, max-age=31536000, immutable"
+FOR_EVER = f"public, {A_YEAR}"
 ASK_AGAIN = "no-cache"  # kept, and asked for with its ETag each time
 PART = 262_144  # bytes that are unpacked at a time
 

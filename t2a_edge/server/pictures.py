@@ -24,14 +24,13 @@ from t2a_edge.server.answers import (
     offered,
 )
 from t2a_edge.server.entry import HEAD_ONLY
-from t2a_edge.server.negotiation import has_tag
+from t2a_edge.server.negotiation import A_YEAR, has_tag
 from t2a_edge.server.routes import FAILURES, PROBLEM, accepted, service_of, works_of
 from t2a_edge.server.service import RefusalError, Service
 
 NAMES = tuple(
     name for name in (*WORDS, "seed", *WAY, *ROOM, *HOW) if OPTIONS[name].kind.in_address
 )  # of a query, beside `format`
-A_YEAR = "max-age=31536000, immutable"
 EXACT = "int8"  # the precision of a bundle that draws the same bits on every processor
 router = APIRouter()
 

@@ -77,6 +77,12 @@ def check_prompts(request: Request, *prompts: str | None) -> None:
             )
 
 
+def check_most(name: str, value: int, most: int) -> None:
+    """A RefusalError for more than this server allows."""
+    if value > most:
+        raise RefusalError(422, f"{name} is {value}; this server allows {most} or fewer.")
+
+
 async def accepted(request: Request, asked: PictureRequest) -> PictureRequest:
     """What is asked for, with its form read, where this server and its model draw it.
 
@@ -92,8 +98,7 @@ async def accepted(request: Request, asked: PictureRequest) -> PictureRequest:
         ("frames", asked.frames or 0, settings.max_frames),
         ("size", max(asked.size or [0]), settings.max_size),
     ):
-        if value > most:
-            raise RefusalError(422, f"{name} is {value}; this server allows {most} or fewer.")
+        check_most(name, value, most)
     service.engine.check(asked)
     return await asyncio.to_thread(asked.loaded, MAX_FORM_PIXELS)
 
@@ -108,7 +113,7 @@ def work_of(service: Service, one: PictureRequest) -> Work:
     spec = service.engine.bundle.spec
     side = spec.image_size
     layout, _ = layout_of_size(spec, one.size or (side, side), wrap=one.tile)
-    cost = cost_of(service, one, len(layout.windows))
+    cost = cost_of(service, one.steps, len(layout.windows))
     if layout.is_plain:
         return Work(one, cost=cost)
 
@@ -120,10 +125,10 @@ def work_of(service: Service, one: PictureRequest) -> Work:
     return Work(alone=draw, kind=Kind.SIZED, cost=cost)
 
 
-def cost_of(service: Service, one: PictureRequest, windows: int = 1) -> int:
+def cost_of(service: Service, steps: int | None, windows: int = 1) -> int:
     """How many plain pictures one costs: its windows, as often as its steps are those of one."""
     usual = service.engine.bundle.spec.steps
-    return windows * -(-(one.steps or usual) // usual)
+    return windows * -(-(steps or usual) // usual)
 
 
 @router.post(

@@ -103,7 +103,7 @@ async def stream(request: Request, asked: schemas.PictureAsked) -> StreamingResp
     """Draw a picture and show it after every step; a client that leaves stops the work."""
     service, record = service_of(request), request.scope[RECORD]
     (wanted,) = (await accepted(request, asked.request())).pictures()
-    previews = Previews(lambda: service.engine.stream(wanted), cost_of(service, wanted))
+    previews = Previews(lambda: service.engine.stream(wanted), cost_of(service, wanted.steps))
     service.submit(record, [previews.work])
     beginning = asyncio.ensure_future(previews.next())
     try:

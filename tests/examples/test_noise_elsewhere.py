@@ -17,29 +17,26 @@ NORMALS = json.loads((ROOT / "tests" / "vectors" / "normals.json").read_text())
 pytestmark = pytest.mark.slow
 
 
-def test_javascript():
+def lines_of_javascript(name: str) -> list[str]:
+    """What node's test runner says of the page's tests of that name, all of which pass."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs node on the PATH")
     done = subprocess.run(
-        [node, "--test", "--test-reporter=tap", ROOT / "web" / "tests" / "unit" / "noise.test.js"],
+        [node, "--test", "--test-reporter=tap", ROOT / "web" / "tests" / "unit" / name],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
+    return done.stdout.splitlines()
+
+
+def test_javascript():
     rows = sum(len(group) for vectors in (VECTORS, NORMALS) for group in vectors.values())
-    assert f"# pass {rows + 1}" in done.stdout.splitlines()
+    assert f"# pass {rows + 1}" in lines_of_javascript("noise.test.js")
 
 
 def test_javascript_seeds():
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("needs node on the PATH")
-    done = subprocess.run(
-        [node, "--test", "--test-reporter=tap", ROOT / "web" / "tests" / "unit" / "seeds.test.js"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    assert f"# pass {len(SEEDS) + 1}" in done.stdout.splitlines()
+    assert f"# pass {len(SEEDS) + 1}" in lines_of_javascript("seeds.test.js")
 
 
 @pytest.fixture(scope="module")
